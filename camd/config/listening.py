@@ -1,0 +1,48 @@
+"""Whether Twisted can listen on what a listen string says. Nothing is bound."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.internet.endpoints import serverFromString
+
+# Which of the arguments without a name is the port.
+_PORT_PLACE = {"tcp": 0, "tcp6": 0, "ssl": 0, "tls": 1}
+
+_KINDS = ("tcp", "tcp6", "unix", "ssl", "tls", "systemd")
+
+
+def listen_fault(text: str) -> str | None:
+    """What is wrong with a listen string, in words that follow it; None if nothing is.
+
+    Certificates named in it are read. Sockets that systemd hands over are not looked
+    for: they are there only when systemd starts the daemon.
+    """
+    kind, *arguments = re.split(r"(?<!\\):", text.removeprefix("haproxy:"))
+    if kind not in _KINDS:
+        return "is of no kind that camd listens on"
+    if kind in _PORT_PLACE and not _has_port(arguments, _PORT_PLACE[kind]):
+        return "has no port from 0 to 65535"
+    return _refusal(text, kind)
+
+
+def _has_port(arguments: list[str], place: int) -> bool:
+    named = [text[5:] for text in arguments if text.startswith("port=")]
+    plain = [text for text in arguments if "=" not in text]
+    port = [*named, *plain[place : place + 1], ""][0]
+    return port.isascii() and port.isdigit() and int(port[:9]) <= 65535
+
+
+def _refusal(text: str, kind: str) -> str | None:
+    try:
+        # Parsing only keeps the reactor for later, so that none is needed.
+        serverFromString(object(), text)
+    except LookupError:
+        return None if kind == "systemd" else "does not fit its kind"
+    except OSError as error:
+        return f"names a file that cannot be read ({error.strerror})"
+    # Parsers are plugins, and each raises what it likes: TypeError for an argument it
+    # does not know, ValueError, OpenSSL's own.
+    except Exception:
+        return "has arguments that do not fit its kind"
+    return None

@@ -1,0 +1,269 @@
+"""The settings of the daemon as typed values: every key, its default, its limits.
+
+Nothing here reads a file or the environment; :mod:`camd.config` does that and fills
+these models. They are frozen, and building one from wrong values raises pydantic's
+``ValidationError``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from camd.config.masking import mask_url
+
+PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
+
+
+def _preset(
+    stream_fps: int, jpeg_quality: int, size: tuple[int, int], heartbeat: int
+) -> Mapping[str, int]:
+    values = {
+        "stream_fps": stream_fps,
+        "jpeg_quality": jpeg_quality,
+        "camera_width": size[0],
+        "camera_height": size[1],
+        "heartbeat_interval": heartbeat,
+        "stream_buffer_size": 2,
+        "stream_timeout": 30,
+    }
+    return MappingProxyType(values)
+
+
+PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "cloudflare": _preset(15, 70, (640, 480), 5),
+        "lan": _preset(30, 85, (640, 480), 10),
+        "hd": _preset(20, 90, (1280, 720), 5),
+        "mobile": _preset(10, 60, (480, 360), 5),
+    }
+)
+"""Preset -> key -> value. A preset is weaker than the file and the environment."""
+
+TAKEN_NAMES = frozenset({"cameras", "sign"})
+"""Names no camera may have: ``/api/cameras`` and ``/api/sign`` mean something else."""
+
+# 64 characters: room enough for a name, and a path that no proxy cuts.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a key takes, in words, for error messages: "expected ..."."""
+
+    words: str
+
+
+def _is_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise PydanticCustomError("camd", "is not a usable name")
+    return text
+
+
+def _is_free(name: str) -> str:
+    if name in TAKEN_NAMES:
+        raise PydanticCustomError("camd", "is taken")
+    return name
+
+
+def _is_key(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    # A key travels in headers and in URLs; a blank or a control character would not.
+    if not (text and text.isascii() and text.isprintable() and " " not in text):
+        raise PydanticCustomError("camd", "is not usable as a key")
+    return secret
+
+
+def _is_source(text: str) -> str:
+    if not text or not text.isprintable():
+        raise PydanticCustomError("camd", "is no source")
+    return text
+
+
+def _number_as_text(value: object) -> object:
+    """A camera's number (0 is /dev/video0) as the text that a source is."""
+    if type(value) is int and 0 <= value < 1000:
+        return str(value)
+    return value
+
+
+def _text_as_tuple(value: object) -> object:
+    """One listen string, or a list of them, as a tuple."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _off_or_sane(seconds: float) -> float:
+    if 0 < seconds < 0.1:
+        raise PydanticCustomError("camd", "is too small")
+    return seconds
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+
+class StreamSettings(_Frozen):
+    """The keys that may stand at the top, for all cameras, and under one camera.
+
+    Durations are in seconds, rates in frames a second, sizes in pixels. A number that
+    is whole is held as an int, so that 15 never turns into 15.0 on its way to the
+    statistics.
+    """
+
+    camera_width: Annotated[int, Field(ge=16, le=8192)] = 640
+    """Width that the camera is asked for. What it really gives is read back."""
+    camera_height: Annotated[int, Field(ge=16, le=8192)] = 480
+    """Height that the camera is asked for."""
+    camera_fps: Annotated[float, Field(ge=0.1, le=240)] = 30
+    """Rate that the camera is asked for."""
+    camera_timeout: Annotated[float, Field(ge=0.2, le=60)] = 2
+    """Time without a picture until the camera counts as stalled."""
+    stream_fps: Annotated[float, Field(ge=0.1, le=240)] = 15
+    """The most frames a second that a viewer gets."""
+    idle_fps: Annotated[float, Field(ge=0, le=10)] = 1
+    """Looks at the camera a second while nobody watches; 0: it is released then."""
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 80
+    """JPEG quality, for pictures that camd itself encodes."""
+    stream_buffer_size: Annotated[int, Field(ge=1, le=8)] = 2
+    """Frames that may be under way to one viewer: one half sent, the rest waiting."""
+    stream_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 30
+    """Time without any progress until a viewer is let go."""
+    max_frame_age: Annotated[float, Field(ge=0, le=3600)] = 0
+    """A frame older than this is not sent any more; 0: however old."""
+    heartbeat_interval: Annotated[
+        float,
+        Field(ge=0, le=3600),
+        AfterValidator(_off_or_sane),
+        Expected("0 for none, or a number from 0.1 to 3600"),
+    ] = 5
+    """Time without a byte to a viewer until the last frame is sent again; 0: never."""
+    tcp_congestion: Annotated[
+        str,
+        Field(max_length=15, pattern="^[a-z0-9_-]*$"),
+        Expected("the name of a kernel algorithm such as bbr, or nothing"),
+    ] = ""
+    """The kernel's congestion control for viewers; empty: its own choice."""
+    enable_frame_cache: Annotated[bool, Expected("true or false")] = True
+    """False: each viewer captures and encodes for itself, to compare."""
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _whole_as_int(cls, value: Any) -> Any:
+        is_whole = isinstance(value, float) and value.is_integer()
+        return int(value) if is_whole else value
+
+
+class CameraSettings(StreamSettings):
+    """One camera, with every key resolved. Its ``repr`` shows no password."""
+
+    name: Annotated[
+        str,
+        AfterValidator(_is_name),
+        AfterValidator(_is_free),
+        Expected(
+            "a name of 1 to 64 letters, digits, - and _, as it stands in the URL"
+            " (not cameras, not sign)"
+        ),
+    ]
+    """The name, as it stands in the address ``/api/NAME/stream``."""
+    source: Annotated[
+        str,
+        BeforeValidator(_number_as_text),
+        AfterValidator(_is_source),
+        Expected(
+            "pattern, a device such as /dev/video0, a file, a folder,"
+            " rtsp://... or http://..."
+        ),
+    ] = "pattern"
+    """``pattern``, a device or its number, a file, a folder, or an address."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for key, value in super().__repr_args__():
+            yield key, mask_url(value) if key == "source" else value
+
+
+def _default_cameras() -> Mapping[str, CameraSettings]:
+    return {"robot": CameraSettings(name="robot")}
+
+
+class Settings(StreamSettings):
+    """The settings in force.
+
+    The stream's keys at this level are the general ones; each camera in ``cameras``
+    has all of them resolved, and what is built for a camera looks only there.
+    """
+
+    listen: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_text_as_tuple),
+        Field(min_length=1),
+        Expected(
+            "an endpoint of kind tcp, unix, ssl, tls, systemd or haproxy, such as"
+            " tcp:8001:interface=127.0.0.1, or a list of them"
+        ),
+    ] = ("tcp:8001:interface=127.0.0.1",)
+    """Twisted endpoint strings, one per port or socket."""
+    api_keys: Annotated[
+        Mapping[
+            Annotated[str, AfterValidator(_is_name)],
+            Annotated[SecretStr, AfterValidator(_is_key)],
+        ],
+        Expected("names, and a key for each"),
+    ] = Field(default_factory=dict)
+    """Name -> key. Empty: one is made at start."""
+    preset: Annotated[PresetName, Expected("cloudflare, lan, hd or mobile")] = (
+        "cloudflare"
+    )
+    """The set of values that holds where nothing else is said."""
+    cameras: Annotated[
+        Mapping[str, CameraSettings],
+        Field(min_length=1),
+        Expected("names of cameras, and beneath each its keys"),
+    ] = Field(default_factory=_default_cameras)
+    """Name -> camera, in the order of the file."""
+
+
+STREAM_KEYS = tuple(StreamSettings.model_fields)
+"""The keys that hold for all cameras or for one."""
+CAMERA_KEYS = (*STREAM_KEYS, "source")
+"""The keys that may stand under one camera."""
+KEYS = tuple(Settings.model_fields)
+"""The keys that may stand at the top."""
+
+
+def expected(key: str) -> str:
+    """What the key takes, in words that follow "expected": "a number from 0.1 to 240".
+
+    :param key: a name of :data:`KEYS` or :data:`CAMERA_KEYS`, or ``name``.
+    """
+    fields = {**CameraSettings.model_fields, **Settings.model_fields}
+    field = fields[key]
+    for note in field.metadata:
+        if isinstance(note, Expected):
+            return note.words
+    low = next(note.ge for note in field.metadata if hasattr(note, "ge"))
+    high = next(note.le for note in field.metadata if hasattr(note, "le"))
+    kind = "whole number" if field.annotation is int else "number"
+    return f"a {kind} from {low} to {high}"

@@ -1,0 +1,89 @@
+"""YAML, read more strictly: a key that stands twice is an error.
+
+What is read may hold secrets, so the errors quote nothing but names of keys.
+"""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from camd.config.problems import shown
+
+
+class YamlError(Exception):
+    """A text is not YAML that camd takes. Its text never quotes the input."""
+
+
+def parse_yaml(text: str) -> object:
+    """The value of a YAML text; None for an empty one.
+
+    :raises YamlError: it is not YAML, or a mapping in it has the same key twice, which
+        YAML forbids and PyYAML lets pass.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        _refuse_duplicates(root)
+        return None if root is None else loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlError(_placed(mark, _unquoted(error.problem))) from None
+    except yaml.reader.ReaderError as error:
+        raise YamlError(f"character {error.position} is not allowed in YAML") from None
+    except YamlError:
+        raise
+    # An explicit tag on a wrong value (!!int x) ends in whatever its constructor
+    # stumbles over: ValueError, KeyError, IndexError, AttributeError, RecursionError.
+    except Exception:
+        raise YamlError("holds a value that does not fit its YAML tag") from None
+
+
+def _placed(mark: yaml.Mark | None, problem: str) -> str:
+    if mark is None:
+        return problem
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+
+
+# A Python literal, as PyYAML quotes what it found.
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
+
+
+def _unquoted(problem: str | None) -> str:
+    """PyYAML's complaint without what it quotes: that may be a part of a key.
+
+    A single character stays; a tab at the start of a line is a frequent slip.
+    """
+    return _QUOTED.sub(_short_or_dots, problem or "not YAML")
+
+
+def _short_or_dots(quoted: re.Match[str]) -> str:
+    # Two quotes and at most an escape of two characters.
+    return quoted[0] if len(quoted[0]) <= 4 else "..."
+
+
+def _refuse_duplicates(root: yaml.Node | None) -> None:
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        # An anchor can make a node its own descendant.
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            _refuse_duplicate_in(node)
+            waiting.extend(value for _, value in node.value)
+        else:
+            waiting.extend(node.value)
+
+
+def _refuse_duplicate_in(mapping: yaml.MappingNode) -> None:
+    names = set()
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if (key.tag, key.value) in names:
+            what = f"{shown(key.value)} stands here a second time"
+            raise YamlError(_placed(key.start_mark, what))
+        names.add((key.tag, key.value))

@@ -1,0 +1,78 @@
+"""Tests of the strict reading of YAML."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from camd.config.strict_yaml import YamlError, parse_yaml
+
+# The machine may be busy with the other tests; how long one example takes says
+# nothing.
+unhurried = settings(deadline=None)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@unhurried
+@given(json_values)
+def test_reads_what_was_written(value: object) -> None:
+    """What PyYAML writes is read back as it was."""
+    assert parse_yaml(yaml.safe_dump(value)) == value
+
+
+def test_empty_text() -> None:
+    """A text of nothing but comments has no value."""
+    assert parse_yaml("# nothing\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "line 3, column 1: 'a' stands here a second time"),
+        ("x:\n  - {b: 1, b: 2}\n", "line 2, column 12: 'b' stands here a second time"),
+        ("a: b: c", "line 1, column 5: mapping values are not allowed here"),
+        ("a: [1", "line 1, column 6: expected ',' or ']', but got ..."),
+        ("a: *secret", "line 1, column 4: found undefined alias ..."),
+        ("a: @", "line 1, column 4: found character '@' that cannot start any token"),
+        ("a: \0", "character 3 is not allowed in YAML"),
+        ("a: !!int x", "holds a value that does not fit its YAML tag"),
+        ("a: !!bool secret", "holds a value that does not fit its YAML tag"),
+        ("a: 2001-99-99", "holds a value that does not fit its YAML tag"),
+        ("[" * 1500, "holds a value that does not fit its YAML tag"),
+    ],
+)  # fmt: skip
+def test_bad_text(text: str, problem: str) -> None:
+    """The error says where and what, and quotes nothing that may be a secret."""
+    with pytest.raises(YamlError) as caught:
+        parse_yaml(text)
+    assert str(caught.value) == problem
+
+
+def test_merged_keys_are_no_duplicates() -> None:
+    """A key may stand beside the one it replaces from a merged mapping."""
+    text = "base: &b {x: 1}\nmid: &m {<<: *b, x: 2}\nlast: {<<: *m, x: 3}\n"
+    assert parse_yaml(text) == {"base": {"x": 1}, "mid": {"x": 2}, "last": {"x": 3}}
+
+
+def test_anchor_inside_itself() -> None:
+    """A mapping that holds itself is read without end, not looked through without."""
+    value = parse_yaml("a: &a\n  b: *a\n")
+    assert isinstance(value, dict)
+    assert value["a"]["b"] is value["a"]
+
+
+@unhurried
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """No text makes anything else happen."""
+    try:
+        parse_yaml(text)
+    except YamlError as error:
+        assert str(error).isprintable()
