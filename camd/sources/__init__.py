@@ -1,0 +1,247 @@
+"""
+Where pictures come from: what a source and an encoder are, and which one a
+camera's settings call for.
+
+This is the one room that knows OpenCV, and this module must be importable where
+OpenCV is not: what imports it stands in the other modules of the package, and is
+imported by `make_source` and `make_encoder` when it is needed.
+
+All of it may block and belongs in the camera's own thread, never in the reactor's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from camd.sources.opencv_check import prepare, why_no_opencv
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from camd.config.settings import CameraSettings
+
+__all__ = [
+    "Clock",
+    "EncodeError",
+    "Encoder",
+    "Given",
+    "Image",
+    "Shot",
+    "Sleep",
+    "Source",
+    "SourceError",
+    "make_encoder",
+    "make_placeholder",
+    "make_source",
+    "prepare",
+    "why_no_opencv",
+]
+
+#: A picture in pixels: uint8, height x width x 3, in the order blue, green, red.
+Image: TypeAlias = "npt.NDArray[np.uint8]"
+
+#: Tells the time in seconds; only differences mean something.
+Clock: TypeAlias = Callable[[], float]
+
+#: Blocks for so many seconds.
+Sleep: TypeAlias = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """
+    One picture as it left the source.
+
+    :param content: a JPEG, which is passed on as it is, or pixels to be encoded.
+    :param captured: when it was taken, in seconds on the clock the source was given.
+    """
+
+    content: bytes | Image
+    captured: float
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """
+    What a camera really gives, read back from it; often not what it was asked for.
+
+    :param width: in pixels.
+    :param fps: pictures per second; None when the camera does not tell.
+    :param format: how the pictures come in, such as ``BGR``, ``YUYV``, ``MJPG``,
+        ``JPEG`` or ``h264``; shown to people, not interpreted.
+    """
+
+    width: int
+    height: int
+    fps: float | None
+    format: str
+
+    @property
+    def resolution(self) -> str:
+        """Width and height as people write them: ``640x480``."""
+        return f"{self.width}x{self.height}"
+
+    def __str__(self) -> str:
+        rate = f" at {self.fps:g} fps" if self.fps else ""
+        return f"{self.resolution}{rate}, {self.format}"
+
+
+class SourceError(Exception):
+    """
+    A source does not open or gives no picture; trying again later may help.
+
+    Its text is one line for people: the reason, with no password in it.
+    """
+
+
+class EncodeError(Exception):
+    """One picture could not be made into a JPEG; the next one may do."""
+
+
+class Source(Protocol):
+    """One camera, or what stands in for one. Used by one thread at a time."""
+
+    def open(self) -> Given:
+        """
+        Get the camera going; what was open before is closed first.
+
+        :raises SourceError: with the reason, as well as it can be told.
+        """
+        ...
+
+    def read(self) -> Shot:
+        """
+        Wait for the newest picture, newer than the last one returned.
+
+        :raises SourceError: when there is none; close and open again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the camera go. May be called at any time, any number of times."""
+        ...
+
+
+class Encoder(Protocol):
+    """Makes JPEGs of pictures."""
+
+    def encode(self, picture: Image) -> bytes:
+        """
+        One whole JPEG.
+
+        :raises EncodeError: when this picture cannot be encoded.
+        """
+        ...
+
+
+def make_source(
+    camera: CameraSettings, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+) -> Source:
+    """
+    Choose the source that a camera's settings name. Opens nothing yet.
+
+    :raises SourceError: when it takes OpenCV and that cannot be imported.
+    """
+    address = camera.source
+    if _names_jpegs(address):
+        return _make_folder(camera, clock, sleep)
+    _demand_opencv()
+    if address == "pattern":
+        return _make_pattern(camera, clock, sleep)
+    if address.isdecimal() or address.startswith("/dev/"):
+        return _make_device(camera, clock)
+    if "://" in address:
+        return _make_address(camera, clock)
+    return _make_video(camera, clock, sleep)
+
+
+def make_encoder(quality: int) -> Encoder:
+    """
+    Make the encoder for one camera.
+
+    :param quality: 1 (small) to 100 (good), as JPEG libraries count it.
+    :raises SourceError: when OpenCV cannot be imported.
+    """
+    _demand_opencv()
+    from camd.sources.encoder import JpegEncoder
+
+    return JpegEncoder(quality)
+
+
+def make_placeholder(camera: CameraSettings, text: str) -> bytes:
+    """
+    Draw a JPEG of the camera's size with one line of text on it.
+
+    :raises SourceError: when OpenCV cannot be imported.
+    """
+    encoder = make_encoder(camera.jpeg_quality)
+    from camd.sources.placeholder import draw
+
+    return encoder.encode(draw(text, camera.camera_width, camera.camera_height))
+
+
+#: What the names of JPEG files end in; a single such file is a folder of one.
+_JPEG_SUFFIX = frozenset({".jpg", ".jpeg"})
+
+
+def _names_jpegs(address: str) -> bool:
+    if address == "pattern" or "://" in address:
+        return False
+    path = Path(address)
+    return path.is_dir() or path.suffix.lower() in _JPEG_SUFFIX
+
+
+def _demand_opencv() -> None:
+    prepare(os.environ)
+    reason = why_no_opencv()
+    if reason is not None:
+        raise SourceError(reason)
+
+
+def _make_pattern(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
+    from camd.sources.pattern import Pattern
+
+    return Pattern(
+        camera.name,
+        camera.camera_width,
+        camera.camera_height,
+        camera.camera_fps,
+        clock=clock,
+        sleep=sleep,
+    )
+
+
+def _make_folder(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
+    from camd.sources.folder import Folder
+
+    return Folder(Path(camera.source), camera.camera_fps, clock=clock, sleep=sleep)
+
+
+def _make_video(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
+    from camd.sources.video import VideoFile
+
+    return VideoFile(Path(camera.source), camera.camera_fps, clock=clock, sleep=sleep)
+
+
+def _make_device(camera: CameraSettings, clock: Clock) -> Source:
+    from camd.sources.live import device
+
+    return device(
+        camera.source,
+        camera.camera_width,
+        camera.camera_height,
+        camera.camera_fps,
+        clock=clock,
+    )
+
+
+def _make_address(camera: CameraSettings, clock: Clock) -> Source:
+    from camd.sources.live import address
+
+    return address(camera.source, clock=clock)

@@ -1,0 +1,90 @@
+"""What all sources read by OpenCV share: the capture object, and what it tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import cv2
+import numpy as np
+
+from camd.sources import Given, Image, SourceError
+
+
+class Capture(Protocol):
+    """What camd uses of `cv2.VideoCapture`."""
+
+    def isOpened(self) -> bool:
+        """Whether opening succeeded; stays True when a camera is unplugged."""
+        ...
+
+    def grab(self) -> bool:
+        """Take the next picture, waiting for it; False when there is none."""
+        ...
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Decode the picture that was grabbed last."""
+        ...
+
+    def get(self, propId: int, /) -> float:
+        """Read a property; 0 or -1 when there is none of that kind."""
+        ...
+
+    def set(self, propId: int, value: float, /) -> bool:
+        """Ask for a property; True says little (measured), so read it back."""
+        ...
+
+    def release(self) -> None:
+        """Let the camera go."""
+        ...
+
+
+#: Opens a path or an address: address, backend (`cv2.CAP_...`), and parameters as
+#: key, value, key, value.
+Opener: TypeAlias = Callable[[str, int, Sequence[int]], Capture]
+
+#: More pictures per second than this are not believed: some files tell the rate of
+#: their clock, such as 90000.
+_FASTEST = 1000.0
+
+
+def open_capture(address: str, backend: int, parameters: Sequence[int]) -> Capture:
+    """Open with OpenCV itself; ask `isOpened` whether it went well."""
+    return cv2.VideoCapture(address, backend, parameters)
+
+
+def given_by(capture: Capture) -> Given:
+    """What a capture tells of its pictures."""
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return Given(
+        width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        height=int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+        # A quiet NaN compares as False, and so counts as not told.
+        fps=fps if 0 < fps <= _FASTEST else None,
+        format=_format(capture.get(cv2.CAP_PROP_FOURCC)),
+    )
+
+
+def retrieve(capture: Capture, name: str) -> Image:
+    """
+    Decode the picture that was grabbed last.
+
+    :param name: of the source, for the error.
+    :raises SourceError: when it cannot be decoded.
+    """
+    try:
+        decoded, picture = capture.retrieve()
+    except cv2.error as error:
+        raise SourceError(f"{name}: a picture cannot be decoded") from error
+    if not decoded:
+        raise SourceError(f"{name}: a picture cannot be decoded")
+    return np.asarray(picture, np.uint8)
+
+
+def _format(code: float) -> str:
+    """Four letters out of the number that OpenCV makes of them."""
+    if not math.isfinite(code) or not 0 < code < 2**32:
+        return "unknown"
+    text = int(code).to_bytes(4, "little").decode("latin-1").strip("\0 ")
+    return text if text.isascii() and text.isprintable() and text else "unknown"

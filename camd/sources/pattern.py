@@ -1,0 +1,51 @@
+"""The test picture as a source: for trying camd out without a camera."""
+
+from __future__ import annotations
+
+import time
+
+from camd.sources import Clock, Given, Shot, Sleep
+from camd.sources.card import Card
+from camd.sources.pace import Pace
+
+
+class Pattern:
+    """
+    A test card that moves and shows its number and the time of day.
+
+    :param name: the camera's name, which the card shows.
+    :param wall: seconds since 1970, for the time of day on the card.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        width: int,
+        height: int,
+        fps: float,
+        *,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
+        wall: Clock = time.time,
+    ) -> None:
+        self._given = Given(width, height, fps, "BGR")
+        self._fps = fps
+        self._clock = clock
+        self._sleep = sleep
+        self._wall = wall
+        self._card = Card(name, self._given)
+        self._pace = Pace(fps, clock, sleep)
+
+    def open(self) -> Given:
+        """Start again at picture number 0. Never fails."""
+        self._pace = Pace(self._fps, self._clock, self._sleep)
+        return self._given
+
+    def read(self) -> Shot:
+        """Wait for the next picture to fall due, and draw it."""
+        index, due = self._pace.wait()
+        age = self._clock() - due
+        return Shot(self._card.draw(index, self._wall() - age), due)
+
+    def close(self) -> None:
+        """Nothing is held."""

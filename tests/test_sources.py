@@ -1,0 +1,96 @@
+"""The source is chosen by what a camera's settings name."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from camd.sources import Given, SourceError, make_encoder, make_source
+from camd.sources.folder import Folder
+from camd.sources.live import Live
+from camd.sources.pattern import Pattern
+from camd.sources.video import VideoFile
+from tests.fake_camera import FakeTime
+
+
+@dataclass
+class FakeSettings:
+    """As much of a camera's settings as sources look at."""
+
+    source: str
+    name: str = "robot"
+    camera_width: int = 160
+    camera_height: int = 120
+    camera_fps: float = 10
+
+
+def settings(source: str) -> Any:
+    """Settings that name this source."""
+    return FakeSettings(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("pattern", Pattern),
+        ("/dev/video0", Live),
+        ("/dev/v4l/by-id/usb-cam", Live),
+        ("0", Live),
+        ("rtsp://cam/1", Live),
+        ("http://cam/stream", Live),
+        ("https://cam/still.jpg", Live),
+        ("film.mp4", VideoFile),
+        ("one.JPG", Folder),
+    ],
+)
+def test_choice(source: str, kind: type) -> None:
+    """Each kind of text leads to its kind of source, and nothing is opened."""
+    assert isinstance(make_source(settings(source)), kind)
+
+
+def test_a_folder_is_one(tmp_path: Path) -> None:
+    """What is a folder on the disk is read as one."""
+    assert isinstance(make_source(settings(str(tmp_path))), Folder)
+
+
+def test_a_folder_called_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word for the test picture means it, whatever lies about."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pattern").mkdir()
+    assert isinstance(make_source(settings("pattern")), Pattern)
+
+
+def test_settings_arrive() -> None:
+    """Size and rate are those of the settings."""
+    assert make_source(settings("pattern")).open() == Given(160, 120, 10, "BGR")
+
+
+def test_clock_arrives() -> None:
+    """Pictures are stamped by the clock that was given."""
+    time = FakeTime()
+    source = make_source(settings("pattern"), time.clock, time.sleep)
+    source.open()
+    assert source.read().captured == 1000.0
+
+
+def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where OpenCV cannot be imported, the error says what to install."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(SourceError, match="OpenCV cannot be used"):
+        make_source(settings("pattern"))
+    with pytest.raises(SourceError, match="OpenCV cannot be used"):
+        make_encoder(80)
+
+
+def test_folder_needs_no_opencv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JPEGs are passed on even where OpenCV is missing."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert isinstance(make_source(settings(str(tmp_path))), Folder)
