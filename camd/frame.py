@@ -1,0 +1,164 @@
+"""The frame and its cache: the newest picture, built for the wire once, for all.
+
+Nothing queues here. A frame that is published replaces the one before; what a slow
+viewer still has under way is the viewer's own affair (:mod:`camd.viewer`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from camd import multipart
+from camd.jpeg import Size
+from camd.multipart import Form
+
+ROUND = 256
+"""Viewers that are told of a frame before the reactor gets a turn for other things.
+
+At about 15 µs each (measured) a round takes 4 ms, so that a stats request is answered
+at once beside thousands of viewers.
+"""
+
+
+class Frame:
+    """
+    One whole JPEG on its way to the viewers.
+
+    :ivar jpeg: the picture, checked: nothing else may be sent as a part.
+    :ivar number: counts the camera's frames from 1; 0 is a placeholder.
+    :ivar captured: when it was taken, in seconds of the reactor's clock.
+    :ivar timestamp: the same moment in Unix seconds, as viewers are told.
+    :ivar size: width and height in pixels.
+    """
+
+    __slots__ = ("_blocks", "captured", "jpeg", "number", "size", "timestamp")
+
+    def __init__(
+        self, jpeg: bytes, number: int, captured: float, timestamp: float, size: Size
+    ) -> None:
+        self.jpeg = jpeg
+        self.number = number
+        self.captured = captured
+        self.timestamp = timestamp
+        self.size = size
+        self._blocks: dict[Wire, bytes] = {}
+
+    def block(self, wire: Wire) -> bytes:
+        """Give this frame's bytes for one kind of wire: the same object to all."""
+        block = self._blocks.get(wire)
+        if block is None:
+            block = self._blocks[wire] = wire.build(self)
+        return block
+
+
+# Compared and hashed by identity: a frame looks its block up once per viewer.
+@dataclass(frozen=True, eq=False, slots=True)
+class Wire:
+    """
+    How frames stand on one connection. There are four, all in :data:`WIRES`.
+
+    :ivar form: the layout of the part, by what the client is.
+    :ivar chunked: whether each block carries its own HTTP/1.1 chunk framing.
+    """
+
+    form: Form
+    chunked: bool
+
+    def opening(self) -> bytes:
+        """Give what stands once ahead of the first block, never chunk-framed."""
+        return multipart.opening(self.form)
+
+    def build(self, frame: Frame) -> bytes:
+        """Lay out one frame. Called once per frame and wire, on first use."""
+        block = multipart.block(self.form, frame.jpeg, frame.timestamp, frame.number)
+        return multipart.chunk(block) if self.chunked else block
+
+
+WIRES = {
+    (form, chunked): Wire(form, chunked) for form in Form for chunked in (False, True)
+}
+
+
+class Watcher(Protocol):
+    """Who is shown each frame: a viewer."""
+
+    def show(self, frame: Frame, now: float) -> None:
+        """Take a frame, published at ``now`` on the reactor's clock; never block."""
+
+    def leave(self, reason: str) -> None:
+        """Go away, and close what is open."""
+
+
+class FrameCache:
+    """
+    The newest frame, and those who watch.
+
+    :ivar newest: the last frame published; None before the first.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.newest: Frame | None = None
+        self._clock = clock
+        # A dict, for its order: who was told longest ago comes first.
+        self._watchers: dict[Watcher, None] = {}
+        self._untold: deque[Watcher] = deque()
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    def join(self, watcher: Watcher) -> None:
+        """Tell this watcher of every frame from the next one on."""
+        self._watchers[watcher] = None
+
+    def leave(self, watcher: Watcher) -> None:
+        """Tell this watcher no more; no harm if it has left already."""
+        self._watchers.pop(watcher, None)
+
+    def forget(self) -> None:
+        """Have no frame, until the next one: this one is too old to begin with."""
+        self.newest = None
+
+    def publish(self, frame: Frame) -> None:
+        """Make this the newest frame and show it to all, a round at a time."""
+        self.newest = frame
+        under_way = bool(self._untold)
+        self._untold = deque(self._watchers)
+        if not under_way:
+            self._tell()
+
+    def _tell(self) -> None:
+        frame, now = self.newest, self._clock.seconds()
+        if frame is None:
+            # Forgotten between rounds. Untold ones would pass for a round under way.
+            self._untold.clear()
+            return
+        for _ in range(min(ROUND, len(self._untold))):
+            watcher = self._untold.popleft()
+            if watcher in self._watchers:
+                # To the end: with the next frame, who was told longest ago is first.
+                self._watchers[watcher] = self._watchers.pop(watcher)
+                self._show(watcher, frame, now)
+        if self._untold:
+            self._clock.callLater(0, self._tell)
+
+    def _show(self, watcher: Watcher, frame: Frame, now: float) -> None:
+        try:
+            watcher.show(frame, now)
+        except Exception:
+            # Trouble with one viewer must not keep the frame from the others.
+            self._log.failure("A viewer could not be shown a frame")
+            self._drop(watcher)
+
+    def _drop(self, watcher: Watcher) -> None:
+        """Send a watcher away that fails: kept without frames, it would only freeze."""
+        self.leave(watcher)
+        with contextlib.suppress(Exception):
+            watcher.leave("failed")

@@ -1,0 +1,117 @@
+"""Counters and rates: what the daemon knows of itself, per camera and per viewer.
+
+Plain numbers that others add to; times come from outside. What a viewer counts for
+itself stands in :mod:`camd.viewer`; when it leaves, its figures are added here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+WINDOW = 2.0
+"""Seconds that a rate looks back: long enough to be steady, short enough to be news."""
+
+
+class Rate:
+    """How often something happens, from the moments of its last times."""
+
+    def __init__(self) -> None:
+        self._moments: deque[float] = deque()
+
+    def tick(self, now: float) -> None:
+        """Note that it happened at ``now`` (seconds)."""
+        self._moments.append(now)
+        self._forget(now)
+
+    def per_second(self, now: float) -> float:
+        """Give the rate over the last :data:`WINDOW`; 0 when it has stopped."""
+        self._forget(now)
+        if len(self._moments) < 2:
+            return 0.0
+        # Counting until now, not until the last time, lets the rate of something that
+        # has stopped fall at once; the larger span of the two is the honest one.
+        first, last = self._moments[0], self._moments[-1]
+        steps = len(self._moments) - 1
+        step = (last - first) / steps
+        overdue = max(0.0, now - last - step)
+        return steps / (last - first + overdue) if last > first else 0.0
+
+    def _forget(self, now: float) -> None:
+        while self._moments and now - self._moments[0] > WINDOW:
+            self._moments.popleft()
+
+
+class Meter:
+    """A rate from a counter, for what happens too often to note each time."""
+
+    def __init__(self, now: float) -> None:
+        self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def sample(self, now: float, count: int) -> None:
+        """Note what the counter shows at ``now`` (seconds)."""
+        self._samples.append((now, count))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= WINDOW:
+            self._samples.popleft()
+
+    def per_second(self, now: float, count: int) -> float:
+        """Give the rate from the oldest sample kept to what the counter shows now."""
+        then, counted = self._samples[0]
+        return (count - counted) / (now - then) if now > then else 0.0
+
+
+@dataclass(slots=True)
+class Sent:
+    """What has gone out to viewers: one's own figures, or the sum of those who left."""
+
+    frames: int = 0
+    skipped: int = 0
+    heartbeats: int = 0
+    bytes: int = 0
+
+    def add(self, other: Sent) -> None:
+        """Add another's figures to these."""
+        self.frames += other.frames
+        self.skipped += other.skipped
+        self.heartbeats += other.heartbeats
+        self.bytes += other.bytes
+
+
+@dataclass(slots=True)
+class CameraStats:
+    """
+    What one camera has done since the daemon started.
+
+    :ivar captured: pictures that the source gave.
+    :ivar published: frames that went to the cache.
+    :ivar failed: reads that failed and pictures that were no good.
+    :ivar reopens: times the source was opened again after it had worked.
+    :ivar last_error: the last failure's reason in one line; None if all is well.
+    :ivar departed: what viewers were sent who are gone by now.
+    """
+
+    captured: int = 0
+    published: int = 0
+    failed: int = 0
+    reopens: int = 0
+    last_error: str | None = None
+    rate: Rate = field(default_factory=Rate)
+    departed: Sent = field(default_factory=Sent)
+
+
+class Visits:
+    """Numbers the viewers of all cameras and counts who is there."""
+
+    def __init__(self) -> None:
+        self.ever = 0
+        self.active = 0
+
+    def arrive(self) -> int:
+        """Count one more viewer and give it its number, from 1."""
+        self.ever += 1
+        self.active += 1
+        return self.ever
+
+    def depart(self) -> None:
+        """Count one viewer less."""
+        self.active -= 1

@@ -1,0 +1,163 @@
+"""One open stream: newest wins, progress, heartbeat, departure.
+
+A viewer is idle, and sends a new frame at once; or its outlet is busy with the last
+one, and the new frame takes the place of whichever was waiting. It never holds more
+than ``stream_buffer_size`` frames and never closes on its own: only the client, the
+shutdown, or thirty seconds in which the client took no byte end a stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from camd.frame import Frame
+from camd.outlet import Outlet
+from camd.stats import Meter, Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """
+    Who is at the other end.
+
+    :ivar number: counts the viewers of this daemon, from 1.
+    :ivar address: the client's address as text; empty for a UNIX socket.
+    :ivar user_agent: what the client calls itself, made printable; may be empty.
+    :ivar since: when it came, in Unix seconds.
+    """
+
+    number: int
+    address: str
+    user_agent: str
+    since: float
+
+
+class Viewer:
+    """
+    One open stream.
+
+    :ivar guest: who is at the other end.
+    :ivar sent: what it was sent.
+    :ivar last: the frame sent last; None before the first.
+
+    :param outlet: the way out; opened here.
+    :param now: the moment of its coming, on the reactor's clock.
+    :param buffer_size: frames that may be under way: one half sent, the rest waiting.
+    :param timeout: seconds without progress until it is let go.
+    :param max_age: seconds after which a frame is not sent any more; 0 for never.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        guest: Guest,
+        outlet: Outlet,
+        clock: Callable[[], float],
+        buffer_size: int,
+        timeout: float,
+        max_age: float = 0,
+    ) -> None:
+        self.guest = guest
+        self.sent = Sent()
+        self.last: Frame | None = None
+        self.reason: str | None = None
+        self._outlet = outlet
+        self._clock = clock
+        self._waiting: deque[Frame] = deque(maxlen=buffer_size - 1)
+        self._timeout = timeout
+        self._max_age = max_age or math.inf
+        now = clock()
+        self.came = self._sent_at = self._moved_at = now
+        self._taken = 0
+        self._meter = Meter(now)
+
+    def open(self, newest: Callable[[], Frame | None]) -> None:
+        """
+        Send the response's headers, and at once behind them the newest frame.
+
+        :param newest: gives the frame to begin with; None while there is none.
+        """
+        self._newest = newest
+        self._outlet.open(self._ready)
+        if not self._outlet.busy:
+            self._ready()
+
+    def show(self, frame: Frame, now: float) -> None:
+        """Send this frame, or keep it until the one under way is through."""
+        if frame is self.last:
+            return  # It got ready between two rounds, and fetched the frame itself.
+        if self._outlet.busy:
+            self._wait(frame)
+        else:
+            self._send(frame, now)
+
+    def repeat(self, frame: Frame, now: float) -> bool:
+        """
+        Send a heartbeat: this frame again, the same bytes, if nothing is under way.
+
+        :return: whether it was sent.
+        """
+        if self._outlet.busy:
+            return False
+        self._outlet.send(frame.block(self._outlet.wire))
+        self._sent_at = now
+        self.sent.heartbeats += 1
+        self.sent.bytes += len(frame.block(self._outlet.wire))
+        self._log.debug("Heartbeat to client {number}", number=self.guest.number)
+        return True
+
+    def silent_for(self, now: float) -> float:
+        """Give the seconds since something was last sent."""
+        return now - self._sent_at
+
+    def check(self, now: float) -> None:
+        """Look, from time to time, whether the client still takes what it is sent."""
+        self._meter.sample(now, self.sent.frames)
+        if not self._outlet.busy:
+            self._moved_at = now
+        elif (taken := self._outlet.taken()) != self._taken:
+            self._taken, self._moved_at = taken, now
+        elif now - self._moved_at >= self._timeout:
+            self.leave("stalled")
+
+    def fps(self, now: float) -> float:
+        """Give the frames a second that it was sent lately, heartbeats not counted."""
+        return self._meter.per_second(now, self.sent.frames)
+
+    def leave(self, reason: str) -> None:
+        """Cut the connection. The request then tells that it is gone."""
+        self.reason = self.reason or reason
+        self._outlet.abort()
+
+    def _wait(self, frame: Frame) -> None:
+        """Let the frame wait; the oldest of those that wait makes room for it."""
+        if len(self._waiting) == self._waiting.maxlen:
+            self.sent.skipped += 1
+        self._waiting.append(frame)
+
+    def _ready(self) -> None:
+        """Go on with what waits, now that the outlet is free."""
+        while self._waiting and not self._outlet.busy:
+            self._send(self._waiting.popleft(), self._clock())
+        if self.last is None and not self._outlet.busy:
+            newest = self._newest()
+            if newest is not None:
+                self._send(newest, self._clock())
+
+    def _send(self, frame: Frame, now: float) -> None:
+        if now - frame.captured > self._max_age:
+            self.sent.skipped += 1
+            return
+        block = frame.block(self._outlet.wire)
+        self.last = frame
+        self._sent_at = now
+        sent = self.sent
+        sent.frames += 1
+        sent.bytes += len(block)
+        self._outlet.send(block)

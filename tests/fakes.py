@@ -1,0 +1,218 @@
+"""What the tests of the fan-out share: frames, watchers, an outlet, real sockets."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent
+
+from camd.frame import WIRES, Frame, Wire
+from camd.jpeg import Size
+from camd.multipart import Form
+
+PLAIN = WIRES[Form.PLAIN, True]
+"""The wire of most clients: HTTP/1.1, with Content-Length."""
+
+
+def frame(number: int = 1, captured: float = 0.0, size: int = 64) -> Frame:
+    """A frame of ``size`` bytes, which no other number has."""
+    jpeg = b"\xff\xd8%0*d\xff\xd9" % (size - 4, number)
+    return Frame(jpeg, number, captured, 1e9 + captured, Size(64, 48))
+
+
+class Tracked(Frame):
+    """A frame that tells, by weak references, whether anybody still holds it."""
+
+    __slots__ = ("__weakref__",)
+
+
+def tracked(number: int, size: int = 64) -> Tracked:
+    """A frame of that kind."""
+    plain = frame(number, size=size)
+    return Tracked(plain.jpeg, number, 0, 1e9, plain.size)
+
+
+class Turns(Clock):
+    """A reactor's clock that can also be taken a turn at a time."""
+
+    def turn(self) -> None:
+        """Make the calls that are due; what they put off to 0 s waits for its turn."""
+        for call in [c for c in self.calls if c.getTime() <= self.seconds()]:
+            if call.active():
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+
+
+class Watcher:
+    """
+    Writes down what it is shown, by number, and when.
+
+    :param diary: where to write; several may share one.
+    """
+
+    def __init__(
+        self, name: str = "", diary: list[tuple[str, int]] | None = None
+    ) -> None:
+        self.name = name
+        self.diary = [] if diary is None else diary
+        self.times: list[float] = []
+        self.left: list[str] = []
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the frames that it was shown."""
+        return [number for name, number in self.diary if name == self.name]
+
+    def show(self, frame: Frame, now: float) -> None:
+        """Write the frame down."""
+        self.diary.append((self.name, frame.number))
+        self.times.append(now)
+
+    def leave(self, reason: str) -> None:
+        """Write down that it was sent away."""
+        self.left.append(reason)
+
+
+class BadWatcher(Watcher):
+    """Cannot be shown anything, and makes trouble to the last if asked to."""
+
+    def __init__(self, stubborn: bool = False) -> None:
+        super().__init__("bad")
+        self.stubborn = stubborn
+
+    def show(self, frame: Frame, now: float) -> None:
+        """Count the try, and fail."""
+        super().show(frame, now)
+        raise RuntimeError("bad watcher")
+
+    def leave(self, reason: str) -> None:
+        """Write it down, and fail if stubborn."""
+        super().leave(reason)
+        if self.stubborn:
+            raise RuntimeError("will not leave")
+
+
+class FakeOutlet:
+    """
+    A way out that keeps what it is sent.
+
+    :ivar full: whether the next block stays half sent until :meth:`drain`.
+    :ivar progress: what :meth:`taken` gives.
+    """
+
+    def __init__(self, wire: Wire = PLAIN, full: bool = False) -> None:
+        self.wire = wire
+        self.busy = True
+        self.full = full
+        self.sent: list[bytes] = []
+        self.progress = 0
+        self.aborted = 0
+
+    def open(self, ready: Callable[[], None]) -> None:
+        """Stay busy with the opening until :meth:`drain`."""
+        self._ready = ready
+
+    def send(self, block: bytes) -> None:
+        """Keep the block."""
+        assert not self.busy, "sent to while busy"
+        self.sent.append(block)
+        self.busy = self.full
+
+    def drain(self, full: bool | None = None) -> None:
+        """Let all that is under way leave; then be :attr:`full`, if given."""
+        if full is not None:
+            self.full = full
+        self.busy = False
+        self._ready()
+
+    def taken(self) -> int:
+        """The number that the test set."""
+        return self.progress
+
+    def abort(self) -> None:
+        """Count it."""
+        self.aborted += 1
+
+
+class Wiretap(socket.socket):
+    """
+    A socket that knows which objects it was asked to send.
+
+    :ivar offered: every object given to ``send``, taken or not.
+    :ivar handed_over: bytes that the kernel has taken.
+    """
+
+    def __init__(self, plain: socket.socket) -> None:
+        super().__init__(fileno=plain.detach())
+        self.offered: list[object] = []
+        self.handed_over = 0
+
+    def send(self, data: bytes | memoryview, flags: int = 0) -> int:  # type: ignore[override]
+        """Send, and keep the object itself, not a copy."""
+        self.offered.append(data)
+        taken = super().send(data, flags)
+        self.handed_over += taken
+        return taken
+
+
+@contextmanager
+def tcp_pair(room: int = 0) -> Iterator[tuple[Wiretap, socket.socket]]:
+    """
+    A connection over loopback: the server's end, then the client's.
+
+    :param room: bytes that the client's kernel takes unread; 0 for its own choice.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as port, socket.socket() as client:
+        if room:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+            # Loopback's segments of 64 KB are too large for a small window to move.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
+        client.settimeout(10)
+        client.connect(port.getsockname())
+        with Wiretap(port.accept()[0]) as server:
+            yield server, client
+
+
+@contextmanager
+def unix_pair(room: int = 0) -> Iterator[tuple[Wiretap, socket.socket]]:
+    """
+    A connected pair of UNIX sockets: the server's end, then the client's.
+
+    :param room: bytes that the server's kernel holds unread; 0 for its own choice.
+    """
+    plain, client = socket.socketpair()
+    if room:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
+    client.settimeout(10)
+    with client, Wiretap(plain) as server:
+        yield server, client
+
+
+def arrived(client: socket.socket) -> bytes:
+    """Read what has come by now; nothing when nothing has, or at the end."""
+    pieces = []
+    while select.select([client], [], [], 0)[0]:
+        piece = client.recv(1 << 20)
+        if not piece:
+            break
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def soon(true: Callable[[], bool]) -> None:
+    """Wait until the kernel has made this true, which takes it some microseconds."""
+    for _ in range(5000):
+        if true():
+            return
+        select.select([], [], [], 0.002)
+    raise AssertionError("the kernel did not do it in ten seconds")
+
+
+def failures(events: Sequence[LogEvent]) -> list[str]:
+    """The texts of the exceptions among captured log events."""
+    return [str(e["log_failure"].value) for e in events if "log_failure" in e]

@@ -1,0 +1,236 @@
+"""Real connections to a real Site, over real sockets, with a reactor moved by hand."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, cast
+
+from twisted.internet import tcp, unix
+from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+
+from camd.frame import WIRES
+from camd.multipart import RESPONSE_HEADERS, Form, chunk
+from camd.outlet import RequestOutlet, SocketOutlet, outlet_for
+from camd.viewer import Guest, Viewer
+from tests.fakes import Turns, arrived, soon, tcp_pair, unix_pair
+
+LARGE = 300_000
+"""Bytes of a frame that no small socket takes at once."""
+
+SMALL = 4096
+"""Bytes of room in a small socket; the kernel makes a little more of it."""
+
+OPENING = chunk(WIRES[Form.PLAIN, True].opening())
+"""What an HTTP/1.1 client is sent ahead of the first block."""
+
+Layer = Callable[[Any], Any]
+"""Puts a protocol between the socket and HTTP: from a factory, makes another."""
+
+
+class HandReactor(Turns):
+    """
+    A reactor that knows what it was asked for and does nothing by itself.
+
+    :ivar asked: how often somebody asked to be told of writability.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: dict[IReadDescriptor, None] = {}
+        self.writers: dict[IWriteDescriptor, None] = {}
+        self.asked = 0
+
+    def addReader(self, reader: IReadDescriptor) -> None:
+        """Note who wants to read."""
+        self.readers[reader] = None
+
+    def removeReader(self, reader: IReadDescriptor) -> None:
+        """Note who does not."""
+        self.readers.pop(reader, None)
+
+    def addWriter(self, writer: IWriteDescriptor) -> None:
+        """Note who wants to write."""
+        self.writers[writer] = None
+        self.asked += 1
+
+    def removeWriter(self, writer: IWriteDescriptor) -> None:
+        """Note who does not."""
+        self.writers.pop(writer, None)
+
+    def spin(self) -> None:
+        """Do what a reactor does in one turn, with what is ready by now."""
+        self.turn()
+        for reader in list(self.readers):
+            if reader in self.readers and select.select([reader], [], [], 0)[0]:
+                self._lost(reader, reader.doRead())
+        for writer in list(self.writers):
+            if writer in self.writers and select.select([], [writer], [], 0)[1]:
+                self._lost(writer, writer.doWrite())
+
+    def _lost(self, connection: Any, why: Any) -> None:
+        if why is not None:
+            connection.connectionLost(Failure(why))
+
+
+class House(Resource):
+    """
+    A resource that begins a stream and leaves the rest to the test.
+
+    :ivar readies: how often the outlet said that it is ready.
+    :ivar gone: why the connection is gone.
+    """
+
+    isLeaf = True
+    outlet: SocketOutlet | RequestOutlet
+
+    def __init__(self, form: Form, congestion: str = "") -> None:
+        super().__init__()
+        self._form = form
+        self._congestion = congestion
+        self.readies = 0
+        self.gone: list[Failure] = []
+
+    def render_GET(self, request: Request) -> bytes | int:
+        """Answer a small thing, or begin the stream."""
+        if request.path == b"/before":
+            return bytes(LARGE)
+        for name, value in RESPONSE_HEADERS:
+            request.setHeader(name, value)
+        request.notifyFinish().addErrback(self.gone.append)
+        outlet = outlet_for(request, self._form, self._congestion)
+        assert isinstance(outlet, (SocketOutlet, RequestOutlet))
+        self.outlet = outlet
+        self.begin()
+        return NOT_DONE_YET
+
+    def begin(self) -> None:
+        """Open the outlet."""
+        self.outlet.open(self._ready)
+
+    def _ready(self) -> None:
+        self.readies += 1
+
+
+class Show(House):
+    """A resource with a real viewer at its outlet, which nothing was shown yet."""
+
+    def __init__(self, form: Form, clock: Turns, buffer_size: int = 2) -> None:
+        super().__init__(form)
+        self._clock = clock
+        self._size = buffer_size
+
+    def begin(self) -> None:
+        """Let the viewer open the outlet."""
+        guest = Guest(1, "", "", 0)
+        self.viewer = Viewer(guest, self.outlet, self._clock.seconds, self._size, 30)
+        self.viewer.open(lambda: None)
+
+
+class Line:
+    """
+    One client's connection to a real Site.
+
+    :ivar server: the server's end of it, which knows what it was asked to send.
+    :ivar received: all that the client has read.
+    """
+
+    def __init__(
+        self,
+        pair: tuple[Any, socket.socket],
+        factory: Any,
+        reactor: HandReactor,
+    ) -> None:
+        self.server, self.client = pair
+        self.reactor = reactor
+        self.received = b""
+        protocol = factory.buildProtocol(None)
+        self.transport: tcp.Server
+        if self.server.family == socket.AF_UNIX:
+            self.transport = unix.Server(self.server, protocol, "", None, 0, reactor)
+        else:
+            peer = self.server.getpeername()
+            self.transport = tcp.Server(
+                self.server, protocol, peer, cast(Any, None), 0, cast(Any, reactor)
+            )
+        self.transport.repstr = "<a server by hand>"
+        protocol.makeConnection(self.transport)
+
+    def ask(self, path: str = "/", version: str = "1.1") -> None:
+        """Send a request, and let the server read it."""
+        request = f"GET {path} HTTP/{version}\r\nHost: camd\r\n\r\n"
+        self.client.sendall(request.encode())
+        soon(lambda: bool(select.select([self.server], [], [], 0)[0]))
+        for reader in list(self.reactor.readers):
+            reader.doRead()
+
+    def read(self) -> None:
+        """Let the client read what has arrived."""
+        self.received += arrived(self.client)
+
+    def flow(self) -> None:
+        """Let go on what can go on, until the server has nothing more to write."""
+        soon(self.still)
+
+    def still(self) -> bool:
+        """Let both sides go on; tell whether nobody has anything to write."""
+        self.reactor.spin()
+        self.read()
+        return not self.reactor.writers
+
+    def expect(self, body: bytes) -> None:
+        """Read until there is as much behind the headers, and compare."""
+        soon(lambda: self._has(len(body)))
+        assert self.body == body
+
+    def _has(self, count: int) -> bool:
+        self.read()
+        return len(self.body) >= count
+
+    @property
+    def head(self) -> bytes:
+        """The response's headers."""
+        return self.received.partition(b"\r\n\r\n")[0]
+
+    @property
+    def body(self) -> bytes:
+        """What has come behind the headers."""
+        return self.received.partition(b"\r\n\r\n")[2]
+
+
+class Dial(ExitStack):
+    """Makes connections; as a context manager, closes them."""
+
+    def __init__(self, reactor: HandReactor) -> None:
+        super().__init__()
+        self._reactor = reactor
+
+    def __call__(
+        self,
+        house: House,
+        kind: str = "tcp",
+        room: int = 0,
+        version: str = "1.1",
+        wrap: Layer = lambda site: site,
+        ask: bool = True,
+    ) -> Line:
+        """
+        Connect a client, and let it ask for the stream.
+
+        :param kind: tcp or unix.
+        :param room: bytes that the kernel holds of what the client does not read.
+        :param wrap: a layer in between; none by default.
+        :param ask: whether to ask at once.
+        """
+        pair = tcp_pair(room) if kind == "tcp" else unix_pair(room)
+        site = Site(house, reactor=self._reactor)
+        line = Line(self.enter_context(pair), wrap(site), self._reactor)
+        if ask:
+            line.ask(version=version)
+        return line

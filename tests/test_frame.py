@@ -1,0 +1,326 @@
+"""A frame is built once for all, and the newest is shown to everybody in turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from twisted.logger import capturedLogs
+
+from camd import multipart
+from camd.frame import ROUND, WIRES, Frame, FrameCache, Wire
+from camd.multipart import Form
+from camd.stats import Sent
+from camd.viewer import Guest, Viewer
+from tests.fakes import PLAIN, BadWatcher, FakeOutlet, Turns, Watcher, failures, frame
+
+CROWD = 2 * ROUND + 50
+"""Watchers for three rounds."""
+
+
+@pytest.fixture
+def clock() -> Turns:
+    """The reactor's clock."""
+    return Turns()
+
+
+@pytest.fixture
+def cache(clock: Turns) -> FrameCache:
+    """A cache with no frame and nobody there."""
+    return FrameCache(clock)
+
+
+def crowd(cache: FrameCache, count: int = CROWD) -> list[Watcher]:
+    """Watchers with one diary, named by the order of their coming."""
+    diary: list[tuple[str, int]] = []
+    watchers = [Watcher(str(index), diary) for index in range(count)]
+    for watcher in watchers:
+        cache.join(watcher)
+    return watchers
+
+
+@dataclass(frozen=True, eq=False)
+class CountingWire(Wire):
+    """A wire that notes each frame it builds."""
+
+    built: list[Frame] = field(default_factory=list)
+
+    def build(self, frame: Frame) -> bytes:
+        """Note it, and build."""
+        self.built.append(frame)
+        return super().build(frame)
+
+
+@pytest.mark.parametrize("wire", WIRES.values())
+def test_a_block_is_one_object(wire: Wire) -> None:
+    """Whoever asks for a frame's block on a wire gets the very same bytes object."""
+    one = frame()
+    assert one.block(wire) is one.block(wire)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_block_is_the_part_alone_in_http_1_0(form: Form) -> None:
+    """Without chunk framing a block is what the wire format says, and no more."""
+    one = frame(7, captured=1.5)
+    expected = multipart.block(form, one.jpeg, 1e9 + 1.5, 7)
+    assert one.block(WIRES[form, False]) == expected
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_block_is_one_chunk_in_http_1_1(form: Form) -> None:
+    """With chunk framing, its length in hex stands before it and CRLF behind it."""
+    one = frame()
+    part = one.block(WIRES[form, False])
+    chunk = f"{len(part):x}\r\n".encode() + part + b"\r\n"
+    assert one.block(WIRES[form, True]) == chunk
+
+
+def test_four_wires_give_four_blocks() -> None:
+    """Each wire has a block of its own, and each is kept beside the others."""
+    one = frame()
+    blocks = [one.block(wire) for wire in WIRES.values()]
+    assert len(set(blocks)) == 4
+    assert [one.block(wire) for wire in WIRES.values()] == blocks
+
+
+@pytest.mark.parametrize("form", Form)
+def test_the_opening_is_never_a_chunk(form: Form) -> None:
+    """The opening goes through Twisted, which adds the framing, so it has none."""
+    openings = {WIRES[form, chunked].opening() for chunked in (False, True)}
+    assert openings == {multipart.opening(form)}
+
+
+def test_two_frames_share_nothing() -> None:
+    """A block belongs to its frame: the next frame's is another."""
+    assert frame(1).block(PLAIN) != frame(2).block(PLAIN)
+
+
+def test_built_once_for_a_thousand_viewers(clock: Turns, cache: FrameCache) -> None:
+    """All viewers of a wire are sent one object, which was built one single time."""
+    wire = CountingWire(Form.PLAIN, True)
+    outlets = [FakeOutlet(wire) for _ in range(1000)]
+    for outlet in outlets:
+        viewer = Viewer(Guest(1, "", "", 0), outlet, clock.seconds, 2, 30)
+        viewer.open(lambda: None)
+        outlet.drain()
+        cache.join(viewer)
+    one = frame()
+    cache.publish(one)
+    clock.pump([0] * 4)
+    assert wire.built == [one]
+    assert {id(block) for outlet in outlets for block in outlet.sent} == {
+        id(one.block(wire))
+    }
+    assert all(len(outlet.sent) == 1 for outlet in outlets)
+
+
+def test_first_frame_sent_once_to_a_viewer_that_gets_ready_between_rounds(
+    clock: Turns, cache: FrameCache
+) -> None:
+    """A viewer that fetched the frame itself is not sent it again in its turn."""
+    crowd(cache, ROUND)
+    outlet = FakeOutlet()
+    viewer = Viewer(Guest(1, "", "", 0), outlet, clock.seconds, 2, 30)
+    viewer.open(lambda: cache.newest)
+    cache.join(viewer)
+    one = frame()
+    cache.publish(one)
+    outlet.drain()
+    clock.advance(0)
+    assert outlet.sent == [one.block(PLAIN)]
+    assert viewer.sent == Sent(frames=1, bytes=len(one.block(PLAIN)))
+
+
+def test_no_frame_before_the_first(cache: FrameCache) -> None:
+    """The cache begins with neither frame nor watcher."""
+    assert cache.newest is None
+    assert len(cache) == 0
+
+
+def test_newest_replaces(cache: FrameCache) -> None:
+    """The cache holds the last frame published and no other."""
+    cache.publish(frame(1))
+    two = frame(2)
+    cache.publish(two)
+    assert cache.newest is two
+
+
+def test_forget(cache: FrameCache) -> None:
+    """A frame that was forgotten is nobody's first; the next one is kept again."""
+    cache.publish(frame(1))
+    cache.forget()
+    assert cache.newest is None
+    two = frame(2)
+    cache.publish(two)
+    assert cache.newest is two
+
+
+def test_joining_shows_nothing(cache: FrameCache) -> None:
+    """A watcher hears of frames from the next one on."""
+    cache.publish(frame(1))
+    watcher = Watcher()
+    cache.join(watcher)
+    assert watcher.numbers == []
+    cache.publish(frame(2))
+    assert watcher.numbers == [2]
+
+
+def test_leaving(cache: FrameCache) -> None:
+    """Who left is shown nothing more; leaving again does no harm."""
+    watcher = Watcher()
+    cache.join(watcher)
+    cache.leave(watcher)
+    cache.leave(watcher)
+    cache.publish(frame())
+    assert watcher.numbers == []
+    assert len(cache) == 0
+
+
+def test_told_in_order_of_coming(cache: FrameCache) -> None:
+    """Who came first is told first."""
+    watchers = crowd(cache, 10)
+    cache.publish(frame(1))
+    assert watchers[0].diary == [(str(index), 1) for index in range(10)]
+
+
+def test_told_the_time(clock: Turns, cache: FrameCache) -> None:
+    """A watcher is told the moment on the reactor's clock."""
+    watcher = Watcher()
+    cache.join(watcher)
+    clock.advance(12.5)
+    cache.publish(frame())
+    assert watcher.times == [12.5]
+
+
+def test_a_round_at_a_time(clock: Turns, cache: FrameCache) -> None:
+    """Between two rounds the reactor gets a turn, until all have been told."""
+    diary = crowd(cache)[0].diary
+    cache.publish(frame(1))
+    told = [len(diary)]
+    while clock.getDelayedCalls():
+        clock.turn()
+        told.append(len(diary))
+    assert told == [ROUND, 2 * ROUND, CROWD]
+    assert diary == [(str(index), 1) for index in range(CROWD)]
+
+
+def test_a_full_round_needs_no_other(clock: Turns, cache: FrameCache) -> None:
+    """A crowd that one round holds is told at once, and no call is left."""
+    diary = crowd(cache, ROUND)[0].diary
+    cache.publish(frame(1))
+    assert len(diary) == ROUND
+    assert clock.getDelayedCalls() == []
+
+
+def test_what_waits_has_its_turn_between_rounds(
+    clock: Turns, cache: FrameCache
+) -> None:
+    """A call that was due before the second round is made before it."""
+    diary = crowd(cache)[0].diary
+    clock.callLater(0, lambda: diary.append(("a request", 0)))
+    cache.publish(frame(1))
+    clock.pump([0] * 3)
+    assert diary.index(("a request", 0)) == ROUND
+
+
+def test_new_frame_reaches_late_ones_first(clock: Turns, cache: FrameCache) -> None:
+    """Whom the last frame did not reach comes first with the next, and gets no old."""
+    watchers = crowd(cache)
+    cache.publish(frame(1))
+    cache.publish(frame(2))
+    clock.pump([0] * 4)
+    late = [str(index) for index in range(ROUND, CROWD)]
+    early = [str(index) for index in range(ROUND)]
+    told = [name for name, number in watchers[0].diary if number == 2]
+    assert told == late + early
+    assert [name for name, number in watchers[0].diary if number == 1] == early
+
+
+def test_frames_faster_than_rounds_leave_nobody_out(
+    clock: Turns, cache: FrameCache
+) -> None:
+    """When each frame comes in the midst of the last, all still get their share."""
+    watchers = crowd(cache)
+    for number in range(1, 31):
+        cache.publish(frame(number))
+        clock.turn()
+    shares = Counter(name for name, _ in watchers[0].diary).values()
+    assert len(shares) == CROWD
+    assert min(shares) >= max(shares) - 1
+
+
+def test_only_one_round_is_ever_due(clock: Turns, cache: FrameCache) -> None:
+    """Frames that come in the midst of a round start no second chain of rounds."""
+    crowd(cache)
+    for number in range(1, 10):
+        cache.publish(frame(number))
+    assert len(clock.getDelayedCalls()) == 1
+
+
+def test_who_left_between_rounds_is_not_told(clock: Turns, cache: FrameCache) -> None:
+    """A viewer that goes before its turn is not sent to."""
+    watchers = crowd(cache)
+    cache.publish(frame(1))
+    cache.leave(watchers[-1])
+    clock.pump([0] * 3)
+    assert watchers[-1].numbers == []
+    assert watchers[-2].numbers == [1]
+
+
+def test_who_came_between_rounds_waits_for_the_next(
+    clock: Turns, cache: FrameCache
+) -> None:
+    """A viewer that comes in mid-round has had the frame from the cache already."""
+    crowd(cache)
+    cache.publish(frame(1))
+    late = Watcher("late")
+    cache.join(late)
+    clock.pump([0] * 3)
+    assert late.numbers == []
+    cache.publish(frame(2))
+    clock.pump([0] * 3)
+    assert late.numbers == [2]
+
+
+def test_forgotten_between_rounds(clock: Turns, cache: FrameCache) -> None:
+    """When all leave in mid-round and the frame is forgotten, the next is shown."""
+    watchers = crowd(cache)
+    cache.publish(frame(1))
+    for watcher in watchers:
+        cache.leave(watcher)
+    cache.forget()
+    clock.pump([0] * 3)
+    watcher = Watcher()
+    cache.join(watcher)
+    cache.publish(frame(2))
+    clock.pump([0] * 3)
+    assert watcher.numbers == [2]
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_trouble_stays_with_one(cache: FrameCache, stubborn: bool) -> None:
+    """A watcher that fails is logged and sent away; those behind it notice nothing."""
+    bad, good = BadWatcher(stubborn), Watcher("good")
+    cache.join(bad)
+    cache.join(good)
+    with capturedLogs() as events:
+        cache.publish(frame(1))
+        cache.publish(frame(2))
+    assert good.numbers == [1, 2]
+    assert bad.numbers == [1]
+    # Cut, so that the client comes again: a picture that stands still is worse.
+    assert bad.left == ["failed"]
+    assert failures(events) == ["bad watcher"]
+
+
+def test_trouble_does_not_end_the_rounds(clock: Turns, cache: FrameCache) -> None:
+    """A watcher that fails last in its round keeps no later round from coming."""
+    crowd(cache, ROUND - 1)
+    cache.join(BadWatcher())
+    last = Watcher("last")
+    cache.join(last)
+    with capturedLogs():
+        cache.publish(frame(1))
+        clock.advance(0)
+    assert last.numbers == [1]

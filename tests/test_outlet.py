@@ -1,0 +1,500 @@
+"""Bytes leave whole and in order, by the shortest way, and nothing piles up behind.
+
+This is about plain sockets; `test_outlet_request` is about everything else.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+
+from camd.frame import WIRES
+from camd.multipart import RESPONSE_HEADERS, Form, chunk
+from camd.outlet import SocketOutlet
+from camd.tcp import LOWAT
+from tests.fakes import PLAIN, Tracked, frame, soon, tcp_pair, tracked
+from tests.line import LARGE, OPENING, SMALL, Dial, HandReactor, House, Line, Show
+
+
+@pytest.fixture
+def reactor() -> HandReactor:
+    """The reactor, moved by hand."""
+    return HandReactor()
+
+
+@pytest.fixture
+def dial(reactor: HandReactor) -> Iterator[Dial]:
+    """What makes connections; they are closed behind the test."""
+    with Dial(reactor) as dial:
+        yield dial
+
+
+both_kinds = pytest.mark.parametrize("kind", ["tcp", "unix"])
+
+
+def large(number: int = 1) -> bytes:
+    """The block of a large frame, with chunk framing."""
+    return frame(number, size=LARGE).block(PLAIN)
+
+
+def source(piece: object) -> object:
+    """The object that a piece is a view of."""
+    return piece.obj if isinstance(piece, memoryview) else piece
+
+
+@both_kinds
+def test_a_plain_socket_is_written_to_directly(dial: Dial, kind: str) -> None:
+    """TCP and UNIX connections get the short way."""
+    house = House(Form.PLAIN)
+    dial(house, kind)
+    assert isinstance(house.outlet, SocketOutlet)
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize(("version", "chunked"), [("1.0", False), ("1.1", True)])
+def test_wire_by_version(dial: Dial, form: Form, version: str, chunked: bool) -> None:
+    """An HTTP/1.1 client's blocks carry their chunk framing, HTTP/1.0's do not."""
+    house = House(form)
+    dial(house, version=version)
+    assert house.outlet.wire is WIRES[form, chunked]
+
+
+@both_kinds
+def test_opening_leaves_first(dial: Dial, kind: str) -> None:
+    """Headers and opening leave in the reactor's turn; only then is it ready."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind)
+    assert house.outlet.busy
+    # Registering asks for data at once; that is no sign that the opening has left.
+    assert house.readies == 0
+    line.flow()
+    line.expect(OPENING)
+    assert not house.outlet.busy
+    assert house.readies == 1
+
+
+def test_headers(dial: Dial) -> None:
+    """The response has the stream's headers and says that it is chunked."""
+    line = dial(House(Form.PLAIN))
+    line.flow()
+    lines = line.head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 200 OK"
+    assert b"Transfer-Encoding: chunked" in lines
+    assert all(b"%b: %b" % pair in lines for pair in RESPONSE_HEADERS)
+
+
+@both_kinds
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_bytes_on_the_wire(dial: Dial, kind: str, form: Form, version: str) -> None:
+    """Opening and blocks stand behind each other, with framing only in HTTP/1.1."""
+    house = House(form)
+    line = dial(house, kind, version=version)
+    line.flow()
+    wire = house.outlet.wire
+    shown = [frame(number).block(wire) for number in (1, 2, 3)]
+    for block in shown:
+        house.outlet.send(block)
+    opening = chunk(wire.opening()) if version == "1.1" else wire.opening()
+    line.expect(opening + b"".join(shown))
+    assert (b"chunked" in line.head) is (version == "1.1")
+
+
+@both_kinds
+def test_whole_block_needs_no_reactor(dial: Dial, kind: str) -> None:
+    """What the kernel takes at once is handed over as it is, and nobody is asked."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind)
+    line.flow()
+    line.server.offered.clear()
+    asked, block = line.reactor.asked, frame().block(PLAIN)
+    house.outlet.send(block)
+    assert len(line.server.offered) == 1
+    assert line.server.offered[0] is block
+    assert not house.outlet.busy
+    assert line.reactor.asked == asked
+    assert house.readies == 1
+
+
+@both_kinds
+def test_the_rest_waits_as_a_view(dial: Dial, kind: str) -> None:
+    """What the kernel does not take waits as a view of the same object."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    line.server.offered.clear()
+    asked, block = line.reactor.asked, large()
+    house.outlet.send(block)
+    assert house.outlet.busy
+    assert line.reactor.asked == asked + 1
+    line.flow()
+    # The last one is Twisted's own, an empty buffer, with each time it can write.
+    pieces = [piece for piece in line.server.offered if len(piece)]
+    assert len(pieces) > 2
+    assert {id(source(piece)) for piece in pieces} == {id(block)}
+    line.expect(OPENING + block)
+
+
+@both_kinds
+def test_ready_when_all_has_left(dial: Dial, kind: str) -> None:
+    """It is ready once for each block that waited, and not before its last byte."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    house.outlet.send(large())
+    line.reactor.spin()
+    assert (house.outlet.busy, house.readies) == (True, 1)
+    line.flow()
+    assert (house.outlet.busy, house.readies) == (False, 2)
+    assert line.reactor.writers == {}
+
+
+def test_lets_go_of_what_has_left(dial: Dial) -> None:
+    """A block that has left is not held until the next one, who knows how long."""
+    house = House(Form.PLAIN)
+    line = dial(house, "unix", SMALL)
+    line.flow()
+    block = large()
+    held = sys.getrefcount(block)
+    house.outlet.send(block)
+    line.flow()
+    line.server.offered.clear()
+    assert sys.getrefcount(block) == held
+
+
+@both_kinds
+def test_many_large_blocks_arrive_whole(dial: Dial, kind: str) -> None:
+    """Block after block, each in many pieces, comes out as it went in."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    shown = [large(number) for number in range(1, 6)]
+    for block in shown:
+        house.outlet.send(block)
+        line.flow()
+    line.expect(OPENING + b"".join(shown))
+
+
+@both_kinds
+def test_kernel_takes_nothing(dial: Dial, kind: str) -> None:
+    """When the socket is full already, the whole block waits, and comes later."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    filled = b""
+    with pytest.raises(BlockingIOError):
+        while True:
+            filled += bytes(line.server.send(bytes(SMALL)))
+    block = frame().block(PLAIN)
+    house.outlet.send(block)
+    assert house.outlet.busy
+    line.flow()
+    line.expect(OPENING + filled + block)
+    assert not house.outlet.busy
+
+
+@both_kinds
+def test_interrupted(dial: Dial, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A send that a signal interrupts is done again."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind)
+    line.flow()
+    block = frame().block(PLAIN)
+    assert isinstance(house.outlet, SocketOutlet)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.outlet, "_send", raiser(InterruptedError()))
+        house.outlet.send(block)
+    assert house.outlet.busy
+    line.flow()
+    line.expect(OPENING + block)
+
+
+def raiser(error: Exception) -> Callable[[object], int]:
+    """A ``send`` that fails with this."""
+
+    def send(_: object) -> int:
+        raise error
+
+    return send
+
+
+def test_no_memory_for_buffers_is_no_end(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the kernel is short of buffers the block waits, as Twisted's would."""
+    house = House(Form.PLAIN)
+    line = dial(house)
+    line.flow()
+    block = frame().block(PLAIN)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            house.outlet, "_send", raiser(OSError(errno.ENOBUFS, "no buffers"))
+        )
+        house.outlet.send(block)
+    line.flow()
+    line.expect(OPENING + block)
+    assert house.gone == []
+
+
+@both_kinds
+def test_broken_pipe(dial: Dial, kind: str) -> None:
+    """Sending to a client that is gone raises nothing and ends the connection."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind)
+    line.flow()
+    reset(line.client)
+
+    def refused() -> bool:
+        if not house.outlet.busy:
+            house.outlet.send(frame().block(PLAIN))
+        return house.outlet.busy
+
+    soon(refused)
+    assert house.gone == []
+    line.reactor.turn()
+    assert [failure.type for failure in house.gone] == [ConnectionAborted]
+    assert (line.reactor.readers, line.reactor.writers) == ({}, {})
+
+
+def reset(client: socket.socket) -> None:
+    """Leave without a word."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+
+
+@both_kinds
+@pytest.mark.parametrize("leave", [reset, socket.socket.close])
+def test_departure_in_the_middle_of_a_part(
+    dial: Dial, kind: str, leave: Callable[[socket.socket], None]
+) -> None:
+    """A client that goes with a part half sent leaves nothing behind."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    house.outlet.send(large())
+    line.read()
+    leave(line.client)
+    soon(lambda: _lost(line, house))
+    assert house.gone[0].check(ConnectionDone, ConnectionLost, ConnectionAborted)
+    assert (line.reactor.readers, line.reactor.writers) == ({}, {})
+    assert house.readies == 1
+    # The heartbeat may look at it in the same turn.
+    house.outlet.taken()
+    house.outlet.abort()
+
+
+def _lost(line: Line, house: House) -> bool:
+    line.reactor.spin()
+    return bool(house.gone)
+
+
+@both_kinds
+def test_abort_in_the_middle_of_a_part(dial: Dial, kind: str) -> None:
+    """What is under way is thrown away, and the client sees the connection cut."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    block = large()
+    house.outlet.send(block)
+    house.outlet.abort()
+    house.outlet.abort()
+    line.reactor.turn()
+    assert [failure.type for failure in house.gone] == [ConnectionAborted]
+    assert line.reactor.writers == {}
+    with pytest.raises(ConnectionResetError):
+        line.received += line.client.recv(LARGE, socket.MSG_WAITALL)
+        line.received += line.client.recv(LARGE, socket.MSG_WAITALL)
+        raise ConnectionResetError  # A UNIX socket ends without a reset.
+    assert len(line.body) < len(OPENING + block)
+
+
+def test_behind_another_response(dial: Dial) -> None:
+    """A stream on a connection that still has a response to send comes behind it."""
+    house = House(Form.PLAIN)
+    line = dial(house, room=SMALL, ask=False)
+    line.ask("/before")
+    line.ask("/")
+    line.flow()
+    assert isinstance(house.outlet, SocketOutlet)
+    before = line.body[:LARGE]
+    assert before == bytes(LARGE)
+    block = frame().block(PLAIN)
+    house.outlet.send(block)
+    line.flow()
+    _, _, stream = line.body[LARGE:].partition(b"\r\n\r\n")
+    assert stream == OPENING + block
+
+
+def test_kernel_options_are_set(dial: Dial) -> None:
+    """The bound on unsent bytes and the congestion control are on the socket."""
+    house = House(Form.PLAIN, "reno")
+    line = dial(house)
+    tcp_level = socket.IPPROTO_TCP
+    assert line.server.getsockopt(tcp_level, socket.TCP_NOTSENT_LOWAT) == LOWAT
+    name = line.server.getsockopt(tcp_level, socket.TCP_CONGESTION, 16)
+    assert name.rstrip(b"\0") == b"reno"
+
+
+def test_kernel_holds_no_second_frame(dial: Dial) -> None:
+    """For a client that does not read, the kernel takes a part of a frame at most."""
+    house = House(Form.PLAIN)
+    line = dial(house, room=SMALL)
+    line.flow()
+    before = line.server.handed_over
+    house.outlet.send(frame(size=20 * LARGE).block(PLAIN))
+    for _ in range(100):
+        line.reactor.spin()
+    assert house.outlet.busy
+    with tcp_pair(SMALL) as (untuned, _):
+        untuned.setblocking(False)
+        while untuned in select.select([], [untuned], [], 0)[1]:
+            untuned.send(bytes(LARGE))
+        assert line.server.handed_over - before < 0.75 * untuned.handed_over
+
+
+@both_kinds
+def test_taken_grows_with_what_the_client_takes(dial: Dial, kind: str) -> None:
+    """The measure of progress stands still with the client, and grows with it."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    house.outlet.send(large())
+    before = house.outlet.taken()
+    line.flow()
+    soon(lambda: house.outlet.taken() >= before + LARGE - (1 << 18))
+    assert house.outlet.taken() > before
+
+
+def test_taken_is_what_the_peer_has_not_the_kernel(dial: Dial) -> None:
+    """Over TCP, what the kernel here has taken is no sign of life over there."""
+    house = House(Form.PLAIN)
+    line = dial(house, room=SMALL)
+    line.flow()
+    house.outlet.send(large())
+    assert house.outlet.taken() < line.server.handed_over
+
+
+def test_one_object_for_all(dial: Dial) -> None:
+    """However many clients, and however slow, all are sent views of one object."""
+    houses = [House(Form.PLAIN) for _ in range(30)]
+    lines = [dial(house, "unix", SMALL) for house in houses]
+    for line in lines:
+        line.flow()
+        line.server.offered.clear()
+    one = frame(size=LARGE)
+    for house in houses:
+        house.outlet.send(one.block(house.outlet.wire))
+    # Each in turn, and all of them each time: they share the reactor.
+    soon(lambda: [line.still() for line in lines][-1])
+    for line in lines:
+        pieces = [piece for piece in line.server.offered if len(piece)]
+        assert {id(source(piece)) for piece in pieces} == {id(one.block(PLAIN))}
+
+
+# A viewer at a real socket
+
+
+@both_kinds
+def test_newest_wins_under_partial_sends(
+    dial: Dial, reactor: HandReactor, kind: str
+) -> None:
+    """A client that reads late gets the frame under way, whole, and the newest."""
+    show = Show(Form.PLAIN, reactor)
+    line = dial(show, kind, SMALL)
+    line.flow()
+    shown = [frame(number, size=LARGE) for number in range(1, 10)]
+    for one in shown:
+        show.viewer.show(one, 0)
+    line.flow()
+    line.expect(OPENING + shown[0].block(PLAIN) + shown[-1].block(PLAIN))
+    assert (show.viewer.sent.frames, show.viewer.sent.skipped) == (2, 7)
+
+
+@both_kinds
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_memory_of_a_client_that_does_not_read(
+    dial: Dial, reactor: HandReactor, kind: str, size: int
+) -> None:
+    """Of 50 frames only the one under way and those that may wait are held."""
+    show = Show(Form.PLAIN, reactor, size)
+    line = dial(show, kind, SMALL)
+    line.flow()
+    alive: weakref.WeakSet[Tracked] = weakref.WeakSet()
+    for number in range(1, 51):
+        one = tracked(number, LARGE)
+        alive.add(one)
+        show.viewer.show(one, 0)
+        del one
+        reactor.spin()
+    assert len(alive) == size
+    waiting = len(line.transport.dataBuffer) + sum(
+        map(len, line.transport._tempDataBuffer)
+    )
+    assert waiting == 0
+
+
+@both_kinds
+def test_client_that_does_not_read_is_let_go(
+    dial: Dial, reactor: HandReactor, kind: str
+) -> None:
+    """Thirty seconds without a byte taken, and the connection is cut."""
+    show = Show(Form.PLAIN, reactor)
+    line = dial(show, kind, SMALL)
+    line.flow()
+    show.viewer.show(frame(size=LARGE), 0)
+    settle(show)
+    for _ in range(29):
+        reactor.advance(1)
+        show.viewer.check(reactor.seconds())
+    assert show.viewer.reason is None
+    for _ in range(2):
+        reactor.advance(1)
+        show.viewer.check(reactor.seconds())
+    reactor.turn()
+    assert show.viewer.reason == "stalled"
+    assert [failure.type for failure in show.gone] == [ConnectionAborted]
+
+
+def settle(show: Show) -> None:
+    """Let the client's kernel take what it will take by itself, and look."""
+    seen = [-1]
+
+    def still() -> bool:
+        seen.append(show.outlet.taken())
+        return len(seen) > 20 and len(set(seen[-20:])) == 1
+
+    soon(still)
+    show.viewer.check(0)
+
+
+@both_kinds
+def test_client_that_reads_a_little_is_kept(
+    dial: Dial, reactor: HandReactor, kind: str
+) -> None:
+    """A client that takes some bytes every 25 seconds is kept for ever."""
+    show = Show(Form.PLAIN, reactor)
+    line = dial(show, kind, SMALL)
+    line.flow()
+    show.viewer.show(frame(1, size=20 * LARGE), 0)
+    settle(show)
+    for _ in range(20):
+        reactor.advance(25)
+        before = show.outlet.taken()
+        soon(lambda before=before: _took(line, show, before))  # type: ignore[misc]
+        assert show.outlet.busy
+        show.viewer.check(reactor.seconds())
+    assert show.viewer.reason is None
+
+
+def _took(line: Line, show: Show, before: int) -> bool:
+    """Let the client read a little; tell whether that is seen as progress."""
+    line.read()
+    line.reactor.spin()
+    return show.outlet.taken() > before
