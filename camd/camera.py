@@ -1,0 +1,260 @@
+"""One camera, wired up: its thread, its capture, its cache, its viewers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from camd.backoff import Backoff
+from camd.capture import Capture, InThread
+from camd.config.settings import CameraSettings
+from camd.frame import Frame, FrameCache
+from camd.heartbeat import Heartbeat
+from camd.jpeg import measure
+from camd.outlet import Outlet
+from camd.reader import Reader
+from camd.sources import Encoder, Source
+from camd.stats import CameraStats, Visits
+from camd.tcp import has_congestion
+from camd.viewer import Guest, Viewer
+
+RELEASE = 0.3
+"""Seconds that a source is given to let go of its device at shutdown."""
+
+
+class OwnThread(InThread, Protocol):
+    """A thread that runs blocking calls, and can be told to end."""
+
+    def stop(self) -> None:
+        """Take no more work; do not wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """
+    Everything outside of the daemon that a camera touches; tests bring their own.
+
+    :ivar clock: the reactor's clock.
+    :ivar wall: gives Unix seconds.
+    :ivar random: gives a number from 0 to 1.
+    :ivar new_thread: makes a thread of its own, by name.
+    :ivar new_source: makes a camera's source, closed.
+    :ivar new_encoder: makes an encoder of that quality.
+    :ivar new_placeholder: draws a JPEG with a line of text; blocks.
+    """
+
+    clock: IReactorTime
+    wall: Callable[[], float]
+    random: Callable[[], float]
+    new_thread: Callable[[str], OwnThread]
+    new_source: Callable[[CameraSettings], Source]
+    new_encoder: Callable[[int], Encoder]
+    new_placeholder: Callable[[CameraSettings, str], bytes]
+
+
+class Feed:
+    """
+    The way of frames from one source to those who share it.
+
+    :ivar capture: what brings the frames in.
+    :ivar cache: the newest frame.
+    :ivar heartbeat: what keeps silent streams alive.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, settings: CameraSettings, stats: CameraStats, world: World
+    ) -> None:
+        self._clock = world.clock
+        self._patience = settings.camera_timeout
+        self._thread = world.new_thread(f"camera {settings.name}")
+        self._settings = settings
+        self._world = world
+        self._placeholder: Frame | None = None
+        self.cache = FrameCache(world.clock)
+        self.heartbeat = Heartbeat(
+            world.clock,
+            lambda: self.cache.newest or self._placeholder,
+            settings.heartbeat_interval,
+            settings.stream_fps,
+        )
+        source, encoder = (
+            world.new_source(settings),
+            world.new_encoder(settings.jpeg_quality),
+        )
+        self.capture = Capture(
+            settings.name,
+            Reader(source, encoder),
+            self._thread,
+            self._publish,
+            fps=settings.stream_fps,
+            idle_fps=settings.idle_fps,
+            timeout=settings.camera_timeout,
+            stats=stats,
+            clock=world.clock,
+            wall=world.wall,
+            backoff=Backoff(world.random),
+        )
+
+    def _publish(self, frame: Frame) -> None:
+        self.cache.publish(frame)
+        self.heartbeat.published()
+
+    def start(self) -> None:
+        """Begin to capture."""
+        self.heartbeat.start()
+        # First thing in the thread, as the camera may hang when it is opened.
+        drawn = self._thread(self._draw_placeholder)
+        drawn.addCallback(self._keep_placeholder)
+        drawn.addErrback(lambda f: self._log.failure("Placeholder", f))
+        self.capture.start()
+
+    def _draw_placeholder(self) -> bytes:
+        text = f"waiting for {self._settings.name}"
+        return self._world.new_placeholder(self._settings, text)
+
+    def _keep_placeholder(self, jpeg: bytes) -> None:
+        now, wall = self._clock.seconds(), self._world.wall()
+        self._placeholder = Frame(jpeg, 0, now, wall, measure(jpeg))
+
+    def stop(self) -> Deferred[object]:
+        """Release the source, without waiting longer than :data:`RELEASE` for it."""
+        self.heartbeat.stop()
+        released = self.capture.stop()
+        released.addTimeout(RELEASE, self._clock)
+        self._thread.stop()
+        return released.addErrback(lambda _: None)
+
+    def join(self, viewer: Viewer) -> None:
+        """Show this viewer the newest frame, and every one from now on."""
+        if not self.capture.awake:
+            # What it shows is from when somebody watched last; a new one comes at once.
+            self.cache.forget()
+            self.capture.wake()
+        self.cache.join(viewer)
+        self.heartbeat.join(viewer)
+        viewer.open(lambda: self.cache.newest)
+
+    def leave(self, viewer: Viewer) -> None:
+        """Show this viewer no more."""
+        self.cache.leave(viewer)
+        self.heartbeat.leave(viewer)
+        if not self.cache:
+            self.capture.rest()
+
+    def snapshot(self) -> Deferred[Frame]:
+        """Give the newest frame, one that is taken for this while nobody watches."""
+        newest = self.cache.newest
+        if self.capture.awake and newest is not None:
+            return succeed(newest)
+        taken = self.capture.snapshot()
+        taken.addTimeout(self._patience, self._clock)
+        return taken
+
+
+class Camera(Service):
+    """
+    One camera and its viewers.
+
+    With ``enable_frame_cache: false`` each viewer gets a feed of its own, which opens,
+    reads and encodes for it alone, as the usual generator loop does: for comparison.
+
+    :ivar settings: its settings, resolved.
+    :ivar stats: what it has done.
+    :ivar feed: the feed that all share, and that snapshots are taken from.
+    :ivar viewers: who watches, and through which feed.
+    :ivar started: when the daemon started it, on the reactor's clock.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: CameraSettings, visits: Visits, world: World) -> None:
+        self.settings = settings
+        self.stats = CameraStats()
+        self.viewers: dict[Viewer, Feed] = {}
+        self.world = world
+        self._visits = visits
+
+    def startService(self) -> None:
+        """Begin to capture, whether anybody watches or not."""
+        super().startService()
+        self._warn()
+        self.started = self.world.clock.seconds()
+        self.feed = self._new_feed()
+
+    def _warn(self) -> None:
+        """Say, once, what of the settings cannot be had."""
+        name, congestion = self.settings.name, self.settings.tcp_congestion
+        if congestion and not has_congestion(congestion):
+            self._log.warn(
+                "Camera {camera}: this kernel has no tcp_congestion {congestion}; "
+                "its own choice is used",
+                camera=name,
+                congestion=congestion,
+            )
+
+    def stopService(self) -> Deferred[Any]:
+        """Let the viewers and the source go; takes at most :data:`RELEASE`."""
+        super().stopService()
+        feeds = {self.feed, *self.viewers.values()}
+        for viewer in list(self.viewers):
+            viewer.leave("shutdown")
+        return DeferredList([feed.stop() for feed in feeds])
+
+    def _new_feed(self) -> Feed:
+        feed = Feed(self.settings, self.stats, self.world)
+        feed.start()
+        return feed
+
+    def admit(self, outlet: Outlet, address: str, user_agent: str) -> Viewer:
+        """Begin a stream to one more viewer."""
+        settings, world = self.settings, self.world
+        guest = Guest(self._visits.arrive(), address, user_agent, world.wall())
+        viewer = Viewer(
+            guest,
+            outlet,
+            world.clock.seconds,
+            settings.stream_buffer_size,
+            settings.stream_timeout,
+            settings.max_frame_age,
+        )
+        self.viewers[viewer] = (
+            self.feed if settings.enable_frame_cache else self._new_feed()
+        )
+        self._log.info(
+            "Client {number} connected to {camera} from {address} ({user_agent}). "
+            "Total active clients: {active}",
+            number=guest.number,
+            camera=settings.name,
+            address=address or "-",
+            user_agent=user_agent,
+            active=self._visits.active,
+        )
+        self.viewers[viewer].join(viewer)
+        return viewer
+
+    def departed(self, viewer: Viewer) -> None:
+        """Note that this viewer's connection is gone, and why."""
+        feed = self.viewers.pop(viewer)
+        feed.leave(viewer)
+        # At shutdown it has been stopped already.
+        if feed is not self.feed and self.running:
+            feed.stop()
+        self._visits.depart()
+        self.stats.departed.add(viewer.sent)
+        self._log.info(
+            "Client {number} disconnected after {duration:.1f} s, {frames} frames: "
+            "{reason}. Total active clients: {active}",
+            number=viewer.guest.number,
+            duration=self.world.clock.seconds() - viewer.came,
+            frames=viewer.sent.frames,
+            reason=viewer.reason or "closed by the client",
+            active=self._visits.active,
+        )

@@ -1,0 +1,101 @@
+"""The half of capture that may block: open, read, encode, check, close.
+
+All of it runs in the camera's own thread, one call at a time, and never elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from camd import jpeg
+from camd.jpeg import Damaged, Size
+from camd.sources import EncodeError, Encoder, Given, Image, Shot, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """
+    What a look at the source tells.
+
+    :ivar captured: when its newest picture was taken, on the source's clock (seconds).
+    :ivar given: what the source really gives, read back when it was opened.
+    """
+
+    captured: float
+    given: Given
+
+
+class BadPicture(Exception):
+    """A picture that cannot be shown; the next one may be good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture(Glimpse):
+    """
+    One picture, ready to become a frame.
+
+    :ivar jpeg: a whole JPEG, checked.
+    :ivar size: its width and height in pixels.
+    :ivar passed_through: whether the JPEG is the camera's own.
+    """
+
+    jpeg: bytes
+    size: Size
+    passed_through: bool
+
+
+class Reader:
+    """Reads one source, opening it when it is closed."""
+
+    def __init__(self, source: Source, encoder: Encoder) -> None:
+        self._source = source
+        self._encoder = encoder
+        self._given: Given | None = None
+
+    def take(self) -> Picture:
+        """
+        Bring the newest picture. Blocks until there is one.
+
+        :raises SourceError: the source does not open or does not deliver; it is closed
+            by then and is opened again at the next call.
+        :raises BadPicture: this one is no good.
+        """
+        shot, given = self._read()
+        try:
+            return self._picture(shot, given)
+        except (Damaged, EncodeError) as problem:
+            raise BadPicture(str(problem)) from problem
+
+    def look(self) -> Glimpse:
+        """
+        Read like :meth:`take`, and encode nothing: to see that the camera is well.
+
+        :raises SourceError: as :meth:`take`.
+        """
+        shot, given = self._read()
+        return Glimpse(shot.captured, given)
+
+    def _read(self) -> tuple[Shot, Given]:
+        if self._given is None:
+            self._given = self._source.open()
+        try:
+            return self._source.read(), self._given
+        except BaseException:
+            self.close()
+            raise
+
+    def _picture(self, shot: Shot, given: Given) -> Picture:
+        passed_through = isinstance(shot.content, bytes)
+        data = self._as_jpeg(shot.content)
+        size = jpeg.measure(data)
+        return Picture(shot.captured, given, data, size, passed_through)
+
+    def _as_jpeg(self, content: bytes | Image) -> bytes:
+        if isinstance(content, bytes):
+            return jpeg.trimmed(content)
+        return self._encoder.encode(content)
+
+    def close(self) -> None:
+        """Release the source, so that it can be opened anew."""
+        self._given = None
+        self._source.close()

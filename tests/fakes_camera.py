@@ -1,0 +1,333 @@
+"""
+A camera, its thread, its world and its site for tests: no waiting, no hardware, no
+reactor, no socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import formatEvent
+from twisted.python.failure import Failure
+from twisted.web.server import Site
+
+from camd.camera import Camera, World
+from camd.config.settings import CameraSettings
+from camd.sources import Given, Image, Shot
+from camd.stats import Visits
+from camd.web.auth import Keys
+from camd.web.site import CamdSite, tree
+
+T = TypeVar("T")
+
+GIVEN = Given(32, 24, 30, "YUYV")
+"""What a fake source says that it gives."""
+
+EPOCH = 1_800_000_000.0
+"""The Unix time at which a fake world's clock shows 0."""
+
+
+@cache
+def tiny_jpeg(shade: int = 0) -> bytes:
+    """A real JPEG of 32x24 pixels, all of one grey."""
+    picture = np.full((24, 32, 3), shade, np.uint8)
+    return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+
+
+class FakeSource:
+    """
+    A camera that gives what its scripts say, and then one good picture after the other.
+
+    :ivar opens: what is yet to come of opening: exceptions, or what it gives.
+    :ivar reads: what is yet to come of reading: exceptions, or the content of a shot.
+    """
+
+    def __init__(self, clock: Clock, reads: Iterable[Any] = ()) -> None:
+        self.opens: deque[Exception | Given] = deque()
+        self.reads: deque[Any] = deque(reads)
+        self.always: Any = tiny_jpeg()
+        self.calls: list[str] = []
+        self.is_open = False
+        self._clock = clock
+
+    def open(self) -> Given:
+        """Do as scripted, or open."""
+        self.calls.append("open")
+        # A new one each time, as from a camera that was opened anew.
+        given = self.opens.popleft() if self.opens else replace(GIVEN)
+        if isinstance(given, Exception):
+            raise given
+        self.is_open = True
+        return given
+
+    def read(self) -> Shot:
+        """Do as scripted, or give a picture, taken now."""
+        self.calls.append("read")
+        content = self.reads.popleft() if self.reads else self.always
+        if isinstance(content, Exception):
+            raise content
+        return Shot(content, self._clock.seconds())
+
+    def close(self) -> None:
+        """Note it."""
+        self.calls.append("close")
+        self.is_open = False
+
+
+class FakeEncoder:
+    """Makes the same JPEG of every picture, and counts them."""
+
+    def __init__(self) -> None:
+        self.encoded = 0
+        self.trouble: Exception | None = None
+
+    def encode(self, picture: Image) -> bytes:
+        """Give a small JPEG."""
+        if self.trouble is not None:
+            raise self.trouble
+        self.encoded += 1
+        return tiny_jpeg(200)
+
+
+class FakeThread:
+    """
+    Stands in for the camera's thread: one piece of work after the other, on a clock.
+
+    :ivar takes: seconds that each piece of work takes; 0 for none at all; None when the
+        test calls :meth:`finish` itself, or never, as a camera that hangs.
+    :ivar queue: the work that is not through, the piece under way first.
+    :ivar stops: how often it was told to end.
+    """
+
+    def __init__(self, clock: Clock, takes: float | None = 0) -> None:
+        self.takes = takes
+        self.queue: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
+        self.stops = 0
+        self._clock = clock
+
+    def __call__(self, work: Callable[[], T]) -> Deferred[T]:
+        """Queue the work; once told to end, drop it."""
+        done: Deferred[T] = Deferred()
+        if not self.stops:
+            self.queue.append((work, done))
+            if len(self.queue) == 1:
+                self._begin()
+        return done
+
+    def _begin(self) -> None:
+        if self.takes == 0:
+            self.finish()
+        elif self.takes is not None:
+            self._clock.callLater(self.takes, self.finish)
+
+    def finish(self) -> None:
+        """Do the work that is under way, and deliver what came of it."""
+        work, done = self.queue[0]
+        outcome: Any
+        try:
+            outcome = work()
+        except Exception:
+            outcome = Failure()
+        self.queue.popleft()
+        if self.queue:
+            self._begin()
+        done.callback(outcome)
+
+    def stop(self) -> None:
+        """Note it."""
+        self.stops += 1
+
+
+class FakeWorld:
+    """
+    A world on a clock, and all that was made in it.
+
+    :ivar threads: the threads that were made, in order; each has its source beside it
+        in :attr:`sources`.
+    :ivar takes: what new threads begin with, see :class:`FakeThread`.
+    :ivar always: what new sources give, see :class:`FakeSource`.
+    """
+
+    def __init__(self, takes: float | None = 0) -> None:
+        self.clock = Clock()
+        self.takes = takes
+        self.always: Any = None
+        self.threads: list[FakeThread] = []
+        self.sources: list[FakeSource] = []
+        self.placeholders: list[str] = []
+        self.world = World(
+            clock=self.clock,
+            wall=self.wall,
+            random=lambda: 0.0,
+            new_thread=self._new_thread,
+            new_source=self._new_source,
+            new_encoder=lambda quality: FakeEncoder(),
+            new_placeholder=self._new_placeholder,
+        )
+
+    def wall(self) -> float:
+        """The time in Unix seconds."""
+        return EPOCH + self.clock.seconds()
+
+    def run(self, seconds: float, step: float = 1 / 64) -> None:
+        """Let the time pass in small steps, each exact in binary."""
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+
+    def _new_thread(self, name: str) -> FakeThread:
+        self.threads.append(FakeThread(self.clock, self.takes))
+        return self.threads[-1]
+
+    def _new_source(self, settings: CameraSettings) -> FakeSource:
+        source = FakeSource(self.clock)
+        source.always = self.always or source.always
+        self.sources.append(source)
+        return source
+
+    def _new_placeholder(self, settings: CameraSettings, text: str) -> bytes:
+        self.placeholders.append(text)
+        return tiny_jpeg(100)
+
+
+def said(events: Iterable[Any]) -> list[str]:
+    """The log's lines."""
+    return [formatEvent(event) for event in events]
+
+
+KEY = "open-sesame-1234567890"
+"""The key of a fake house, and the only one."""
+
+
+class House:
+    """
+    A site with its cameras, started, on a fake world.
+
+    :ivar world: what the cameras touch.
+    :ivar cameras: by name.
+    """
+
+    def __init__(
+        self,
+        *names: str,
+        takes: float | None = 0,
+        always: object = None,
+        **settings: Any,
+    ) -> None:
+        self.world = FakeWorld(takes)
+        self.world.always = always
+        self.visits = Visits()
+        self.cameras = {
+            name: Camera(
+                CameraSettings(name=name, **{"stream_fps": 16, **settings}),
+                self.visits,
+                self.world.world,
+            )
+            for name in names or ("robot",)
+        }
+        keys = Keys({"owner": KEY}, self.world.wall)
+        self.root = tree(self.cameras, keys)
+        self.site = CamdSite(self.root, keys, self.world.clock)
+        self.site.startFactory()
+        for camera in self.cameras.values():
+            camera.startService()
+
+    @property
+    def camera(self) -> Camera:
+        """The first camera."""
+        return next(iter(self.cameras.values()))
+
+    def connect(self, peer: IAddress | None = None) -> Line:
+        """Open a connection."""
+        return Line(self.site, peer)
+
+    def ask(
+        self,
+        target: str,
+        *headers: str,
+        method: str = "GET",
+        version: str = "1.1",
+        key: str | None = KEY,
+    ) -> Line:
+        """Send one request on a connection of its own, the key in a header."""
+        line = self.connect()
+        proof = (f"X-API-Key: {key}",) if key is not None else ()
+        line.ask(target, *proof, *headers, method=method, version=version)
+        return line
+
+
+class Line:
+    """
+    A client's end of a connection to a site, in memory.
+
+    :ivar transport: the site's end; its producer can be paused as by a slow client.
+    """
+
+    def __init__(self, site: Site, peer: IAddress | None = None) -> None:
+        self.transport = StringTransport(peerAddress=peer)
+        self.channel = site.buildProtocol(peer)
+        self.channel.makeConnection(self.transport)
+
+    def ask(
+        self, target: str, *headers: str, method: str = "GET", version: str = "1.1"
+    ) -> None:
+        """Send a request."""
+        lines = [f"{method} {target} HTTP/{version}", "Host: camd", *headers, "", ""]
+        self.channel.dataReceived("\r\n".join(lines).encode("latin-1"))
+
+    def lose(self, reason: Exception | None = None) -> None:
+        """Lose the connection."""
+        self.channel.connectionLost(Failure(reason or ConnectionDone()))
+
+    @property
+    def head(self) -> bytes:
+        """The answer up to the empty line."""
+        return self.transport.value().partition(b"\r\n\r\n")[0]
+
+    @property
+    def raw(self) -> bytes:
+        """The answer's body as it went over the wire."""
+        return self.transport.value().partition(b"\r\n\r\n")[2]
+
+    @property
+    def status(self) -> int:
+        """The answer's code."""
+        return int(self.head.split()[1])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers, by name in lower case."""
+        pairs = (line.partition(b": ") for line in self.head.split(b"\r\n")[1:])
+        return {name.decode().lower(): value.decode() for name, _, value in pairs}
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body, its chunks put together."""
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.raw
+        rest, pieces = self.raw, []
+        while rest:
+            length, _, rest = rest.partition(b"\r\n")
+            size = int(length, 16)
+            pieces.append(rest[:size])
+            assert rest[size : size + 2] == b"\r\n"
+            rest = rest[size + 2 :]
+        return b"".join(pieces)
+
+    @property
+    def json(self) -> Any:
+        """The answer's body, which must be JSON of the length that was told."""
+        assert self.headers["content-type"] == "application/json"
+        assert self.headers["content-length"] == str(len(self.raw))
+        return json.loads(self.raw)

@@ -1,0 +1,434 @@
+"""One camera with its viewers: who shares what, who is shown what, and the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import LogLevel, capturedLogs
+
+from camd.camera import RELEASE, Camera
+from camd.capture import State
+from camd.config.settings import CameraSettings
+from camd.frame import Frame
+from camd.sources import SourceError
+from camd.stats import Visits
+from camd.viewer import Viewer
+from tests.fakes import FakeOutlet
+from tests.fakes_camera import EPOCH, FakeWorld, said, tiny_jpeg
+
+FPS = 16
+
+
+class Place:
+    """A camera that has been started, and its world."""
+
+    def __init__(
+        self,
+        takes: float | None = 0,
+        world: FakeWorld | None = None,
+        visits: Visits | None = None,
+        **settings: Any,
+    ) -> None:
+        self.world = world or FakeWorld()
+        self.world.takes = takes
+        chosen = {"name": "robot", "stream_fps": FPS, **settings}
+        self.camera = Camera(
+            CameraSettings(**chosen), visits or Visits(), self.world.world
+        )
+        self.camera.startService()
+        self.outlets: dict[Viewer, FakeOutlet] = {}
+        self.thread = self.world.threads[-1]
+        self.source = self.world.sources[-1]
+
+    def visit(self, agent: str = "curl/8") -> Viewer:
+        """Let somebody in, whose connection takes all at once."""
+        outlet = FakeOutlet()
+        viewer = self.camera.admit(outlet, "192.0.2.7", agent)
+        outlet.drain()
+        self.outlets[viewer] = outlet
+        return viewer
+
+    def sent(self, viewer: Viewer) -> list[bytes]:
+        """What this viewer was sent."""
+        return self.outlets[viewer].sent
+
+    def stop(self) -> list[object]:
+        """End it; the list is empty until that is through."""
+        stopped: list[object] = []
+        self.camera.stopService().addCallback(stopped.append)
+        return stopped
+
+
+def results(asked: Deferred[Frame]) -> list[Any]:
+    """What came of it so far: nothing, a frame, or an exception."""
+    got: list[Any] = []
+    asked.addCallbacks(got.append, lambda failure: got.append(failure.value))
+    return got
+
+
+# ---- Who shares what
+
+
+def test_one_capture_for_all():
+    """However many watch, each picture is taken once, and all get the same bytes."""
+    place = Place()
+    viewers = [place.visit() for _ in range(5)]
+    read = place.source.calls.count("read")
+    place.world.run(1)
+    assert place.source.calls.count("read") == read + FPS
+    assert len(place.world.sources) == 1
+    first, *others = (place.sent(viewer) for viewer in viewers)
+    assert len(first) >= FPS
+    for other in others:
+        assert all(a is b for a, b in zip(first, other, strict=True))
+
+
+def test_who_comes_later_is_shown_the_newest_at_once():
+    """A viewer who joins others gets the frame that they saw last."""
+    place = Place()
+    one = place.visit()
+    place.world.run(1)
+    other = place.visit()
+    assert place.sent(other)[0] is place.sent(one)[-1]
+    assert place.source.calls.count("read") == 2 + FPS
+
+
+def test_capture_rests_when_the_last_one_has_gone():
+    """Frames are brought in until the last viewer leaves, and then no more."""
+    place = Place()
+    one, other = place.visit(), place.visit()
+    place.camera.departed(one)
+    assert place.camera.feed.capture.awake
+    place.camera.departed(other)
+    published = place.camera.stats.published
+    place.world.run(3)
+    assert place.camera.stats.published == published
+
+
+def test_no_old_frame_after_a_rest():
+    """Who comes when nobody watched is not shown what was seen last time."""
+    place = Place()
+    one = place.visit()
+    place.world.run(1)
+    place.camera.departed(one)
+    place.world.run(1.2)
+    place.thread.takes = None
+    late = place.visit()
+    place.world.run(1)
+    assert place.sent(late) == []
+    place.thread.finish()
+    (block,) = place.sent(late)
+    assert b"X-Frame: %d\r\n" % place.camera.stats.published in block
+    assert block not in place.sent(one)
+
+
+# ---- Each with a feed of its own, for comparison
+
+
+def test_without_the_cache_each_has_a_source():
+    """With enable_frame_cache: false every viewer opens, reads and encodes alone."""
+    place = Place(enable_frame_cache=False)
+    for _ in range(3):
+        place.visit()
+    place.world.run(1)
+    shared, *own = place.world.sources
+    assert len(own) == 3
+    assert all(source.calls.count("read") > FPS for source in own)
+    assert shared.calls.count("read") <= 3
+
+
+def test_without_the_cache_a_source_goes_with_its_viewer():
+    """The source is closed, its thread ended and its viewer told of nothing more."""
+    place = Place(enable_frame_cache=False)
+    gone, here = place.visit(), place.visit()
+    place.world.run(1)
+    place.camera.departed(gone)
+    sent = len(place.sent(gone))
+    place.world.run(1)
+    assert [source.is_open for source in place.world.sources] == [True, False, True]
+    assert [thread.stops for thread in place.world.threads] == [0, 1, 0]
+    assert len(place.sent(gone)) == sent
+    assert len(place.sent(here)) > FPS
+
+
+def test_without_the_cache_the_end():
+    """At shutdown every source is closed and every thread is told to end once."""
+    place = Place(enable_frame_cache=False)
+    viewers = [place.visit(), place.visit()]
+    place.world.run(1)
+    stopped = place.stop()
+    for viewer in viewers:
+        place.camera.departed(viewer)
+    place.world.run(1)
+    assert len(stopped) == 1
+    assert not any(source.is_open for source in place.world.sources)
+    assert [thread.stops for thread in place.world.threads] == [1, 1, 1]
+
+
+# ---- Silence
+
+
+def test_waiting_for_the_first_frame():
+    """A camera that has no frame yet keeps its viewer, and says so in a picture."""
+    place = Place(takes=None, heartbeat_interval=5)
+    place.thread.finish()
+    viewer = place.visit()
+    place.world.run(4.9)
+    assert place.sent(viewer) == []
+    place.world.run(1)
+    (block,) = place.sent(viewer)
+    assert place.world.placeholders == ["waiting for robot"]
+    assert b"X-Frame: 0\r\n" in block
+    assert tiny_jpeg(100) in block
+    assert (viewer.sent.frames, viewer.sent.heartbeats) == (0, 1)
+
+
+def test_the_first_frame_after_the_placeholder():
+    """When the camera comes at last, its frame is sent as the first one."""
+    place = Place(takes=None, heartbeat_interval=5)
+    place.thread.finish()
+    viewer = place.visit()
+    place.world.run(6)
+    place.thread.finish()
+    place.thread.finish()
+    assert b"X-Frame: 1\r\n" in place.sent(viewer)[-1]
+    assert viewer.sent.frames == 1
+
+
+def test_no_placeholder_can_be_drawn():
+    """That is logged, and everything else goes on."""
+    place = Place(takes=None)
+    _, drawn = place.thread.queue.popleft()
+    with capturedLogs() as events:
+        drawn.errback(RuntimeError("no ink"))
+    assert [event["log_failure"].type for event in events] == [RuntimeError]
+    place.thread.takes = 0
+    place.thread.finish()
+    viewer = place.visit()
+    assert len(place.sent(viewer)) == 1
+
+
+def test_the_last_frame_comes_again_when_the_next_is_overdue():
+    """It is sent once more, soon, for clients that show one only when more comes."""
+    place = Place()
+    viewer = place.visit()
+    place.world.run(1)
+    place.thread.takes = None
+    place.world.run(1)
+    *_, last, again = place.sent(viewer)
+    assert again is last
+    assert (viewer.sent.frames, viewer.sent.heartbeats) == (FPS + 1, 1)
+
+
+def test_a_camera_that_hangs():
+    """Its viewers stay and get heartbeats; a camera beside it is not held up."""
+    world = FakeWorld()
+    bad = Place(world=world, heartbeat_interval=1)
+    good = Place(world=world, name="door", heartbeat_interval=1)
+    waiting, watching = bad.visit(), good.visit()
+    world.run(1)
+    bad.thread.takes = None
+    world.run(1 / FPS)
+    sent, seen = waiting.sent.frames, watching.sent.frames
+    world.run(10)
+    assert bad.camera.feed.capture.state is State.STALLED
+    assert (waiting.sent.frames, bad.outlets[waiting].aborted) == (sent, 0)
+    assert waiting.sent.heartbeats >= 8
+    assert watching.sent.frames >= seen + 9 * FPS
+    assert good.camera.feed.capture.state is State.LIVE
+
+
+def test_a_camera_that_fails_keeps_its_viewers():
+    """A viewer stays through an outage and goes on where the camera does."""
+    place = Place()
+    viewer = place.visit()
+    place.world.run(1)
+    place.source.reads.append(SourceError("unplugged"))
+    place.source.opens.extend([SourceError("no such device")] * 3)
+    place.world.run(10)
+    assert place.camera.feed.capture.state is State.OFFLINE
+    frames = viewer.sent.frames
+    place.world.run(10)
+    assert place.camera.feed.capture.state is State.LIVE
+    assert viewer.sent.frames > frames
+    assert place.outlets[viewer].aborted == 0
+
+
+# ---- Counts and log lines
+
+
+def test_the_line_of_arrival():
+    """The log tells who came, and how many there are."""
+    place = Place()
+    with capturedLogs() as events:
+        place.visit()
+        place.visit("VLC/3.0.24")
+    assert said(events)[1] == (
+        "Client 2 connected to robot from 192.0.2.7 (VLC/3.0.24). "
+        "Total active clients: 2"
+    )
+
+
+def test_the_line_of_departure():
+    """The log tells who left, when, after how many frames, why, and who is left."""
+    place = Place()
+    viewers = [place.visit() for _ in range(5)]
+    place.world.run(2)
+    viewers[2].reason = "stalled"
+    with capturedLogs() as events:
+        place.camera.departed(viewers[2])
+    assert said(events) == [
+        "Client 3 disconnected after 2.0 s, 33 frames: stalled. Total active clients: 4"
+    ]
+
+
+def test_a_client_that_closed():
+    """Without another reason it was the client who ended the stream."""
+    place = Place()
+    viewer = place.visit()
+    with capturedLogs() as events:
+        place.camera.departed(viewer)
+    assert said(events) == [
+        "Client 1 disconnected after 0.0 s, 1 frames: closed by the client. "
+        "Total active clients: 0"
+    ]
+
+
+def test_viewers_are_counted_over_all_cameras():
+    """Numbers and totals are the daemon's, lists of viewers the camera's."""
+    world, visits = FakeWorld(), Visits()
+    one = Place(world=world, visits=visits)
+    other = Place(world=world, visits=visits, name="door")
+    first, second = one.visit(), other.visit()
+    assert (first.guest.number, second.guest.number) == (1, 2)
+    assert (visits.ever, visits.active) == (2, 2)
+    assert list(one.camera.viewers) == [first]
+    one.camera.departed(first)
+    assert (visits.ever, visits.active) == (2, 1)
+    assert list(one.camera.viewers) == []
+
+
+def test_what_is_known_of_a_viewer():
+    """Address and user agent are kept, and since when it is there, in Unix time."""
+    place = Place()
+    place.world.run(3)
+    guest = place.visit("Safari").guest
+    assert (guest.address, guest.user_agent) == ("192.0.2.7", "Safari")
+    assert guest.since == EPOCH + 3
+
+
+def test_what_a_viewer_was_sent_is_not_forgotten():
+    """Its figures are added to the camera's when it leaves."""
+    place = Place()
+    viewer = place.visit()
+    place.world.run(1)
+    place.camera.departed(viewer)
+    assert place.camera.stats.departed.frames == viewer.sent.frames == FPS + 1
+    assert place.camera.stats.departed.bytes == sum(map(len, place.sent(viewer)))
+
+
+def test_a_congestion_control_that_is_not_there():
+    """It is said once, and the camera works without."""
+    with capturedLogs() as events:
+        place = Place(tcp_congestion="nosuchthing")
+    warnings = [e for e in events if e["log_level"] is LogLevel.warn]
+    assert said(warnings) == [
+        "Camera robot: this kernel has no tcp_congestion nosuchthing; "
+        "its own choice is used"
+    ]
+    assert len(place.sent(place.visit())) == 1
+
+
+# ---- Snapshots
+
+
+def test_a_snapshot_while_somebody_watches():
+    """It is the newest frame; nothing is taken for it."""
+    place = Place()
+    place.visit()
+    place.world.run(1)
+    read = place.source.calls.count("read")
+    (frame,) = results(place.camera.feed.snapshot())
+    assert frame is place.camera.feed.cache.newest
+    assert place.source.calls.count("read") == read
+
+
+def test_a_snapshot_while_nobody_watches():
+    """It is taken now, however new the last one is."""
+    place = Place()
+    place.camera.departed(place.visit())
+    place.world.run(0.25)
+    (frame,) = results(place.camera.feed.snapshot())
+    assert frame.captured == 0.25
+
+
+def test_a_snapshot_of_a_camera_that_hangs():
+    """It is given up after camera_timeout."""
+    place = Place(takes=None, camera_timeout=2)
+    got = results(place.camera.feed.snapshot())
+    place.world.run(1.9)
+    assert got == []
+    place.world.run(0.2)
+    assert [type(problem) for problem in got] == [TimeoutError]
+
+
+def test_a_snapshot_before_the_first_frame():
+    """With a viewer waiting for the first frame, the snapshot waits for it, too."""
+    place = Place(takes=None)
+    place.thread.finish()
+    viewer = place.visit()
+    got = results(place.camera.feed.snapshot())
+    place.thread.finish()
+    place.thread.finish()
+    assert [frame.number for frame in got] == [1]
+    assert viewer.sent.frames == 1
+
+
+# ---- The end
+
+
+def test_the_end():
+    """Viewers are let go, the source is closed, the thread ends: all at once."""
+    place = Place()
+    viewer = place.visit()
+    place.world.run(1)
+    stopped = place.stop()
+    assert len(stopped) == 1
+    assert (viewer.reason, place.outlets[viewer].aborted) == ("shutdown", 1)
+    assert (place.source.is_open, place.thread.stops) == (False, 1)
+    place.camera.departed(viewer)
+    assert place.world.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_the_end_of_a_camera_that_hangs(watched):
+    """A source that hangs in a read puts the end off by RELEASE and no more."""
+    place = Place()
+    if watched:
+        place.visit()
+    place.world.run(1)
+    place.thread.takes = None
+    place.world.run(3)
+    stopped = place.stop()
+    place.world.clock.advance(RELEASE * 0.9)
+    assert stopped == []
+    place.world.clock.advance(RELEASE * 0.2)
+    assert len(stopped) == 1
+    assert place.thread.stops == 1
+
+
+def test_a_read_that_ends_after_the_end():
+    """It changes nothing any more, and nobody is told."""
+    place = Place()
+    place.world.run(1)
+    place.thread.takes = None
+    place.world.run(1)
+    place.stop()
+    place.world.clock.advance(1)
+    with capturedLogs() as events:
+        place.thread.finish()
+        place.thread.finish()
+    assert list(events) == []
+    assert not place.source.is_open
