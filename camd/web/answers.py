@@ -1,0 +1,84 @@
+"""Small answers of one piece: JSON, text, and what a client says made printable."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+
+NO_STORE = (b"Cache-Control", b"no-store")
+
+
+def json_answer(request: Request, content: object, code: int = 200) -> bytes:
+    """Answer with JSON; give the body, for ``render`` to return."""
+    request.setResponseCode(code)
+    request.setHeader(b"Content-Type", b"application/json")
+    request.setHeader(*NO_STORE)
+    return json.dumps(content, indent=1).encode() + b"\n"
+
+
+def text_answer(request: Request, line: str, code: int = 200) -> bytes:
+    """Answer with one line of text; give the body, for ``render`` to return."""
+    request.setResponseCode(code)
+    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    request.setHeader(*NO_STORE)
+    return line.encode() + b"\n"
+
+
+class Answer(Resource):
+    """A resource that answers GET and HEAD in one piece, and nothing else."""
+
+    isLeaf = True
+
+    def answer(self, request: Request) -> bytes:
+        """Set code and headers, and give the body."""
+        raise NotImplementedError
+
+    def render(self, request: Request) -> bytes:
+        """Answer with the body, or with its length alone."""
+        if request.method not in (b"GET", b"HEAD"):
+            return not_allowed(request)
+        body = self.answer(request)
+        return body_for(request, body)
+
+
+def body_for(request: Request, body: bytes) -> bytes:
+    """Give the body, or to HEAD its length alone."""
+    if request.method != b"HEAD":
+        return body
+    # Left to Twisted, a body is dropped as well, with a warning in the log.
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    return b""
+
+
+def finish(request: Request, body: bytes) -> None:
+    """Answer with this body at last; the headers are set."""
+    if request.method != b"HEAD":
+        request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.write(body_for(request, body))
+    request.finish()
+
+
+class Missing(Answer):
+    """404 as JSON."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self._what = what
+
+    def answer(self, request: Request) -> bytes:
+        """Say what there is not."""
+        return json_answer(request, {"error": self._what}, 404)
+
+
+def not_allowed(request: Request) -> bytes:
+    """Answer a method that means nothing here; give the body."""
+    request.setHeader(b"Allow", b"GET, HEAD")
+    return json_answer(request, {"error": "only GET and HEAD"}, 405)
+
+
+def printable(header: bytes | None, limit: int = 200) -> str:
+    """Make what a client sent fit for a log line: printable ASCII, and not endless."""
+    text = (header or b"")[:limit].decode("ascii", "replace")
+    return "".join(c if " " <= c <= "~" else "?" for c in text)

@@ -1,0 +1,112 @@
+"""Who is at the other end: the client's address, behind proxies that are trusted.
+
+A proxy says for whom it asks, in ``X-Forwarded-For``, in ``Forwarded`` (RFC 7239) or in
+``CF-Connecting-IP``. Anybody can say so; it is believed of ``trusted_proxies`` only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from twisted.web.http import Request
+
+Address = IPv4Address | IPv6Address
+
+_FORWARDED_FOR = re.compile(r'(?:^|[;,])\s*for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
+"""The ``for`` of each element of a ``Forwarded`` header, quotes and all."""
+
+MOST_HOPS = 32
+"""Addresses that are looked at, from the nearest: a longer chain is an attack."""
+
+
+class Proxies:
+    """
+    The proxies that are believed when they say for whom they ask.
+
+    :param trusted: addresses and networks, such as ``127.0.0.1`` and ``10.0.0.0/8``;
+        ``unix`` stands for whoever comes through a UNIX socket.
+    """
+
+    def __init__(self, trusted: Sequence[str]) -> None:
+        self._unix = "unix" in trusted
+        self._networks: list[IPv4Network | IPv6Network] = [
+            ip_network(entry) for entry in trusted if entry != "unix"
+        ]
+
+    def client(self, request: Request) -> str:
+        """Give the client's address; empty for a UNIX socket with nobody named."""
+        peer = str(getattr(request.getClientAddress(), "host", ""))
+        nearest = peer
+        if self._trusts(peer):
+            for hop in _hops(request):
+                nearest = hop
+                if not self._trusts(hop):
+                    break
+        return nearest
+
+    def _trusts(self, host: str) -> bool:
+        if not host:
+            return self._unix
+        address = _address(host)
+        return address is not None and any(address in net for net in self._networks)
+
+
+def _hops(request: Request) -> Iterator[str]:
+    """
+    Give the addresses that the proxies named, the nearest first.
+
+    The first kind of header that is there decides, so that a client cannot slip
+    another one past a proxy that sets only this. A hop that is no address ends the
+    chain: what stands behind it was not said by a proxy that is known.
+    """
+    for name, read in _HEADERS:
+        lines = request.requestHeaders.getRawHeaders(name)
+        if lines:
+            said = read(b",".join(lines).decode("latin-1"))
+            for text in said[::-1][:MOST_HOPS]:
+                address = _address(_without_port(text))
+                if address is None:
+                    return
+                yield str(address)
+            return
+
+
+def _listed(line: str) -> list[str]:
+    return line.split(",")
+
+
+def _forwarded(line: str) -> list[str]:
+    return [said.strip('"') for said in _FORWARDED_FOR.findall(line)]
+
+
+_HEADERS: tuple[tuple[bytes, Callable[[str], list[str]]], ...] = (
+    (b"X-Forwarded-For", _listed),
+    (b"Forwarded", _forwarded),
+    (b"CF-Connecting-IP", _listed),
+)
+
+
+def _without_port(text: str) -> str:
+    """Take ``[2001:db8::1]:80`` and ``192.0.2.1:80`` apart; give the address."""
+    text = text.strip()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address

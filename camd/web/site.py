@@ -1,0 +1,180 @@
+"""The tree of resources, and the site around it: one door, one log, no surprises."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.http import Request
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request as SiteRequest
+from twisted.web.server import Site
+
+from camd.camera import Camera
+from camd.web import page
+from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
+from camd.web.auth import COOKIE, SESSION, Keys
+from camd.web.status import (
+    CamerasResource,
+    HealthResource,
+    ReadyResource,
+    StatsResource,
+)
+from camd.web.stream import SnapshotResource, StreamResource, address_of
+
+OPEN_PATHS = frozenset({b"/healthz"})
+"""What answers without a key: it tells no more than that the daemon is alive."""
+
+
+class CamdRequest(SiteRequest):
+    """A request that can be logged."""
+
+    def __repr__(self) -> str:
+        # Twisted's own shows the query, and so the key, wherever a request is logged.
+        return f"<{printable(self.method)} {printable(self.path)}>"
+
+
+class CamdSite(Site):
+    """
+    The door: no request reaches a resource without a key.
+
+    :param keys: the keys that open it.
+    """
+
+    requestFactory = CamdRequest
+
+    def __init__(self, root: Resource, keys: Keys, clock: IReactorTime) -> None:
+        super().__init__(root, reactor=clock, logFormatter=access_line)
+        self._keys = keys
+
+    def getResourceFor(self, request: Request) -> IResource:
+        """Find the resource, behind the check of the key."""
+        if request.path not in OPEN_PATHS and not self._keys.owner(request):
+            return Unauthorized()
+        found: IResource = super().getResourceFor(request)
+        return found
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Offer HTTP/1.1 only: on HTTP/2 a viewer has no socket of its own."""
+        return [b"http/1.1"]
+
+
+class Unauthorized(Answer):
+    """401, and nothing else said."""
+
+    def render(self, request: Request) -> bytes:
+        """Answer every method the same."""
+        return body_for(request, self.answer(request))
+
+    def answer(self, request: Request) -> bytes:
+        """Ask for a key."""
+        # ffmpeg, and so OpenCV, sends the password in an address only when "Basic" is
+        # asked for. Browsers open a prompt on it: right for a page, wrong for an <img>
+        # in one, and for the stats that its script asks for.
+        accept = request.getHeader(b"Accept") or b""
+        quiet = accept.startswith((b"image/", b"application/json"))
+        scheme = b"Bearer" if quiet else b"Basic"
+        request.setHeader(b"WWW-Authenticate", scheme + b' realm="camd"')
+        return json_answer(request, {"error": "a key is needed"}, 401)
+
+
+class PageResource(Answer):
+    """``/``: the page for people, which trades a key for a cookie."""
+
+    def __init__(self, cameras: Mapping[str, Camera], keys: Keys) -> None:
+        super().__init__()
+        self._cameras = cameras
+        self._keys = keys
+
+    def answer(self, request: Request) -> bytes:
+        """Answer with the page, or lead to it without the key in its address."""
+        if owner := self._keys.owner(request):
+            self._set_cookie(request, owner)
+        request.setHeader(b"Referrer-Policy", b"no-referrer")
+        request.setHeader(*NO_STORE)
+        if b"api_key" in (request.args or {}):
+            request.redirect(b"/")
+            return b""
+        nonce = secrets.token_urlsafe(16)
+        request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+        request.setHeader(b"Content-Security-Policy", _policy(nonce))
+        return page.render(list(self._cameras), nonce=nonce)
+
+    def _set_cookie(self, request: Request, owner: str) -> None:
+        request.addCookie(
+            COOKIE,
+            self._keys.session(owner),
+            path=b"/",
+            max_age=b"%d" % SESSION,
+            httpOnly=True,
+            sameSite=b"lax",
+            secure=request.isSecure(),
+        )
+
+
+def _policy(nonce: str) -> bytes:
+    """Let the page load nothing but its own pictures, stats, style and script."""
+    return (
+        f"default-src 'none'; img-src 'self' data:; connect-src 'self'; "
+        f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ).encode()
+
+
+class Tree(Resource):
+    """A place in the tree that is nothing by itself; what is missing is JSON, too."""
+
+    def __init__(self, missing: str, children: Mapping[str, Resource]) -> None:
+        super().__init__()
+        self._missing = missing
+        for name, child in children.items():
+            self.putChild(name.encode(), child)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """Answer for what is not there."""
+        return Missing(self._missing)
+
+    def render(self, request: Request) -> bytes:
+        """Answer for the place itself."""
+        return Missing(self._missing).render(request)
+
+
+def tree(cameras: Mapping[str, Camera], keys: Keys) -> Resource:
+    """Build all that camd answers. The first camera is the default one."""
+    places: dict[str, Resource] = {
+        name: _camera_tree(camera) for name, camera in cameras.items()
+    }
+    return Tree(
+        "no such page",
+        {
+            "": PageResource(cameras, keys),
+            "api": Tree(
+                "no such camera",
+                {**places, "cameras": CamerasResource(cameras)},
+            ),
+            "healthz": HealthResource(),
+            "readyz": ReadyResource(cameras),
+        },
+    )
+
+
+def _camera_tree(camera: Camera) -> Resource:
+    stream = StreamResource(camera)
+    stream.putChild(b"stats", StatsResource(camera))
+    return Tree(
+        "no such page", {"stream": stream, "snapshot": SnapshotResource(camera)}
+    )
+
+
+def access_line(timestamp: str, request: Request) -> str:
+    """
+    Give the line for the access log.
+
+    Neither the query nor the referring page is in it: both may carry a key.
+    """
+    return (
+        f'{address_of(request) or "-"} "{printable(request.method)} '
+        f'{printable(request.path)} {printable(request.clientproto)}" {request.code} '
+        f'{request.sentLength} "{printable(request.getHeader(b"User-Agent"))}"'
+    )

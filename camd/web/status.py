@@ -1,0 +1,162 @@
+"""The resources that tell how things are: stats, the list of cameras, health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from twisted.web.http import Request
+
+from camd.camera import Camera
+from camd.capture import State
+from camd.config import mask_url
+from camd.stats import Sent
+from camd.viewer import Viewer
+from camd.web.answers import Answer, json_answer, text_answer
+
+
+class StatsResource(Answer):
+    """``/api/NAME/stream/stats``: what one camera and its viewers are doing."""
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__()
+        self._camera = camera
+
+    def answer(self, request: Request) -> bytes:
+        """Answer with JSON."""
+        return json_answer(request, camera_stats(self._camera))
+
+
+class CamerasResource(Answer):
+    """``/api/cameras``: the cameras, their state and their addresses."""
+
+    def __init__(self, cameras: Mapping[str, Camera]) -> None:
+        super().__init__()
+        self._cameras = cameras
+
+    def answer(self, request: Request) -> bytes:
+        """Answer with JSON."""
+        cameras = [_summary(camera) for camera in self._cameras.values()]
+        return json_answer(request, {"cameras": cameras})
+
+
+class HealthResource(Answer):
+    """``/healthz``: the daemon is alive, as it answers. The one open resource."""
+
+    def answer(self, request: Request) -> bytes:
+        """Answer."""
+        return text_answer(request, "ok")
+
+
+class ReadyResource(Answer):
+    """``/readyz``: does every camera deliver; 503 where one does not."""
+
+    def __init__(self, cameras: Mapping[str, Camera]) -> None:
+        super().__init__()
+        self._cameras = cameras
+
+    def answer(self, request: Request) -> bytes:
+        """Answer with JSON."""
+        states = {
+            name: camera.feed.capture.state.value
+            for name, camera in self._cameras.items()
+        }
+        well = (State.LIVE.value, State.IDLE.value)
+        ready = all(state in well for state in states.values())
+        return json_answer(
+            request, {"ready": ready, "cameras": states}, 200 if ready else 503
+        )
+
+
+def _summary(camera: Camera) -> dict[str, Any]:
+    base = f"/api/{camera.settings.name}"
+    return {
+        "name": camera.settings.name,
+        "state": camera.feed.capture.state.value,
+        "camera_resolution": _resolution(camera),
+        "active_clients": len(camera.viewers),
+        "stream": f"{base}/stream",
+        "snapshot": f"{base}/snapshot",
+        "stats": f"{base}/stream/stats",
+    }
+
+
+def camera_stats(camera: Camera) -> dict[str, Any]:
+    """Give all that is known of a camera, by the names of the settings."""
+    settings, stats = camera.settings, camera.stats
+    now = camera.world.clock.seconds()
+    capture = camera.feed.capture
+    given, sent = capture.given, _sent(camera)
+    return {
+        "camera": settings.name,
+        "state": capture.state.value,
+        "active_clients": len(camera.viewers),
+        "frame_cache_enabled": settings.enable_frame_cache,
+        "stream_fps": settings.stream_fps,
+        "camera_resolution": _resolution(camera),
+        "jpeg_quality": settings.jpeg_quality,
+        "source": mask_url(settings.source),
+        "camera_fps": given.fps if given else None,
+        "camera_format": given.format if given else None,
+        "encoder": _encoder(capture.passed_through),
+        "frames_captured": stats.captured,
+        "frames_published": stats.published,
+        "frames_failed": stats.failed,
+        "frames_sent": sent.frames,
+        "frames_skipped": sent.skipped,
+        "bytes_sent": sent.bytes,
+        "heartbeats_sent": sent.heartbeats,
+        "capture_fps": round(stats.rate.per_second(now), 2),
+        "frame_age": _age(capture.captured, now),
+        "camera_reopens": stats.reopens,
+        "last_error": stats.last_error,
+        "uptime": round(now - camera.started, 3),
+        "clients": [_client(viewer, now) for viewer in camera.viewers],
+    }
+
+
+def _client(viewer: Viewer, now: float) -> dict[str, Any]:
+    guest, sent = viewer.guest, viewer.sent
+    since = datetime.fromtimestamp(guest.since, timezone.utc)
+    return {
+        "number": guest.number,
+        "address": guest.address,
+        "user_agent": guest.user_agent,
+        "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "fps": round(viewer.fps(now), 2),
+        "frames": sent.frames,
+        "skipped": sent.skipped,
+        "bytes": sent.bytes,
+        "heartbeats": sent.heartbeats,
+        "frame_age": _age(viewer.last.captured if viewer.last else None, now),
+    }
+
+
+def _sent(camera: Camera) -> Sent:
+    """Add up what all viewers were ever sent, those who left included."""
+    total = Sent()
+    total.add(camera.stats.departed)
+    for viewer in camera.viewers:
+        total.add(viewer.sent)
+    return total
+
+
+def _age(captured: float | None, now: float) -> float | None:
+    return None if captured is None else round(now - captured, 3)
+
+
+def _encoder(passed_through: bool | None) -> str | None:
+    if passed_through is None:
+        return None
+    return "passthrough" if passed_through else "opencv"
+
+
+def _resolution(camera: Camera) -> str:
+    """Give the frames' true size; before the first, what is said or asked."""
+    frame, given = camera.feed.cache.newest, camera.feed.capture.given
+    if frame is not None:
+        return str(frame.size)
+    if given is not None:
+        return given.resolution
+    return f"{camera.settings.camera_width}x{camera.settings.camera_height}"

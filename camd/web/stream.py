@@ -1,0 +1,128 @@
+"""The resources that give pictures: the stream without end, and the snapshot."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from camd.camera import Camera
+from camd.frame import Frame
+from camd.multipart import RESPONSE_HEADERS, form_for
+from camd.outlet import outlet_for
+from camd.viewer import Viewer
+from camd.web.answers import (
+    NO_STORE,
+    Missing,
+    finish,
+    not_allowed,
+    printable,
+    text_answer,
+)
+
+RETRY_AFTER = b"1"
+"""Seconds after which a snapshot that is not there yet may be asked for again."""
+
+
+class StreamResource(Resource):
+    """``/api/NAME/stream``: every frame from now on; ``stats`` stands below it."""
+
+    _log = Logger()
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__()
+        self._camera = camera
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """Answer for what is not there."""
+        return Missing("no such page")
+
+    def render(self, request: Request) -> bytes | int:
+        """Begin a stream; to HEAD, show what its headers would be, and end."""
+        if request.method not in (b"GET", b"HEAD"):
+            return not_allowed(request)
+        for name, value in RESPONSE_HEADERS:
+            request.setHeader(name, value)
+        if request.method == b"HEAD":
+            return b""
+        self._begin(request)
+        return NOT_DONE_YET
+
+    def _begin(self, request: Request) -> None:
+        """Let the viewer in. It waits for the first frame as long as it takes."""
+        wish = (request.args or {}).get(b"wire", [None])[0]
+        form = form_for(request.getHeader(b"Accept"), wish)
+        gone = request.notifyFinish()
+        viewer = self._camera.admit(
+            outlet_for(request, form, self._camera.settings.tcp_congestion),
+            address_of(request),
+            printable(request.getHeader(b"User-Agent")),
+        )
+        gone.addBoth(self._departed, viewer)
+        gone.addErrback(lambda f: self._log.failure("A viewer's departure", f))
+
+    def _departed(self, outcome: Failure | None, viewer: Viewer) -> None:
+        if isinstance(outcome, Failure) and not outcome.check(ConnectionDone):
+            viewer.reason = viewer.reason or "connection lost"
+        self._camera.departed(viewer)
+
+
+class SnapshotResource(Resource):
+    """``/api/NAME/snapshot``: the newest frame as one JPEG."""
+
+    isLeaf = True
+    _log = Logger()
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__()
+        self._camera = camera
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer with the picture when there is one."""
+        if request.method not in (b"GET", b"HEAD"):
+            return not_allowed(request)
+        answered = Deferred.fromCoroutine(self._answer(request))
+        request.notifyFinish().addErrback(lambda _: answered.cancel())
+        answered.addErrback(self._unanswered)
+        return NOT_DONE_YET
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            frame = await self._camera.feed.snapshot()
+        except CancelledError:
+            raise  # The client is gone.
+        except Exception:
+            # Whatever it was, the capture has counted and said it.
+            finish(request, self._none(request))
+        else:
+            finish(request, self._picture(frame, request))
+
+    def _unanswered(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("A snapshot", failure)
+
+    def _none(self, request: Request) -> bytes:
+        self._set_state(request)
+        request.setHeader(b"Retry-After", RETRY_AFTER)
+        return text_answer(request, "no picture yet; try again", 503)
+
+    def _set_state(self, request: Request) -> None:
+        state = self._camera.feed.capture.state
+        request.setHeader(b"X-Camera-State", state.value.encode())
+
+    def _picture(self, frame: Frame, request: Request) -> bytes:
+        self._set_state(request)
+        request.setHeader(*NO_STORE)
+        request.setHeader(b"Content-Type", b"image/jpeg")
+        request.setHeader(b"X-Timestamp", b"%.6f" % frame.timestamp)
+        request.setHeader(b"X-Frame", b"%d" % frame.number)
+        return frame.jpeg
+
+
+def address_of(request: Request) -> str:
+    """Give the address at the other end; empty for a UNIX socket."""
+    return str(getattr(request.getClientAddress(), "host", ""))
