@@ -1,0 +1,69 @@
+# What to do with this checkout; `make help` lists it. Everything goes into one
+# virtual environment, made on first use and brought up to date when setup.cfg changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+CAMD_CONFIG ?= camd.yaml
+# More words for pytest and for the benchmark: make test ARGS="-k viewer"
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+# Two installs at once into one environment would spoil it.
+.NOTPARALLEL:
+.PHONY: help run test e2e lint types bench clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z0-9]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
+	@echo
+	@echo "PYTHON=$(PYTHON)  VENV=$(VENV)  CAMD_CONFIG=$(CAMD_CONFIG)"
+	@echo "As root on Debian, system packages that are missing are installed; APT= forbids it."
+
+run: $(VENV)/.run ## install camd and start it in the foreground (CAMD_CONFIG=camd.yaml)
+	@.ci/needs cv2 $(BIN)/python
+	@exec $(BIN)/twistd -n --pidfile= camd -c $(CAMD_CONFIG)
+
+test: $(VENV)/.test ## install and run the tests, in parallel
+	@.ci/needs cv2 $(BIN)/python
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
+	@.ci/needs cv2 $(BIN)/python
+	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg
+	$(BIN)/python -m pytest e2e $(ARGS)
+
+lint: $(VENV)/.lint ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.lint ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.run ## measure the daemon beside a C floor (ARGS=--quick)
+	@.ci/needs cv2 $(BIN)/python
+	@.ci/needs commands cc=gcc,libc6-dev ip=iproute2
+	$(BIN)/python -m bench.run $(ARGS)
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache \
+	    .ruff_cache bench/build e2e/.cache twisted/plugins/dropin.cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps: .run is camd alone, .test, .e2e and .lint add the extra of that name.
+$(BIN)/pip:
+	@.ci/needs venv $(PYTHON)
+	@echo "camd: making $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.run: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "camd: installing into $(VENV); the first time takes a minute"
+	@$(PIP) install -q -e .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.e2e $(VENV)/.lint: $(VENV)/.%: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "camd: installing into $(VENV), with what $* needs"
+	@$(PIP) install -q -e '.[$*]'
+	@touch $@

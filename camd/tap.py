@@ -1,0 +1,187 @@
+"""What twistd calls: options in, the daemon's services out.
+
+The only module that names the global reactor.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from twisted.application import strports
+from twisted.application.service import MultiService, Service
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+from twisted.python import usage
+
+from camd import __version__, config
+from camd.camera import Camera, World
+from camd.config.settings import Settings
+from camd.descriptors import raise_limit
+from camd.sources import (
+    make_encoder,
+    make_placeholder,
+    make_source,
+    prepare,
+    why_no_opencv,
+)
+from camd.stats import Visits
+from camd.thread import CameraThread
+from camd.web.auth import Keys
+from camd.web.site import CamdSite, tree
+
+_log = Logger(namespace="camd")
+
+_COLON = re.compile(r"(?<!\\):")
+"""What stands between the arguments of a listen string; inside of one it is escaped."""
+
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+"""Interfaces that are no address to open."""
+
+
+class Options(usage.Options):
+    """The command line of ``twistd camd``."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Shows cameras to any number of viewers at once as MJPEG over HTTP. "
+        "What there is to set stands, with its meaning, in the camd.yaml that comes "
+        "with camd; 'camd check -c camd.yaml' shows the settings in force."
+    )
+    optParameters = (
+        ("config", "c", None, "The settings' file. [default: camd.yaml, if there]"),
+    )
+
+    def opt_version(self) -> None:
+        """Show camd's version and exit."""
+        print(f"camd {__version__}")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """Read the settings, or end with one line for each thing that is wrong."""
+        prepare(os.environ)
+        missing = why_no_opencv()
+        if missing is not None:
+            _give_up(missing)
+        try:
+            self["settings"] = config.load(_path(self["config"]), os.environ).settings
+        except config.ConfigError as error:
+            _give_up(*error.problems)
+
+
+def _path(given: str | None) -> Path | None:
+    """Give the settings' file; None for the defaults, where there is none."""
+    if given is not None:
+        return Path(given)
+    default = Path("camd.yaml")
+    return default if default.exists() else None
+
+
+def _give_up(*problems: str, to: TextIO | None = None) -> None:
+    for problem in problems:
+        print(f"camd: {problem}", file=to or sys.stderr)
+    raise SystemExit(1)
+
+
+class Daemon(MultiService):
+    """All of camd's services; ends in one line when it cannot listen."""
+
+    def startService(self) -> None:
+        """Make room for viewers, and start."""
+        before, now = raise_limit()
+        _log.info("Open files: at most {now} (was {before})", now=now, before=before)
+        super().startService()
+
+    def privilegedStartService(self) -> None:
+        """Bind the ports."""
+        try:
+            super().privilegedStartService()
+        except CannotListenError as error:
+            _log.critical("listen: {error}", error=error)
+            # By now twistd has put the log in the place of stderr.
+            _give_up(f"listen: {error}", to=sys.__stderr__)
+
+
+def makeService(options: Options) -> MultiService:
+    """Build the daemon from the options, on the global reactor."""
+    from twisted.internet import reactor
+
+    # All of camd's durations are counted by the reactor's clock. This one does not jump
+    # when the wall clock is set, which would let every viewer go at once.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    return build(options["settings"], reactor)
+
+
+def build(settings: Settings, reactor: Any) -> MultiService:
+    """
+    Build the daemon.
+
+    :param reactor: the reactor all of it runs on.
+    """
+    world = World(
+        clock=reactor,
+        wall=time.time,
+        random=random.random,
+        new_thread=lambda name: CameraThread(reactor, name),
+        new_source=make_source,
+        new_encoder=make_encoder,
+        new_placeholder=make_placeholder,
+    )
+    visits = Visits()
+    cameras = {
+        name: Camera(camera, visits, world) for name, camera in settings.cameras.items()
+    }
+    given = {name: key.get_secret_value() for name, key in settings.api_keys.items()}
+    keys = given or {"made at start": secrets.token_urlsafe(24)}
+    daemon = Daemon()
+    for camera in cameras.values():
+        camera.setServiceParent(daemon)
+    site = CamdSite(
+        tree(cameras, Keys(keys, time.time)), Keys(keys, time.time), reactor
+    )
+    for listen in settings.listen:
+        strports.service(listen, site, reactor=reactor).setServiceParent(daemon)
+    made = None if given else keys["made at start"]
+    Greeting(settings.listen, made).setServiceParent(daemon)
+    return daemon
+
+
+class Greeting(Service):
+    """
+    Says, once, which address to open.
+
+    :param made_key: the key that was made as none was set; None if there was one.
+    """
+
+    def __init__(self, listen: tuple[str, ...], made_key: str | None) -> None:
+        self._listen = listen
+        self._made_key = made_key
+
+    def startService(self) -> None:
+        """Say it."""
+        super().startService()
+        query = f"?api_key={self._made_key}" if self._made_key else ""
+        for listen in self._listen:
+            _log.info("Open {address}/{query}", address=address_of(listen), query=query)
+        if self._made_key:
+            _log.info("This key was made for this run; set your own with api_keys.")
+
+
+def address_of(listen: str) -> str:
+    """Give the address that a browser would open for a listen string."""
+    kind, *rest = (part.replace("\\:", ":") for part in _COLON.split(listen))
+    if kind not in ("tcp", "ssl", "tls"):
+        return listen
+    named = dict(part.split("=", 1) for part in rest if "=" in part)
+    port = named.get("port") or next((part for part in rest if part.isdigit()), "")
+    host = named.get("interface", "")
+    if host in _EVERYWHERE:
+        host = "localhost"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'http' if kind == 'tcp' else 'https'}://{shown}:{port}"

@@ -1,0 +1,181 @@
+"""
+camd as pip installs it: the plugin is found, and Twisted is left as it was.
+
+Each test has an environment of its own, with a copy of Twisted in it and the other
+requirements borrowed from the environment that runs the tests: nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+import camd
+
+ROOT = Path(__file__).parents[1]
+
+_IN_THE_PACKAGE = {".py", ".html", ".typed"}
+_LITTER = shutil.ignore_patterns("__pycache__", "dropin.cache", "*.pyc")
+# Its own tests are a third of Twisted, and no command needs them.
+_TESTS = shutil.ignore_patterns("dropin.cache", "test")
+_PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
+_FROM_HERE = ("--no-deps", "--no-index", "--no-build-isolation")
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """An environment that only one test knows, and the checkout to install from."""
+
+    home: Path
+    packages: Path
+    checkout: Path
+
+    def python(self, *words: str) -> str:
+        """What Python prints when it is run with these words, far from the checkout."""
+        return subprocess.run(
+            [self.home / "bin" / "python", *words],
+            cwd=self.home,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def pip(self, *words: str) -> None:
+        """Run pip with these words."""
+        self.python(*_PIP, *words)
+
+    def install(self, *options: str) -> None:
+        """Install camd from the checkout, with `-e` or without."""
+        self.pip("install", *_FROM_HERE, *options, str(self.checkout))
+
+    def twistd(self, *words: str) -> str:
+        """What twistd prints when it is run with these words."""
+        return self.python(str(self.home / "bin" / "twistd"), *words)
+
+    def lists_camd(self) -> bool:
+        """Does twistd name camd among its commands?"""
+        lines = self.twistd("--help").splitlines()
+        return any(line.split()[:1] == ["camd"] for line in lines)
+
+    def twisted_files(self) -> dict[str, str]:
+        """Each file below twisted/ and its hash, but for what Python caches there."""
+        return {
+            str(path.relative_to(self.packages)): _hash(path)
+            for path in sorted((self.packages / "twisted").rglob("*"))
+            if path.is_file() and path.suffix != ".pyc" and path.name != "dropin.cache"
+        }
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what would let Python see the checkout or its modules."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _site_packages(home: Path) -> Path:
+    return home / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+
+
+def _installed_here() -> list[Path]:
+    """What lies beside Twisted in the environment that runs the tests."""
+    return sorted(Path(str(distribution("Twisted").locate_file(""))).iterdir())
+
+
+def _copy_twisted(packages: Path) -> None:
+    """Copy Twisted and its metadata: only its own copy shows what was done to it."""
+    for path in _installed_here():
+        if path.name.lower().partition("-")[0] == "twisted":
+            shutil.copytree(path, packages / path.name, ignore=_TESTS)
+
+
+def _borrow_the_rest(packages: Path) -> None:
+    """Link everything else that is installed here, but for camd and start-up files."""
+    for path in _installed_here():
+        if path.suffix == ".pth" or "camd" in path.name or path.name == "__pycache__":
+            continue
+        if not (packages / path.name).exists():
+            (packages / path.name).symlink_to(path)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what pip needs of the checkout: building leaves files beside it."""
+    copy = tmp_path / "checkout"
+    for name in ("camd", "twisted"):
+        shutil.copytree(ROOT / name, copy / name, ignore=_LITTER)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture
+def scratch(tmp_path, checkout):
+    """An environment with Twisted and without camd."""
+    home = tmp_path / "venv"
+    venv.create(home, symlinks=True)
+    packages = _site_packages(home)
+    _copy_twisted(packages)
+    _borrow_the_rest(packages)
+    (home / "bin" / "twistd").write_text(
+        "from twisted.scripts.twistd import run; run()"
+    )
+    return Scratch(home, packages, checkout)
+
+
+both_ways = pytest.mark.parametrize("options", [(), ("-e",)], ids=["copy", "editable"])
+
+
+@both_ways
+def test_twistd_finds_the_installed_plugin(scratch, options):
+    """After an install of either kind twistd lists camd, from any directory."""
+    scratch.install(*options)
+    assert scratch.lists_camd()
+
+
+def test_what_is_installed_runs(scratch):
+    """Away from the checkout `twistd camd` and `camd` find all of camd they need."""
+    scratch.install()
+    version = scratch.python(str(scratch.home / "bin" / "camd"), "--version")
+    assert camd.__version__ in version
+    assert "--config" in scratch.twistd("camd", "--help")
+
+
+@both_ways
+def test_uninstalling_leaves_twisted_as_it_was(scratch, options):
+    """After an uninstall the plugin is gone and Twisted's files are the same bytes."""
+    before = scratch.twisted_files()
+    scratch.install(*options)
+    assert scratch.lists_camd()
+    scratch.pip("uninstall", "--yes", "camd")
+    assert not scratch.lists_camd()
+    assert scratch.twisted_files() == before
+
+
+def test_the_wheel_holds_camd_and_its_plugin(scratch, tmp_path):
+    """The wheel has all of camd, the plugin, and nothing more below twisted/."""
+    scratch.pip("wheel", *_FROM_HERE, "-w", str(tmp_path), str(scratch.checkout))
+    (wheel,) = tmp_path.glob("*.whl")
+    names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
+    assert names == _package_files() | {"twisted/plugins/camd.py"}
+
+
+def _package_files() -> set[str]:
+    return {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "camd").rglob("*")
+        if path.suffix in _IN_THE_PACKAGE
+    }

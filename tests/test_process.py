@@ -1,0 +1,267 @@
+"""
+The daemon as a process: a real twistd, real sockets, real signals.
+
+Nothing here waits for a fixed time; the daemon's own log tells when it is time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from camd.multipart import Parser
+from tests.fakes_camera import tiny_jpeg
+
+ROOT = Path(__file__).parents[1]
+TWISTD = Path(sys.executable).with_name("twistd")
+KEY = "open-sesame-1234567890"
+
+LONGEST = 60
+"""Seconds after which a test is broken off, however loaded the machine is."""
+
+
+class Process:
+    """
+    A twistd that runs camd in a folder of its own.
+
+    :ivar lines: what it has said so far, as far as anybody has read it.
+    """
+
+    def __init__(self, home: Path, config: str) -> None:
+        (home / "camd.yaml").write_text(config)
+        plain = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        self.lines: list[str] = []
+        self.twistd = subprocess.Popen(
+            [TWISTD, "-n", "--pidfile=", "camd", "-c", "camd.yaml"],
+            cwd=home,
+            env={**plain, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._guard = threading.Timer(LONGEST, self.twistd.kill)
+        self._guard.start()
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Read its log up to a line with this."""
+        assert self.twistd.stdout is not None
+        for line in self.twistd.stdout:
+            self.lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"no {pattern!r} in:\n{''.join(self.lines)}")
+
+    def wait(self) -> int:
+        """Read the rest of its log, and give its exit status."""
+        rest, _ = self.twistd.communicate(timeout=LONGEST)
+        self.lines.append(rest)
+        return self.twistd.returncode
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        self._guard.cancel()
+        self.twistd.kill()
+        self.twistd.communicate()
+
+    @property
+    def output(self) -> str:
+        """All that it has said."""
+        return "".join(self.lines)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Starts daemons with given settings, and ends them with the test."""
+    started: list[Process] = []
+
+    def run_one(config: str) -> Process:
+        started.append(Process(tmp_path, config))
+        return started[-1]
+
+    yield run_one
+    for process in started:
+        process.close()
+
+
+def config(source: str = "pattern") -> str:
+    """Settings for one small camera, on a port that the system chooses."""
+    return f"""
+listen: tcp:0:interface=127.0.0.1
+api_keys:
+  test: {KEY}
+camera_width: 160
+camera_height: 120
+camera_timeout: 0.2
+cameras:
+  robot:
+    source: {source}
+"""
+
+
+class Viewer:
+    """A client of the stream, as small as can be."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection(
+            "127.0.0.1", port, timeout=LONGEST
+        )
+        self._connection.request("GET", f"/api/robot/stream?api_key={KEY}")
+        self.answer = self._connection.getresponse()
+        self._parser = Parser.from_content_type(
+            self.answer.getheader("Content-Type", "").encode()
+        )
+
+    def parts(self, count: int) -> list[bytes]:
+        """The next so many pictures, or fewer if the stream ends."""
+        got: list[bytes] = []
+        while len(got) < count and (data := self.answer.read1(65536)):
+            got += [part.body for part in self._parser.receive(data)]
+        return got
+
+    def to_the_end(self) -> None:
+        """Read until the stream is cut, which must be soon."""
+        try:
+            while self.answer.read1(65536):
+                pass
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            self._connection.close()
+
+
+def listening(process: Process) -> int:
+    """The port that the daemon listens on, once it does."""
+    return int(process.until(r"CamdSite starting on (\d+)")[1])
+
+
+def check_the_end(process: Process, viewers: list[Viewer], how: signal.Signals) -> None:
+    """Send this signal, and check that the daemon ends at once and in good order."""
+    asked = monotonic()
+    process.twistd.send_signal(how)
+    for viewer in viewers:
+        viewer.to_the_end()
+    status = process.wait()
+    took = monotonic() - asked
+    output = process.output
+    # twistd ends in good order and then by the signal itself, for its parent to see.
+    assert status in (0, -how)
+    # A second is what is promised; a loaded machine gets more.
+    assert took < 5, output
+    assert output.count(": shutdown. Total active clients") == len(viewers)
+    assert "Server Shut Down" in output
+    assert "Traceback" not in output
+    assert KEY not in output
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_and_ends(run, how):
+    """It serves a moving picture to several at once, and ends at once when told to."""
+    process = run(config())
+    port = listening(process)
+    viewers = [Viewer(port) for _ in range(3)]
+    pictures = [viewer.parts(3) for viewer in viewers]
+    for first, second, third in pictures:
+        assert len({first, second, third}) == 3
+        assert first.startswith(b"\xff\xd8")
+        assert first.endswith(b"\xff\xd9")
+    check_the_end(process, viewers, how)
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """The port of a camera that lets everybody connect and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def dying() -> Iterator[int]:
+    """The port of a camera that sends some pictures, and then no more."""
+    ended = threading.Event()
+
+    def serve() -> None:
+        with closing(server.accept()[0]) as client:
+            client.recv(4096)
+            client.sendall(
+                b"HTTP/1.0 200 OK\r\n"
+                b"Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+                b"--frame\r\n"
+            )
+            jpeg = tiny_jpeg()
+            head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
+            for _ in range(40):
+                client.sendall(head + jpeg + b"\r\n--frame\r\n")
+                ended.wait(0.05)
+            ended.wait(LONGEST)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        ended.set()
+
+
+def test_it_ends_though_a_source_hangs_when_opened(run, mute):
+    """A source that never answers holds up neither the viewers nor the end."""
+    process = run(config(f"http://127.0.0.1:{mute}/stream"))
+    port = listening(process)
+    viewers = [Viewer(port) for _ in range(3)]
+    process.until("Camera robot is stalled")
+    assert [viewer.answer.status for viewer in viewers] == [200] * 3
+    check_the_end(process, viewers, signal.SIGTERM)
+
+
+def test_it_ends_though_a_source_hangs_in_a_read(run, dying):
+    """A source that falls silent holds up neither the viewers nor the end."""
+    process = run(config(f"http://127.0.0.1:{dying}/stream"))
+    port = listening(process)
+    process.until("Camera robot is live")
+    viewers = [Viewer(port) for _ in range(3)]
+    process.until("Camera robot is stalled")
+    assert all(viewer.parts(1) for viewer in viewers)
+    check_the_end(process, viewers, signal.SIGTERM)
+
+
+def test_a_port_in_use(run):
+    """It is one line, which twistd puts into its log, and exit status 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = run(config().replace("tcp:0:", f"tcp:{port}:"))
+        assert process.wait() == 1
+    (line,) = (line for line in process.output.splitlines() if "camd: " in line)
+    assert f"listen: Couldn't listen on 127.0.0.1:{port}" in line
+    assert "Traceback" not in process.output
+
+
+def test_bad_settings(run):
+    """They are one line for each, exit status 1, and nothing besides."""
+    process = run(config() + "stream_fps: many\n")
+    assert process.wait() == 1
+    (line,) = process.output.splitlines()
+    assert line.startswith("camd: ")
+    assert "stream_fps" in line
+
+
+def test_a_made_key_opens(run):
+    """The address in the log is one that can be opened as it stands."""
+    process = run(config().replace(f"api_keys:\n  test: {KEY}\n", ""))
+    port = listening(process)
+    key = process.until(r"Open http://127\.0\.0\.1:\d+/\?api_key=(\S+)")[1]
+    with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("GET", f"/api/robot/snapshot?api_key={key}")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()[:2]) == (200, b"\xff\xd8")
+    process.twistd.terminate()
+    process.wait()
+    assert process.output.count(key) == 1
