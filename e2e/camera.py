@@ -1,0 +1,123 @@
+"""A network camera whose moods the test decides: it sends, falls silent, or is gone.
+
+It is a plain MJPEG server, as cheap cameras have one. Each of its pictures carries its
+number in black and white squares, which no JPEG encoder can blur.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import cv2
+import numpy as np
+
+from e2e.video import Picture
+
+FPS = 20
+SQUARE = 60
+"""Pixels that the side of a square has."""
+COLUMNS, ROWS = 4, 3
+COUNT = 2 ** (COLUMNS * ROWS)
+"""Where the numbers start again at 0."""
+
+
+class Mood(Enum):
+    """What the camera does just now."""
+
+    SENDING = "it sends pictures"
+    SILENT = "it holds the connection and sends nothing"
+    GONE = "it hangs up, and answers 503"
+
+
+class HttpCamera:
+    """
+    :ivar mood: what it does from now on; the test sets it.
+    :ivar number: the picture that it sent last; None before the first.
+    :ivar address: where it is.
+    """
+
+    def __init__(self) -> None:
+        self.mood = Mood.SENDING
+        self.number: int | None = None
+        camera = self
+
+        class Request(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                camera._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Request)
+        self.address = f"http://127.0.0.1:{self._server.server_port}/video.mjpg"
+
+    def start(self) -> None:
+        """Begin to answer, in threads of its own."""
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Hang up, and answer no more."""
+        self.mood = Mood.GONE
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        if self.mood is Mood.GONE:
+            request.send_error(503)
+            return
+        request.send_response(200)
+        kind = "multipart/x-mixed-replace; boundary=picture"
+        request.send_header("Content-Type", kind)
+        request.end_headers()
+        with suppress(OSError):  # The reader hangs up when it likes.
+            self._send_pictures(request)
+
+    def _send_pictures(self, request: BaseHTTPRequestHandler) -> None:
+        while self.mood is not Mood.GONE:
+            if self.mood is Mood.SENDING:
+                number = int(time.monotonic() * FPS) % COUNT
+                request.wfile.write(_part(draw(number)))
+                self.number = number
+            time.sleep(1 / FPS)
+
+
+@contextmanager
+def http_camera() -> Iterator[HttpCamera]:
+    """Have a camera that sends pictures until the end."""
+    camera = HttpCamera()
+    camera.start()
+    try:
+        yield camera
+    finally:
+        camera.stop()
+
+
+def draw(number: int) -> Picture:
+    """Draw a number below :data:`COUNT`, the lowest bit in the upper left square."""
+    bits = [number >> bit & 1 for bit in range(COLUMNS * ROWS)]
+    squares = np.array(bits, np.uint8).reshape(ROWS, COLUMNS) * 255
+    grey = np.kron(squares, np.ones((SQUARE, SQUARE), np.uint8))
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def number_in(picture: Picture) -> int:
+    """
+    Read the number that a picture carries.
+
+    :raises AssertionError: when it carries none, as a placeholder or a grey one.
+    """
+    assert picture.shape == (ROWS * SQUARE, COLUMNS * SQUARE, 3), picture.shape
+    middles = picture[SQUARE // 2 :: SQUARE, SQUARE // 2 :: SQUARE].mean(axis=2)
+    assert np.all((middles < 50) | (middles > 205)), middles
+    return sum(1 << bit for bit, grey in enumerate(middles.flat) if grey > 128)
+
+
+def _part(picture: Picture) -> bytes:
+    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+    head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"
+    return f"{head}\r\n".encode() + jpeg + b"\r\n"

@@ -1,0 +1,176 @@
+"""Clients of the daemon: one that asks once, one that watches, one that does not read.
+
+All of them give the key in a header, unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+from camd.multipart import Parser
+from e2e.daemon import Daemon
+from e2e.waiting import PATIENCE, until
+
+STREAM = "/api/robot/stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of one piece; the headers' names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def ask(
+    daemon: Daemon,
+    path: str,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """
+    Send one request and read the whole answer.
+
+    :param headers: what to send; None for the key alone.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
+    try:
+        sent = {"X-API-Key": daemon.key} if headers is None else headers
+        connection.request(method, path, headers=sent)
+        answer = connection.getresponse()
+        got = {name.lower(): value for name, value in answer.getheaders()}
+        return Reply(answer.status, got, answer.read())
+    finally:
+        connection.close()
+
+
+def stats(daemon: Daemon, camera: str = "robot") -> dict[str, Any]:
+    """Give what the daemon tells of a camera."""
+    reply = ask(daemon, f"/api/{camera}/stream/stats")
+    assert reply.status == 200, reply
+    answer: dict[str, Any] = json.loads(reply.body)
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    One part that a watcher got.
+
+    :ivar moment: when it was complete, on the monotonic clock.
+    :ivar number: the frame's number; a heartbeat has that of the frame it repeats.
+    """
+
+    moment: float
+    number: int
+    jpeg: bytes
+
+
+class Watcher(Thread):
+    """
+    Watches a stream until told to stop.
+
+    :ivar seen: the parts that came, heartbeats included. Only ever grows.
+    :ivar trouble: the exception that ended it; None while all is well.
+    :ivar status: the answer's code.
+    :ivar headers: the answer's headers, with names in lower case.
+
+    :param version: of HTTP, ``1.0`` or ``1.1``.
+    """
+
+    def __init__(self, daemon: Daemon, version: str = "1.1") -> None:
+        super().__init__(daemon=True)
+        self.seen: list[Seen] = []
+        self.trouble: Exception | None = None
+        self._stopped = False
+        self._answer = _open_stream(daemon, version)
+        self.status = self._answer.status
+        self.headers = {k.lower(): v for k, v in self._answer.getheaders()}
+
+    def run(self) -> None:
+        """Read on and on."""
+        try:
+            self._read()
+        except Exception as error:
+            self.trouble = error
+
+    def _read(self) -> None:
+        parser = Parser.from_content_type(self.headers["content-type"].encode())
+        while not self._stopped and (data := self._answer.read1(65536)):
+            for part in parser.receive(data):
+                number = int(part.headers[b"x-frame"])
+                self.seen.append(Seen(time.monotonic(), number, part.body))
+
+    def stop(self) -> None:
+        """Hang up; a second time does nothing."""
+        self._stopped = True
+        self.join(PATIENCE)
+        self._answer.close()
+
+    def frames(self) -> list[Seen]:
+        """Give the frames that came, each once, without heartbeats."""
+        once: dict[int, Seen] = {}
+        for seen in list(self.seen):
+            once.setdefault(seen.number, seen)
+        return list(once.values())
+
+
+def _open_stream(daemon: Daemon, version: str) -> http.client.HTTPResponse:
+    connection = socket.create_connection(("127.0.0.1", daemon.port), PATIENCE)
+    connection.sendall(_request(daemon, version))
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    # The answer keeps the socket open for itself.
+    connection.close()
+    return answer
+
+
+def _request(daemon: Daemon, version: str) -> bytes:
+    lines = (
+        f"GET {STREAM} HTTP/{version}",
+        "Host: 127.0.0.1",
+        "User-Agent: e2e",
+        f"X-API-Key: {daemon.key}",
+    )
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@contextmanager
+def watching(
+    daemon: Daemon, count: int = 1, version: str = "1.1"
+) -> Iterator[list[Watcher]]:
+    """
+    Have several watchers at once; each has a frame before this goes on.
+
+    :param version: of HTTP, ``1.0`` or ``1.1``.
+    """
+    watchers = [Watcher(daemon, version) for _ in range(count)]
+    try:
+        for watcher in watchers:
+            watcher.start()
+        until(lambda: all(w.seen for w in watchers), "each watcher has a frame")
+        yield watchers
+    finally:
+        for watcher in watchers:
+            watcher.stop()
+
+
+@contextmanager
+def not_reading(daemon: Daemon) -> Iterator[socket.socket]:
+    """Ask for the stream and then read nothing of it, with hardly any room for it."""
+    with socket.socket() as connection:
+        # Set before connecting, or the window is open wide already.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(PATIENCE)
+        connection.connect(("127.0.0.1", daemon.port))
+        connection.sendall(_request(daemon, "1.1"))
+        yield connection

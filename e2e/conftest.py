@@ -1,0 +1,104 @@
+"""What the tests share: the daemon, the video, the browser; and what must be there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from e2e.client import stats
+from e2e.daemon import Camera, Daemon, running
+from e2e.video import Film, video
+from e2e.waiting import until
+
+if TYPE_CHECKING:
+    from e2e.chromium import Driver
+
+PACKAGES = {
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "ffmpeg": "ffmpeg",
+}
+"""Program -> the Debian package it comes in."""
+
+
+def pytest_configure() -> None:
+    """End in one line, before anything else, when something is missing."""
+    missing = [PACKAGES[name] for name in PACKAGES if not shutil.which(name)]
+    if missing:
+        raise pytest.UsageError(f"missing; run: apt install {' '.join(missing)}")
+    if not find_spec("selenium"):
+        raise pytest.UsageError("missing; run: pip install selenium")
+
+
+class Start(Protocol):
+    """Starts a daemon with these cameras and settings, as in camd.yaml."""
+
+    def __call__(self, cameras: dict[str, Camera], **settings: Any) -> Daemon:
+        """Give the daemon once it listens; it ends with the test."""
+        ...
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start daemons, and look through the log of each when the test is over."""
+    daemons: list[Daemon] = []
+    with ExitStack() as stack:
+
+        def started(cameras: dict[str, Camera], **settings: Any) -> Daemon:
+            folder = tmp_path / f"daemon-{len(daemons)}"
+            folder.mkdir()
+            daemon = stack.enter_context(running(folder, cameras, **settings))
+            daemons.append(daemon)
+            return daemon
+
+        yield started
+    for daemon in daemons:
+        check_log(daemon)
+
+
+def check_log(daemon: Daemon) -> None:
+    """See that nothing went wrong unnoticed, and that no key was logged."""
+    log = daemon.log
+    assert "Traceback" not in log, log
+    assert "Unhandled" not in log, log
+    for secret in (daemon.key, daemon.basic):
+        assert secret not in log
+
+
+@pytest.fixture(scope="session")
+def film() -> Film:
+    """Decode bikes.mp4: 640x272, 250 frames at 25 fps."""
+    return Film(video("bikes.mp4"))
+
+
+@pytest.fixture(scope="module")
+def lasting_bikes(
+    tmp_path_factory: pytest.TempPathFactory, film: Film
+) -> Iterator[Daemon]:
+    """A daemon that shows bikes.mp4, with all settings at their defaults."""
+    cameras = {"robot": {"source": str(film.path)}}
+    with running(tmp_path_factory.mktemp("bikes"), cameras) as daemon:
+        yield daemon
+    check_log(daemon)
+
+
+@pytest.fixture
+def bikes(lasting_bikes: Daemon) -> Daemon:
+    """The daemon that shows bikes.mp4, once the last test's viewers are gone."""
+    until(lambda: not stats(lasting_bikes)["clients"], "nobody watches")
+    return lasting_bikes
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Driver]:
+    """Headless Chromium, without a past."""
+    from e2e.chromium import chromium
+
+    with chromium(tmp_path / "profile") as driver:
+        yield driver

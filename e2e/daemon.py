@@ -1,0 +1,141 @@
+"""Starting and stopping a real ``twistd``, as a person or systemd would."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from camd.config.settings import CAMERA_KEYS, KEYS
+from e2e.waiting import until
+
+Camera = Mapping[str, Any]
+
+USER = "anyone"
+"""The user name for HTTP Basic; any will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """
+    A daemon that runs.
+
+    :ivar port: the port of 127.0.0.1 on which it listens.
+    :ivar key: the key that opens it.
+    """
+
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    port: int
+    key: str
+
+    @property
+    def origin(self) -> str:
+        """The address without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def with_query(self, path: str) -> str:
+        """Give an address with the key in its query."""
+        return f"{self.origin}{path}?api_key={quote(self.key, safe='')}"
+
+    def with_password(self, path: str) -> str:
+        """Give an address with the key in front of the host."""
+        return f"http://{USER}:{quote(self.key, safe='')}@127.0.0.1:{self.port}{path}"
+
+    @property
+    def basic(self) -> str:
+        """The key as HTTP Basic carries it, behind :data:`USER`."""
+        return base64.b64encode(f"{USER}:{self.key}".encode()).decode()
+
+    @property
+    def log(self) -> str:
+        """All that it has written until now."""
+        return self.log_path.read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
+        """
+        Ask it to end, and wait.
+
+        :return: the seconds that it took.
+        """
+        asked = time.monotonic()
+        self.process.send_signal(how)
+        self.process.wait(timeout=10)
+        return time.monotonic() - asked
+
+
+@contextmanager
+def running(
+    folder: Path, cameras: Mapping[str, Camera], **settings: Any
+) -> Iterator[Daemon]:
+    """
+    Start a daemon on a free port of 127.0.0.1, and stop it at the end.
+
+    :param folder: where its settings and its log go; it must be empty.
+    :param cameras: as in camd.yaml, and so are all further settings.
+    """
+    key = secrets.token_urlsafe(24)
+    # The system picks the port, and the log tells it: no two daemons ever get the same.
+    listen = "tcp:0:interface=127.0.0.1"
+    defaults = {"listen": listen, "api_keys": {"e2e": key}}
+    (folder / "camd.yaml").write_text(
+        json.dumps({**defaults, **settings, "cameras": cameras})
+    )
+    log = folder / "log"
+    with log.open("wb") as output, _twistd(folder, output) as process:
+        port = until(lambda: _port(process, log), "the daemon listens")
+        yield Daemon(process, log, port, key)
+
+
+@contextmanager
+def _twistd(folder: Path, output: Any) -> Iterator[subprocess.Popen[bytes]]:
+    twistd = Path(sys.executable).parent / "twistd"
+    command = [str(twistd), "-n", "--pidfile=", "camd", "-c", "camd.yaml"]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _environment() -> dict[str, str]:
+    """Give this process's environment, less what camd takes for settings."""
+    taken = {*KEYS, *CAMERA_KEYS}
+    return {
+        name: text for name, text in os.environ.items() if name.lower() not in taken
+    }
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int | None:
+    text = log.read_text()
+    assert process.poll() is None, f"the daemon has ended:\n{text}"
+    found = re.search(r"CamdSite starting on (\d+)", text)
+    return int(found[1]) if found else None

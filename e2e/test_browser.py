@@ -1,0 +1,98 @@
+"""What a person sees: the real video in a real browser."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from e2e.chromium import (
+    Driver,
+    bare_image,
+    cookie,
+    enter,
+    images,
+    natural_size,
+    on_screen,
+    pixels,
+)
+from e2e.client import STREAM, stats
+from e2e.daemon import Daemon
+from e2e.video import Film
+from e2e.waiting import until
+
+ALIKE = 35.0
+"""Peak signal to noise in dB from which on a picture shows that frame of the film and
+no other: the right one has 40 and more, its neighbours have up to 31.5 (measured)."""
+
+
+def test_key_becomes_a_cookie(browser: Driver, bikes: Daemon) -> None:
+    """The address with the key leads to one without it, and the cookie opens it."""
+    enter(browser, bikes)
+    assert browser.current_url == f"{bikes.origin}/"
+    assert bikes.key not in browser.page_source
+    session = cookie(browser)
+    assert (session["httpOnly"], session["sameSite"]) == (True, "Lax")
+    assert bikes.key not in session["value"]
+    assert session["value"] not in bikes.log
+
+
+def test_page_plays_the_video(browser: Driver, bikes: Daemon, film: Film) -> None:
+    """The page's picture is always a frame of the video, and goes on as the video."""
+    enter(browser, bikes)
+    (image,) = images(browser)
+    began, shown = time.monotonic(), []
+    for _ in range(8):
+        time.sleep(0.25)
+        shown.append(film.match(pixels(browser, image)))
+    took = time.monotonic() - began
+    assert min(match.psnr for match in shown) > ALIKE, shown
+    # A loaded machine may show one of them twice, or late.
+    assert len({match.index for match in shown}) > len(shown) / 2, shown
+    played = film.ahead(shown[0].index, shown[-1].index) / film.fps
+    assert 0.5 * took < played < took + 1, (shown, took)
+
+
+def test_page_tells_what_is(browser: Driver, bikes: Daemon) -> None:
+    """The page says that the camera is live, and how large its pictures are."""
+    enter(browser, bikes)
+    card = browser.find_element("tag name", "article")
+    until(lambda: card.get_attribute("data-state") == "live", "the page says live")
+    assert card.find_element("css selector", ".badge").text == "live"
+    fields = {
+        field.get_attribute("data-field"): field.text
+        for field in card.find_elements("css selector", "[data-field]")
+    }
+    assert (fields["resolution"], fields["viewers"]) == (
+        "640 \N{MULTIPLICATION SIGN} 272",
+        "1",
+    )
+
+
+def test_screen_shows_the_video(browser: Driver, bikes: Daemon, film: Film) -> None:
+    """An <img> of the stream alone: its pixels on the screen are the video's."""
+    enter(browser, bikes)
+    image = bare_image(browser, STREAM)
+    assert natural_size(browser, image) == (640, 272)
+    earlier = on_screen(browser, image)
+    time.sleep(0.5)
+    later = on_screen(browser, image)
+    for picture in (earlier, later):
+        assert film.match(picture).psnr > ALIKE
+    assert not np.array_equal(earlier, later)
+
+
+def test_browser_is_one_viewer(browser: Driver, bikes: Daemon) -> None:
+    """The stats name the browser as the only viewer, and it is sent frame on frame."""
+    enter(browser, bikes)
+    bare_image(browser, STREAM)
+    (viewer,) = until(lambda: stats(bikes)["clients"], "the browser watches")
+    assert "Chrome" in viewer["user_agent"]
+    goal = viewer["frames"] + 15
+    seen = until(lambda: _frames(bikes, goal), "it was sent 15 more frames")
+    assert seen["number"] == viewer["number"]
+
+
+def _frames(daemon: Daemon, goal: int) -> dict[str, int] | None:
+    (viewer,) = stats(daemon)["clients"]
+    return viewer if viewer["frames"] >= goal else None

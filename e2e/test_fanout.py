@@ -1,0 +1,140 @@
+"""Many viewers at once: all get all, and one in trouble costs the others nothing."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from camd.jpeg import Size, measure
+from e2e.client import STREAM, Watcher, ask, not_reading, stats, watching
+from e2e.conftest import Start
+from e2e.daemon import Daemon
+from e2e.video import video
+from e2e.waiting import until
+
+WINDOW = 4.0
+"""Seconds over which frames are counted."""
+
+SNAPSHOT = "/api/robot/snapshot"
+
+FULL_RATE = 14.0
+"""Frames a second that count as the 15 that are set."""
+
+
+def test_five_viewers_get_15_fps(bikes: Daemon) -> None:
+    """Five viewers get 15 frames a second each, and every frame that was captured."""
+    with watching(bikes, 5) as watchers:
+        until(lambda: all(map(_has_all, watchers)), "14 to 16 fps for each, no gap")
+        captured = stats(bikes)["frames_published"]
+        until(
+            lambda: all(w.seen[-1].number >= captured for w in watchers),
+            "each has the newest frame",
+        )
+
+
+def _has_all(watcher: Watcher) -> bool:
+    """
+    Tell whether it got every frame of the last few seconds, and those at full rate.
+
+    A machine that does something else meanwhile may capture too few for a while; the
+    next window will do.
+    """
+    since = time.monotonic() - WINDOW
+    numbers = [seen.number for seen in watcher.frames() if seen.moment > since]
+    full = FULL_RATE <= len(numbers) / WINDOW <= 16
+    return full and numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+def test_one_capture_for_all(bikes: Daemon) -> None:
+    """Three viewers are sent the same bytes, as each frame is encoded once."""
+    with watching(bikes, 3) as watchers:
+        until(lambda: all(len(w.seen) > 10 for w in watchers), "ten frames for each")
+        one, *others = ({s.number: s.jpeg for s in w.frames()} for w in watchers)
+        for other in others:
+            both = one.keys() & other.keys()
+            assert len(both) > 5
+            assert all(one[number] == other[number] for number in both)
+
+
+def test_http_1_0(bikes: Daemon) -> None:
+    """A client of HTTP/1.0 gets the stream without chunks, ended by hanging up."""
+    with watching(bikes, 1, "1.0") as (watcher,):
+        until(lambda: len(watcher.frames()) >= 10, "ten frames")
+    assert watcher.status == 200
+    assert "transfer-encoding" not in watcher.headers
+    assert {measure(seen.jpeg) for seen in watcher.seen} == {Size(640, 272)}
+
+
+def test_head(bikes: Daemon) -> None:
+    """HEAD on the stream answers with its headers and ends; it is no viewer."""
+    reply = ask(bikes, STREAM, "HEAD")
+    assert (reply.status, reply.body) == (200, b"")
+    assert reply.headers["content-type"] == "multipart/x-mixed-replace; boundary=frame"
+    assert stats(bikes)["active_clients"] == 0
+
+
+def test_stalled_viewer_is_let_go(start: Start) -> None:
+    """A viewer that reads nothing is cut off; the one beside it goes on."""
+    film = str(video("bigbuckbunny.mp4"))
+    daemon = start({"robot": {"source": film}}, stream_timeout=1)
+    with not_reading(daemon) as connection, watching(daemon) as (watcher,):
+        found = until(lambda: _stalled(daemon), "the log tells of the stalled viewer")
+        assert found["active"] == "1"
+        with pytest.raises(ConnectionResetError):
+            while connection.recv(65536):
+                pass
+        before = len(watcher.frames())
+        until(lambda: len(watcher.frames()) > before + 5, "the other one goes on")
+        assert watcher.trouble is None
+
+
+def _stalled(daemon: Daemon) -> re.Match[str] | None:
+    return re.search(
+        r"Client 1 disconnected after [\d.]+ s, \d+ frames: stalled\. "
+        r"Total active clients: (?P<active>\d+)",
+        daemon.log,
+    )
+
+
+def test_comings_and_goings_are_counted(bikes: Daemon) -> None:
+    """The log tells who came and who went, and the stats know none of them after."""
+    with watching(bikes, 2):
+        assert stats(bikes)["active_clients"] == 2
+    until(lambda: stats(bikes)["active_clients"] == 0, "nobody watches")
+    for line in (
+        r"Client \d+ connected to robot from 127\.0\.0\.1 \(e2e\)\. "
+        r"Total active clients: 2",
+        r"Client \d+ disconnected after [\d.]+ s, \d+ frames: .*\. "
+        r"Total active clients: 0",
+    ):
+        assert re.search(line, bikes.log)
+
+
+def test_nobody_without_a_key(bikes: Daemon) -> None:
+    """Without a key, or with a wrong one, nothing but the health check answers."""
+    for headers in (
+        {},
+        {"X-API-Key": bikes.key[::-1]},
+        {"Authorization": f"Bearer {bikes.key[:16]}"},
+    ):
+        for path in ("/", STREAM, f"{STREAM}/stats", SNAPSHOT, "/api/cameras"):
+            assert ask(bikes, path, headers=headers).status == 401
+        assert ask(bikes, "/healthz", headers=headers).status == 200
+
+
+def test_somebody_with_a_key(bikes: Daemon) -> None:
+    """A key opens in each of the ways it may come, and none of them is logged."""
+    snapshot = f"{SNAPSHOT}?api_key={bikes.key}"
+    assert ask(bikes, snapshot, headers={}).status == 200
+    for headers in (
+        {"X-API-Key": bikes.key},
+        {"Authorization": f"Bearer {bikes.key}"},
+        {"Authorization": f"Basic {bikes.basic}"},
+    ):
+        headers["Referer"] = bikes.with_query("/")
+        assert ask(bikes, SNAPSHOT, headers=headers).status == 200
+    assert bikes.log.count(SNAPSHOT) >= 4
+    assert bikes.key not in bikes.log
+    assert bikes.basic not in bikes.log

@@ -1,0 +1,132 @@
+"""A camera that falls silent or goes away leaves its last picture on the screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver.remote.webelement import WebElement
+
+from e2e.camera import HttpCamera, Mood, http_camera, number_in
+from e2e.chromium import Driver, bare_image, enter, images, on_screen, pixels
+from e2e.client import STREAM, ask, stats, watching
+from e2e.conftest import Start
+from e2e.daemon import Daemon
+from e2e.video import decode
+from e2e.waiting import until
+
+INTERVAL = 0.3
+"""Seconds of silence until a heartbeat; short, so that a short pause sees many."""
+
+
+@pytest.fixture
+def camera() -> Iterator[HttpCamera]:
+    """A camera that can be told to fall silent."""
+    with http_camera() as camera:
+        yield camera
+
+
+@pytest.fixture
+def daemon(start: Start, camera: HttpCamera) -> Daemon:
+    """A daemon that shows this camera."""
+    settings = {"source": camera.address, "camera_timeout": 1}
+    return start({"robot": settings}, heartbeat_interval=INTERVAL)
+
+
+def viewer(daemon: Daemon) -> dict[str, Any]:
+    """Give what the daemon tells of its only viewer."""
+    (found,) = stats(daemon)["clients"]
+    return dict(found)
+
+
+def await_state(daemon: Daemon, state: str) -> None:
+    """Wait until the camera's state is this one."""
+    until(lambda: stats(daemon)["state"] == state, f"the camera is {state}")
+
+
+def await_silence(daemon: Daemon, camera: HttpCamera) -> int:
+    """
+    Have the camera send nothing, and wait until all that it sent is shown.
+
+    :return: the number on the picture that is the daemon's newest.
+    """
+    camera.mood = Mood.SILENT
+    await_state(daemon, "stalled")
+    return number_in(decode(ask(daemon, "/api/robot/snapshot").body))
+
+
+def await_new_pixels(browser: Driver, image: WebElement, number: int) -> None:
+    """Wait until the picture is no longer the one with this number."""
+    until(lambda: number_in(pixels(browser, image)) != number, "a new picture")
+
+
+def await_heartbeats(daemon: Daemon, count: int) -> None:
+    """Wait until the viewer was sent so many more heartbeats."""
+    goal = viewer(daemon)["heartbeats"] + count
+    until(lambda: viewer(daemon)["heartbeats"] >= goal, f"{count} heartbeats")
+
+
+def test_last_picture_stays(
+    browser: Driver, daemon: Daemon, camera: HttpCamera
+) -> None:
+    """Through heartbeats an <img> keeps the newest picture, and goes on afterwards."""
+    enter(browser, daemon)
+    image = bare_image(browser, STREAM)
+    number = await_silence(daemon, camera)
+    before, still = viewer(daemon), on_screen(browser, image)
+    for _ in range(4):
+        await_heartbeats(daemon, 2)
+        assert number_in(pixels(browser, image)) == number == camera.number
+        assert np.array_equal(on_screen(browser, image), still)
+    assert viewer(daemon)["frames"] == before["frames"]
+    camera.mood = Mood.SENDING
+    await_new_pixels(browser, image, number)
+    assert viewer(daemon)["number"] == before["number"]
+
+
+def test_camera_goes_and_comes(
+    browser: Driver, daemon: Daemon, camera: HttpCamera
+) -> None:
+    """A camera that hangs up is connected to again, and the <img> never notices."""
+    enter(browser, daemon)
+    image = bare_image(browser, STREAM)
+    guest = viewer(daemon)["number"]
+    camera.mood = Mood.GONE
+    await_state(daemon, "offline")
+    number = number_in(pixels(browser, image))
+    await_heartbeats(daemon, 3)
+    assert number_in(pixels(browser, image)) == number
+    camera.mood = Mood.SENDING
+    await_new_pixels(browser, image, number)
+    assert viewer(daemon)["number"] == guest
+    assert stats(daemon)["camera_reopens"] == 1
+
+
+def test_page_says_how_old(browser: Driver, daemon: Daemon, camera: HttpCamera) -> None:
+    """The page keeps the last picture too, but says over it how old it is."""
+    enter(browser, daemon)
+    (image,) = images(browser)
+    number = await_silence(daemon, camera)
+    caption = browser.find_element("tag name", "figcaption")
+    until(lambda: "last picture" in caption.text, "the page says that it is old")
+    assert number_in(pixels(browser, image)) == number
+    camera.mood = Mood.SENDING
+    await_new_pixels(browser, image, number)
+    until(lambda: not caption.is_displayed(), "the page says nothing over it")
+
+
+def test_heartbeat_is_the_last_frame(daemon: Daemon, camera: HttpCamera) -> None:
+    """Heartbeats are the last frame again, byte by byte, at the interval set."""
+    with watching(daemon) as (watcher,):
+        await_silence(daemon, camera)
+        last = watcher.seen[-1]
+        since = len(watcher.seen)
+        began = time.monotonic()
+        until(lambda: len(watcher.seen) >= since + 6, "six heartbeats")
+        took = time.monotonic() - began
+        assert {seen.jpeg for seen in watcher.seen[since:]} == {last.jpeg}
+        assert {seen.number for seen in watcher.seen[since:]} == {last.number}
+        assert took > 5 * INTERVAL
