@@ -1,0 +1,54 @@
+"""All that can be measured, by name, in the order of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import age, cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.report import Row
+    from bench.rig import Rig
+
+    Measure = Callable[[Rig], Row | list[Row]]
+
+ROWS: dict[str, Measure] = {
+    "cpu400": lambda rig: cost.per_frame(rig, rig.vga, 400),
+    "cpu1000": lambda rig: cost.per_frame(rig, rig.vga, 1000),
+    "cpu2000": lambda rig: cost.per_frame(rig, rig.vga, 2000),
+    "cpu720p": lambda rig: cost.per_frame(rig, rig.hd, 200),
+    "held": cost.held,
+    "first": age.first_picture,
+    "late": age.lateness,
+    "others": age.others,
+    "link": age.slow_link_age,
+    "reader": age.slow_reader_age,
+    "memory": cost.memory,
+    "cache": cost.cache,
+    "idle": cost.idle,
+    "encode": cost.encode,
+    "churn": age.coming_and_going,
+    "answers": age.answers,
+}
+
+# What takes longest, or says little more than the others, is not in a quick run.
+SLOW = frozenset({"cpu1000", "cpu2000", "held", "others", "memory", "churn", "answers"})
+
+
+def chosen(names: str | None, quick: bool) -> list[str]:
+    """
+    The names of the rows to measure.
+
+    :param names: with commas between; None for all, or all quick ones.
+    :raises ValueError: naming those that there are not.
+    """
+    if names is None:
+        return [name for name in ROWS if not (quick and name in SLOW)]
+    wanted = [name.strip() for name in names.split(",")]
+    unknown = [name for name in wanted if name not in ROWS]
+    if unknown:
+        known = ", ".join(ROWS)
+        raise ValueError(f"no row is called {', '.join(unknown)}; there are: {known}")
+    return wanted
