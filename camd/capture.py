@@ -9,6 +9,7 @@ Whatever goes wrong is counted, said once, and tried again: it never ends a stre
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -28,6 +29,12 @@ T = TypeVar("T")
 
 PATIENCE = 2
 """Intervals without a picture that are normal, however slow the camera."""
+
+SAME_PACE = 1.05
+"""A camera's rate over the stream's, up to which each of its pictures is wanted."""
+
+WAITED = 0.25
+"""Share of an interval from which on a picture has waited before it was read."""
 
 RELEASE_AFTER = 10.0
 """Seconds without a viewer after which a camera with ``idle_fps: 0`` is released."""
@@ -207,6 +214,7 @@ class Capture:
         self.passed_through = picture.passed_through
         self._bad = False
         self._saw(picture)
+        self._owed = self._owed or self._out_of_step(picture)
         self._stats.published += 1
         timestamp = self._wall() - (self._seen_at - picture.captured)
         number = self._stats.published
@@ -214,6 +222,17 @@ class Capture:
         self._publish(frame)
         for asked in self._answered():
             asked.callback(frame)
+
+    def _out_of_step(self, picture: Picture) -> bool:
+        """
+        Tell whether the next picture is to be waited for at once, ahead of its tick.
+
+        A picture that had waited for its tick would be followed by others that do, each
+        up to an interval old, as long as camera and ticks go at the same pace.
+        """
+        pace = picture.given.fps or math.inf
+        waited = self._seen_at - picture.captured
+        return pace <= self._fps * SAME_PACE and waited > WAITED / self._fps
 
     def _saw(self, glimpse: Glimpse) -> None:
         stats, now = self._stats, self._clock.seconds()
@@ -226,7 +245,7 @@ class Capture:
         if glimpse.given is not self.given:
             stats.reopens += self.given is not None
             self.given = glimpse.given
-        self._become(State.LIVE, str(self.given))
+        self._become(State.LIVE, self.given)
 
     def _released(self, _: None) -> None:
         if self.state is not State.OFFLINE:  # That it did not open is still news.
@@ -287,7 +306,7 @@ class Capture:
         fps = self.given.fps if self.given is not None else None
         return max(self._loop.interval or 0, 1 / fps if fps else 0)
 
-    def _become(self, state: State, why: str) -> None:
+    def _become(self, state: State, why: object) -> None:
         """Note the state, and say it once, not at each tick."""
         if state is not self.state:
             self.state = state

@@ -7,7 +7,6 @@ viewer still has under way is the viewer's own affair (:mod:`camd.viewer`).
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,9 +34,10 @@ class Frame:
     :ivar captured: when it was taken, in seconds of the reactor's clock.
     :ivar timestamp: the same moment in Unix seconds, as viewers are told.
     :ivar size: width and height in pixels.
+    :ivar blocks: its bytes by :class:`Wire`, built on first use: the same to all.
     """
 
-    __slots__ = ("_blocks", "captured", "jpeg", "number", "size", "timestamp")
+    __slots__ = ("blocks", "captured", "jpeg", "number", "size", "timestamp")
 
     def __init__(
         self, jpeg: bytes, number: int, captured: float, timestamp: float, size: Size
@@ -47,13 +47,25 @@ class Frame:
         self.captured = captured
         self.timestamp = timestamp
         self.size = size
-        self._blocks: dict[Wire, bytes] = {}
+        self.blocks = Blocks(jpeg, timestamp, number)
 
-    def block(self, wire: Wire) -> bytes:
-        """Give this frame's bytes for one kind of wire: the same object to all."""
-        block = self._blocks.get(wire)
-        if block is None:
-            block = self._blocks[wire] = wire.build(self)
+
+class Blocks(dict["Wire", bytes]):
+    """
+    A frame's bytes for each kind of wire that somebody watches on.
+
+    A dict, as looking one up is done for every viewer and must cost next to nothing.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, jpeg: bytes, timestamp: float, number: int) -> None:
+        # Not the frame itself: in a circle, frames would stay until the collector
+        # comes by, and that is seldom.
+        self._parts = (jpeg, timestamp, number)
+
+    def __missing__(self, wire: Wire) -> bytes:
+        block = self[wire] = wire.build(*self._parts)
         return block
 
 
@@ -74,10 +86,14 @@ class Wire:
         """Give what stands once ahead of the first block, never chunk-framed."""
         return multipart.opening(self.form)
 
-    def build(self, frame: Frame) -> bytes:
+    def build(self, jpeg: bytes, timestamp: float, number: int) -> bytes:
         """Lay out one frame. Called once per frame and wire, on first use."""
-        block = multipart.block(self.form, frame.jpeg, frame.timestamp, frame.number)
-        return multipart.chunk(block) if self.chunked else block
+        join = multipart.chunk if self.chunked else _join
+        return join(*multipart.pieces(self.form, jpeg, timestamp, number))
+
+
+def _join(*pieces: bytes) -> bytes:
+    return b"".join(pieces)
 
 
 WIRES = {
@@ -107,9 +123,11 @@ class FrameCache:
     def __init__(self, clock: IReactorTime) -> None:
         self.newest: Frame | None = None
         self._clock = clock
-        # A dict, for its order: who was told longest ago comes first.
+        # A dict, for its order: who came first is told first.
         self._watchers: dict[Watcher, None] = {}
-        self._untold: deque[Watcher] = deque()
+        # The watchers as this frame goes round, and how many of them had their turn.
+        self._round: list[Watcher] = []
+        self._told = 0
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -129,33 +147,37 @@ class FrameCache:
     def publish(self, frame: Frame) -> None:
         """Make this the newest frame and show it to all, a round at a time."""
         self.newest = frame
-        under_way = bool(self._untold)
-        self._untold = deque(self._watchers)
+        under_way = self._told < len(self._round)
+        self._round, self._told = self._in_turn(), 0
         if not under_way:
             self._tell()
 
+    def _in_turn(self) -> list[Watcher]:
+        """Order the watchers: who was told longest ago comes first."""
+        if self._told >= len(self._round):
+            return list(self._watchers)
+        waited = self._round[self._told :] + self._round[: self._told]
+        here = dict.fromkeys(w for w in waited if w in self._watchers)
+        return list(here | self._watchers)
+
     def _tell(self) -> None:
-        frame, now = self.newest, self._clock.seconds()
+        frame, now, watchers = self.newest, self._clock.seconds(), self._watchers
         if frame is None:
             # Forgotten between rounds. Untold ones would pass for a round under way.
-            self._untold.clear()
+            self._told = len(self._round)
             return
-        for _ in range(min(ROUND, len(self._untold))):
-            watcher = self._untold.popleft()
-            if watcher in self._watchers:
-                # To the end: with the next frame, who was told longest ago is first.
-                self._watchers[watcher] = self._watchers.pop(watcher)
-                self._show(watcher, frame, now)
-        if self._untold:
+        turn = self._round[self._told : self._told + ROUND]
+        self._told += ROUND
+        for watcher in turn:
+            if watcher in watchers:
+                try:
+                    watcher.show(frame, now)
+                except Exception:
+                    # Trouble with one must not keep the frame from the others.
+                    self._log.failure("A viewer could not be shown a frame")
+                    self._drop(watcher)
+        if self._told < len(self._round):
             self._clock.callLater(0, self._tell)
-
-    def _show(self, watcher: Watcher, frame: Frame, now: float) -> None:
-        try:
-            watcher.show(frame, now)
-        except Exception:
-            # Trouble with one viewer must not keep the frame from the others.
-            self._log.failure("A viewer could not be shown a frame")
-            self._drop(watcher)
 
     def _drop(self, watcher: Watcher) -> None:
         """Send a watcher away that fails: kept without frames, it would only freeze."""

@@ -27,6 +27,13 @@ OVERDUE_LEAST = 0.1
 """Seconds that a frame is given at least: a picture sent twice at once makes one
 parser (mjpeg-decoder) fall behind for ever (measured)."""
 
+SLOW = 0.3
+"""Seconds between frames from which on each is worth sending twice, as a client that
+is one frame late would show it that much later."""
+
+OVERDUE_SLOW = 0.25
+"""Seconds that a slow camera's frame is given: 100 to 250 ms serve all (measured)."""
+
 SWEEP_MOST = 1.0
 """Seconds between two looks at the viewers at the most."""
 
@@ -55,8 +62,11 @@ class Heartbeat:
         self._clock = clock
         self._newest = newest
         self._interval = interval
-        self._overdue_after = max(OVERDUE / fps, OVERDUE_LEAST)
+        self._fastest = 1 / fps
+        self._overdue_after = overdue_after(self._fastest)
+        self._came = clock.seconds()
         self._overdue: IDelayedCall | None = None
+        self._sent = 0
         self._sweep = LoopingCall(self._look)
         self._sweep.clock = clock
 
@@ -84,6 +94,10 @@ class Heartbeat:
 
     def published(self) -> None:
         """Note that a frame has come: the next one is not overdue."""
+        now = self._clock.seconds()
+        # What is overdue follows from the camera, which may be slower than the stream.
+        self._overdue_after = overdue_after(max(now - self._came, self._fastest))
+        self._came = now
         if self._overdue is not None and self._overdue.active():
             self._overdue.reset(self._overdue_after)
         else:
@@ -91,6 +105,7 @@ class Heartbeat:
 
     def _flush_all(self) -> None:
         self._flush(list(self.viewers))
+        self._say()
 
     def _flush(self, viewers: Iterable[Viewer]) -> None:
         """Repeat the newest frame to those who were sent nothing since it came."""
@@ -105,6 +120,7 @@ class Heartbeat:
         now = self._clock.seconds()
         for viewer in list(self.viewers):
             self._care(self._look_at, viewer, now)
+        self._say()
 
     def _look_at(self, viewer: Viewer, now: float) -> None:
         viewer.check(now)
@@ -114,7 +130,13 @@ class Heartbeat:
     def _repeat(self, viewer: Viewer, now: float) -> None:
         frame = viewer.last or self._newest()
         if frame is not None:
-            viewer.repeat(frame, now)
+            self._sent += viewer.repeat(frame, now)
+
+    def _say(self) -> None:
+        """Log the heartbeats of one round as one line, however many they were."""
+        sent, self._sent = self._sent, 0
+        if sent:
+            self._log.debug("Heartbeat to {viewers} viewers", viewers=sent)
 
     def _care(
         self, what: Callable[[Viewer, float], None], viewer: Viewer, now: float
@@ -129,6 +151,17 @@ class Heartbeat:
             # Cut, as nobody would notice any more that it has stalled.
             with contextlib.suppress(Exception):
                 viewer.leave("failed")
+
+
+def overdue_after(interval: float) -> float:
+    """
+    Tell how long after a frame the next one is overdue, in seconds.
+
+    :param interval: seconds between the camera's frames.
+    """
+    if interval > SLOW:
+        return OVERDUE_SLOW
+    return max(OVERDUE * interval, OVERDUE_LEAST)
 
 
 def _cancel(call: IDelayedCall | None) -> None:

@@ -94,9 +94,9 @@ def opening(form: Form) -> bytes:
     return _LINE if form is Form.PLAIN else _LINE + _EARLY_HEADERS
 
 
-def block(form: Form, jpeg: bytes, timestamp: float, number: int) -> bytes:
+def pieces(form: Form, jpeg: bytes, timestamp: float, number: int) -> tuple[bytes, ...]:
     """
-    One frame, from behind one boundary line to the end of the next.
+    One frame, from behind one boundary line to the end of the next, not yet joined.
 
     :param jpeg: a whole JPEG.
     :param timestamp: when the picture was captured, in Unix seconds. A heartbeat keeps
@@ -105,20 +105,26 @@ def block(form: Form, jpeg: bytes, timestamp: float, number: int) -> bytes:
         the headers leave before the frame is known.
     """
     if form is Form.EARLY:
-        return jpeg + _EARLY_END
+        return jpeg, _EARLY_END
     headers = b"%bContent-Length: %d\r\nX-Timestamp: %.6f\r\nX-Frame: %d\r\n\r\n"
-    return b"".join((headers % (_TYPE, len(jpeg), timestamp, number), jpeg, _PLAIN_END))
+    return headers % (_TYPE, len(jpeg), timestamp, number), jpeg, _PLAIN_END
 
 
-def chunk(data: bytes) -> bytes:
+def block(form: Form, jpeg: bytes, timestamp: float, number: int) -> bytes:
+    """One frame as one object; see :func:`pieces`."""
+    return b"".join(pieces(form, jpeg, timestamp, number))
+
+
+def chunk(*data: bytes) -> bytes:
     """
-    Data as one chunk of an HTTP/1.1 body (RFC 9112 7.1).
+    Pieces of data as one chunk of an HTTP/1.1 body (RFC 9112 7.1), copied once.
 
     :raises ValueError: for no data, as a chunk of nothing ends the body.
     """
-    if not data:
+    size = sum(map(len, data))
+    if not size:
         raise ValueError("an empty chunk would end the body")
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    return b"".join((b"%x\r\n" % size, *data, b"\r\n"))
 
 
 class MultipartError(ValueError):

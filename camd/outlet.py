@@ -22,7 +22,10 @@ from zope.interface import implementer
 
 from camd.frame import WIRES, Wire
 from camd.multipart import Form
-from camd.tcp import bytes_acked, tune
+from camd.tcp import bytes_acked, tune, window
+
+DOUBTS = 32
+"""Frames for which a viewer that was slow is looked at more closely: two seconds."""
 
 
 class Outlet(Protocol):
@@ -43,8 +46,13 @@ class Outlet(Protocol):
         :param ready: called, with nothing, each time the outlet is no longer busy.
         """
 
-    def send(self, block: bytes) -> None:
-        """Send a block, or as much of it as goes; only while not :attr:`busy`."""
+    def send(self, block: bytes) -> bool:
+        """
+        Send a block, or as much of it as goes; only while not :attr:`busy`.
+
+        :return: False if nothing of it has left, so that a newer frame can still be
+            sent in its place: when the outlet is ready, or tried again later on.
+        """
 
     def taken(self) -> int:
         """Give a number that grows whenever the viewer takes some bytes."""
@@ -77,6 +85,24 @@ class SocketOutlet:
     the answer.
     """
 
+    # One of many thousands, and looked at for every frame: slots keep it in few lines
+    # of the processor's cache.
+    __slots__ = (
+        "_congestion",
+        "_doubts",
+        "_moved",
+        "_ready",
+        "_request",
+        "_rest",
+        "_send",
+        "_socket",
+        "_taken_over",
+        "_transport",
+        "_widest",
+        "busy",
+        "wire",
+    )
+
     def __init__(
         self, request: Request, transport: Connection, wire: Wire, congestion: str
     ) -> None:
@@ -88,7 +114,7 @@ class SocketOutlet:
         self._send = self._socket.send
         self._congestion = congestion
         self._rest: memoryview | None = None
-        self._handed_over = 0
+        self._moved = self._doubts = self._widest = 0
         self._taken_over = False
 
     def open(self, ready: Callable[[], None]) -> None:
@@ -102,38 +128,76 @@ class SocketOutlet:
         self._transport.registerProducer(self, False)
         self._taken_over = True
 
-    def send(self, block: bytes) -> None:
+    def send(self, block: bytes) -> bool:
         """Hand the block to the kernel; what it does not take waits as a view."""
-        taken = self._offer(block)
-        if taken != len(block):
-            self._rest = memoryview(block)[taken:]
-            self.busy = True
-            self._transport.startWriting()
-
-    def _offer(self, data: bytes | memoryview) -> int:
+        # Every viewer's every frame comes by here: no call is made without need.
+        if self._doubts and not self._has_room(block):
+            return False
+        send = self._send
         try:
-            taken = self._send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
+            taken = send(block)
         except OSError as error:
+            taken = self._refused(error)
+        if taken == len(block):
+            return True
+        return self._in_part(block, taken)
+
+    def _has_room(self, block: bytes) -> bool:
+        """
+        Tell whether a viewer that was slow lately has room for a frame now.
+
+        What the kernel takes is gone, and old when it gets there. So a frame is begun
+        only when the last one has left, and when the viewer's computer has read of it.
+        """
+        room = window(self._socket)
+        if room is None:
+            return True
+        self._widest = max(self._widest, room)
+        # Half, for a window that is smaller than a frame even at its widest.
+        fits = room >= min(len(block), self._widest // 2)
+        self._doubts = self._doubts - 1 if fits and room else DOUBTS
+        return fits and room > 0
+
+    def _in_part(self, block: bytes, taken: int) -> bool:
+        # A second try costs less than waiting: the kernel takes no more than 64 KB at
+        # once even where there is room, as on the loopback.
+        rest = self._go_on(memoryview(block)[taken:]) if taken else None
+        if rest is not None and not rest:
+            return True
+        self._rest = rest
+        self._doubts = DOUBTS
+        self.busy = True
+        self._transport.startWriting()
+        return taken > 0
+
+    def _refused(self, error: OSError) -> int:
+        """Give the bytes that left, none; cut the connection if it is broken."""
+        # Short of buffers is no end: it passes, and Twisted waits for it too.
+        if error.errno not in (errno.EAGAIN, errno.EINTR, errno.ENOBUFS):
             # The peer is gone; Twisted tells everybody in the reactor's next turn.
-            # Short of buffers is no end: it passes, and Twisted waits for it too.
-            if error.errno != errno.ENOBUFS:
-                self._transport.abortConnection()
-            return 0
-        self._handed_over += taken
-        return taken
+            self._transport.abortConnection()
+        return 0
+
+    def _go_on(self, rest: memoryview) -> memoryview:
+        try:
+            taken = self._send(rest)
+        except OSError as error:
+            taken = self._refused(error)
+        self._moved += taken
+        return rest[taken:]
 
     def resumeProducing(self) -> None:
         """Go on, as the socket can be written to (or the opening has left)."""
         if not self._taken_over:
             return  # registerProducer asks at once; the opening has yet to leave.
         if self._rest is not None:
-            self._rest = self._rest[self._offer(self._rest) :]
+            self._rest = self._go_on(self._rest)
             if self._rest:
                 self._transport.startWriting()
                 return
             self._rest = None
+        # Room in a socket that was full is progress, though nothing was left to send.
+        self._moved += 1
         self.busy = False
         self._ready()
 
@@ -141,9 +205,9 @@ class SocketOutlet:
         """Do nothing: the request tells the viewer that the connection is gone."""
 
     def taken(self) -> int:
-        """Give the bytes that the peer acknowledged, or that the kernel took."""
+        """Give the bytes that the peer acknowledged, or a count of what went on."""
         acknowledged = bytes_acked(self._socket)
-        return self._handed_over if acknowledged is None else acknowledged
+        return self._moved if acknowledged is None else acknowledged
 
     def abort(self) -> None:
         """Cut the connection; the kernel throws away what it still holds."""
@@ -177,9 +241,10 @@ class RequestOutlet:
         self._request.registerProducer(self, True)
         self._request.write(self.wire.opening())
 
-    def send(self, block: bytes) -> None:
+    def send(self, block: bytes) -> bool:
         """Write the block; Twisted says if it has to wait."""
         self._request.write(block)
+        return True
 
     def pauseProducing(self) -> None:
         """Note that something is under way. Twisted may say so many times."""

@@ -24,6 +24,7 @@ from camd import __version__, config
 from camd.camera import Camera, World
 from camd.config.settings import Settings
 from camd.descriptors import raise_limit
+from camd.memory import keep_out_of_the_way
 from camd.sources import (
     make_encoder,
     make_placeholder,
@@ -94,6 +95,7 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         """Make room for viewers, and start."""
+        keep_out_of_the_way()
         before, now = raise_limit()
         _log.info("Open files: at most {now} (was {before})", now=now, before=before)
         super().startService()

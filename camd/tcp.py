@@ -20,6 +20,9 @@ link is 0.4 s old instead of 1.7 s (measured).
 _BYTES_ACKED = struct.Struct("=120xQ")
 """Where ``tcpi_bytes_acked`` stands in ``struct tcp_info`` (linux/tcp.h, since 4.1)."""
 
+_ROOM = struct.Struct("=144xI80xI")
+"""Where ``tcpi_notsent_bytes`` and ``tcpi_snd_wnd`` stand in it (since Linux 5.4)."""
+
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -58,12 +61,29 @@ def has_congestion(name: str) -> bool:
 
 def bytes_acked(connection: socket.socket) -> int | None:
     """Give the bytes that a TCP peer has acknowledged; None where that is not told."""
+    told = _info(connection, _BYTES_ACKED)
+    return told[0] if told else None
+
+
+def window(connection: socket.socket) -> int | None:
+    """
+    Give the bytes that a TCP peer has room for; None where that is not told.
+
+    0 while the kernel still holds some that have not left.
+    """
+    told = _info(connection, _ROOM)
+    if told is None:
+        return None
+    unsent, room = told
+    return 0 if unsent else room
+
+
+def _info(connection: socket.socket, place: struct.Struct) -> tuple[int, ...] | None:
     option = getattr(socket, "TCP_INFO", None)
     if connection.family not in _INTERNET or option is None:
         return None
-    size = _BYTES_ACKED.size
     try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, option, size)
+        info = connection.getsockopt(socket.IPPROTO_TCP, option, place.size)
     except OSError:
         return None
-    return int(_BYTES_ACKED.unpack(info)[0]) if len(info) == size else None
+    return place.unpack(info) if len(info) == place.size else None

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from twisted.logger import Logger
-
 from camd.frame import Frame
 from camd.outlet import Outlet
 from camd.stats import Meter, Sent
@@ -52,7 +50,24 @@ class Viewer:
     :param max_age: seconds after which a frame is not sent any more; 0 for never.
     """
 
-    _log = Logger()
+    # As in SocketOutlet: there may be thousands, and all are told of every frame.
+    __slots__ = (
+        "_clock",
+        "_max_age",
+        "_meter",
+        "_moved_at",
+        "_newest",
+        "_outlet",
+        "_sent_at",
+        "_taken",
+        "_timeout",
+        "_waiting",
+        "came",
+        "guest",
+        "last",
+        "reason",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -92,10 +107,14 @@ class Viewer:
         """Send this frame, or keep it until the one under way is through."""
         if frame is self.last:
             return  # It got ready between two rounds, and fetched the frame itself.
-        if self._outlet.busy:
+        outlet = self._outlet
+        if outlet.busy:
             self._wait(frame)
+        elif self._waiting:
+            self._wait(frame)
+            self._ready()
         else:
-            self._send(frame, now)
+            self._send(frame, now, outlet)
 
     def repeat(self, frame: Frame, now: float) -> bool:
         """
@@ -103,13 +122,15 @@ class Viewer:
 
         :return: whether it was sent.
         """
-        if self._outlet.busy:
+        if self._waiting:
+            self._ready()  # Better than to repeat: a frame that found no room before.
             return False
-        self._outlet.send(frame.block(self._outlet.wire))
+        block = frame.blocks[self._outlet.wire]
+        if self._outlet.busy or not self._outlet.send(block):
+            return False
         self._sent_at = now
         self.sent.heartbeats += 1
-        self.sent.bytes += len(frame.block(self._outlet.wire))
-        self._log.debug("Heartbeat to client {number}", number=self.guest.number)
+        self.sent.bytes += len(block)
         return True
 
     def silent_for(self, now: float) -> float:
@@ -119,7 +140,9 @@ class Viewer:
     def check(self, now: float) -> None:
         """Look, from time to time, whether the client still takes what it is sent."""
         self._meter.sample(now, self.sent.frames)
-        if not self._outlet.busy:
+        if self._waiting:
+            self._ready()
+        if not self._waiting and not self._outlet.busy:
             self._moved_at = now
         elif (taken := self._outlet.taken()) != self._taken:
             self._taken, self._moved_at = taken, now
@@ -142,22 +165,31 @@ class Viewer:
         self._waiting.append(frame)
 
     def _ready(self) -> None:
-        """Go on with what waits, now that the outlet is free."""
-        while self._waiting and not self._outlet.busy:
-            self._send(self._waiting.popleft(), self._clock())
-        if self.last is None and not self._outlet.busy:
+        """Go on with what waits, now that the outlet is free or may be tried again."""
+        outlet, now = self._outlet, self._clock()
+        while self._waiting and not outlet.busy:
+            if not self._send(self._waiting.popleft(), now, outlet):
+                return
+        if self.last is None and not outlet.busy:
             newest = self._newest()
             if newest is not None:
-                self._send(newest, self._clock())
+                self._send(newest, now, outlet)
 
-    def _send(self, frame: Frame, now: float) -> None:
-        if now - frame.captured > self._max_age:
-            self.sent.skipped += 1
-            return
-        block = frame.block(self._outlet.wire)
-        self.last = frame
-        self._sent_at = now
+    def _send(self, frame: Frame, now: float, outlet: Outlet) -> bool:
+        """Send a frame, or drop it if it is too old; False if it has to wait."""
         sent = self.sent
-        sent.frames += 1
-        sent.bytes += len(block)
-        self._outlet.send(block)
+        if now - frame.captured > self._max_age:
+            sent.skipped += 1
+            return True
+        block = frame.blocks[outlet.wire]
+        if outlet.send(block):
+            self.last = frame
+            self._sent_at = now
+            sent.frames += 1
+            sent.bytes += len(block)
+            return True
+        # Not begun, so it only waits: what is newest when there is room goes.
+        self._waiting.appendleft(frame)
+        if not self._waiting:
+            sent.skipped += 1  # None may wait.
+        return False

@@ -102,6 +102,7 @@ class FakeOutlet:
     A way out that keeps what it is sent.
 
     :ivar full: whether the next block stays half sent until :meth:`drain`.
+    :ivar shut: whether it takes nothing at all of the next block.
     :ivar progress: what :meth:`taken` gives.
     """
 
@@ -109,6 +110,7 @@ class FakeOutlet:
         self.wire = wire
         self.busy = True
         self.full = full
+        self.shut = False
         self.sent: list[bytes] = []
         self.progress = 0
         self.aborted = 0
@@ -117,11 +119,13 @@ class FakeOutlet:
         """Stay busy with the opening until :meth:`drain`."""
         self._ready = ready
 
-    def send(self, block: bytes) -> None:
-        """Keep the block."""
+    def send(self, block: bytes) -> bool:
+        """Keep the block, unless the outlet is shut."""
         assert not self.busy, "sent to while busy"
-        self.sent.append(block)
-        self.busy = self.full
+        self.busy = self.full or self.shut
+        if not self.shut:
+            self.sent.append(block)
+        return not self.shut
 
     def drain(self, full: bool | None = None) -> None:
         """Let all that is under way leave; then be :attr:`full`, if given."""

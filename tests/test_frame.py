@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from camd import multipart
-from camd.frame import ROUND, WIRES, Frame, FrameCache, Wire
+from camd.frame import ROUND, WIRES, FrameCache, Wire
 from camd.multipart import Form
 from camd.stats import Sent
 from camd.viewer import Guest, Viewer
@@ -42,21 +43,21 @@ def crowd(cache: FrameCache, count: int = CROWD) -> list[Watcher]:
 
 @dataclass(frozen=True, eq=False)
 class CountingWire(Wire):
-    """A wire that notes each frame it builds."""
+    """A wire that notes the number of each frame it builds."""
 
-    built: list[Frame] = field(default_factory=list)
+    built: list[int] = field(default_factory=list)
 
-    def build(self, frame: Frame) -> bytes:
+    def build(self, jpeg: bytes, timestamp: float, number: int) -> bytes:
         """Note it, and build."""
-        self.built.append(frame)
-        return super().build(frame)
+        self.built.append(number)
+        return super().build(jpeg, timestamp, number)
 
 
 @pytest.mark.parametrize("wire", WIRES.values())
 def test_a_block_is_one_object(wire: Wire) -> None:
     """Whoever asks for a frame's block on a wire gets the very same bytes object."""
     one = frame()
-    assert one.block(wire) is one.block(wire)
+    assert one.blocks[wire] is one.blocks[wire]
 
 
 @pytest.mark.parametrize("form", Form)
@@ -64,24 +65,24 @@ def test_a_block_is_the_part_alone_in_http_1_0(form: Form) -> None:
     """Without chunk framing a block is what the wire format says, and no more."""
     one = frame(7, captured=1.5)
     expected = multipart.block(form, one.jpeg, 1e9 + 1.5, 7)
-    assert one.block(WIRES[form, False]) == expected
+    assert one.blocks[WIRES[form, False]] == expected
 
 
 @pytest.mark.parametrize("form", Form)
 def test_a_block_is_one_chunk_in_http_1_1(form: Form) -> None:
     """With chunk framing, its length in hex stands before it and CRLF behind it."""
     one = frame()
-    part = one.block(WIRES[form, False])
+    part = one.blocks[WIRES[form, False]]
     chunk = f"{len(part):x}\r\n".encode() + part + b"\r\n"
-    assert one.block(WIRES[form, True]) == chunk
+    assert one.blocks[WIRES[form, True]] == chunk
 
 
 def test_four_wires_give_four_blocks() -> None:
     """Each wire has a block of its own, and each is kept beside the others."""
     one = frame()
-    blocks = [one.block(wire) for wire in WIRES.values()]
+    blocks = [one.blocks[wire] for wire in WIRES.values()]
     assert len(set(blocks)) == 4
-    assert [one.block(wire) for wire in WIRES.values()] == blocks
+    assert [one.blocks[wire] for wire in WIRES.values()] == blocks
 
 
 @pytest.mark.parametrize("form", Form)
@@ -93,7 +94,7 @@ def test_the_opening_is_never_a_chunk(form: Form) -> None:
 
 def test_two_frames_share_nothing() -> None:
     """A block belongs to its frame: the next frame's is another."""
-    assert frame(1).block(PLAIN) != frame(2).block(PLAIN)
+    assert frame(1).blocks[PLAIN] != frame(2).blocks[PLAIN]
 
 
 def test_built_once_for_a_thousand_viewers(clock: Turns, cache: FrameCache) -> None:
@@ -108,9 +109,9 @@ def test_built_once_for_a_thousand_viewers(clock: Turns, cache: FrameCache) -> N
     one = frame()
     cache.publish(one)
     clock.pump([0] * 4)
-    assert wire.built == [one]
+    assert wire.built == [one.number]
     assert {id(block) for outlet in outlets for block in outlet.sent} == {
-        id(one.block(wire))
+        id(one.blocks[wire])
     }
     assert all(len(outlet.sent) == 1 for outlet in outlets)
 
@@ -128,8 +129,8 @@ def test_first_frame_sent_once_to_a_viewer_that_gets_ready_between_rounds(
     cache.publish(one)
     outlet.drain()
     clock.advance(0)
-    assert outlet.sent == [one.block(PLAIN)]
-    assert viewer.sent == Sent(frames=1, bytes=len(one.block(PLAIN)))
+    assert outlet.sent == [one.blocks[PLAIN]]
+    assert viewer.sent == Sent(frames=1, bytes=len(one.blocks[PLAIN]))
 
 
 def test_no_frame_before_the_first(cache: FrameCache) -> None:
@@ -296,6 +297,35 @@ def test_forgotten_between_rounds(clock: Turns, cache: FrameCache) -> None:
     cache.publish(frame(2))
     clock.pump([0] * 3)
     assert watcher.numbers == [2]
+
+
+def test_who_left_is_let_go_even_if_no_round_ends(
+    clock: Turns, cache: FrameCache
+) -> None:
+    """With frames faster than rounds, those who left are not held for ever."""
+    crowd(cache)
+    for number in range(1, 21):
+        brief = Watcher("brief")
+        cache.join(brief)
+        cache.publish(frame(number))
+        clock.turn()
+        cache.leave(brief)
+        if number == 1:
+            gone = weakref.ref(brief)
+        del brief
+    assert gone() is None
+
+
+def test_newcomers_come_in_order(clock: Turns, cache: FrameCache) -> None:
+    """Those who came in mid-round are told in the order of their coming."""
+    diary = crowd(cache)[0].diary
+    cache.publish(frame(1))
+    names = [f"new {number}" for number in range(20)]
+    for name in names:
+        cache.join(Watcher(name, diary))
+    cache.publish(frame(2))
+    clock.pump([0] * 4)
+    assert [name for name, _ in diary if name.startswith("new")] == names
 
 
 @pytest.mark.parametrize("stubborn", [False, True])

@@ -102,10 +102,11 @@ def test_last_of_many_is_repeated(room: Room, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fps", "overdue"), [(240, 0.1), (30, 0.1), (15, 0.1), (5, 0.3), (0.5, 3)]
+    ("fps", "overdue"),
+    [(240, 0.1), (30, 0.1), (15, 0.1), (5, 0.3), (3, 0.25), (0.5, 0.25)],
 )
 def test_overdue_after_one_and_a_half_intervals(fps: float, overdue: float) -> None:
-    """It is 1.5 frame intervals, and 0.1 s at the least."""
+    """It is 1.5 frame intervals, 0.1 s at the least; where frames are rare, 0.25 s."""
     room = Room(fps=fps)
     viewer, _ = room.admit()
     room.publish(1)
@@ -113,6 +114,41 @@ def test_overdue_after_one_and_a_half_intervals(fps: float, overdue: float) -> N
     assert viewer.sent.heartbeats == 0
     room.clock.advance(overdue * 0.02)
     assert viewer.sent.heartbeats == 1
+
+
+def test_overdue_follows_the_camera(room: Room) -> None:
+    """A camera slower than the stream may be is not taken for late at each frame."""
+    viewer, _ = room.admit()
+    for number in range(1, 11):
+        room.publish(number)
+        room.let_pass(0.2)
+    # Only the first, when nothing was known of its pace yet.
+    assert viewer.sent.heartbeats == 1
+    room.let_pass(0.2)
+    assert viewer.sent.heartbeats == 2
+
+
+def test_pace_is_learnt_anew_after_a_silence(room: Room) -> None:
+    """A camera that comes back is soon held to its pace again."""
+    viewer, _ = room.admit()
+    room.publish(1)
+    room.let_pass(3)
+    for number in (2, 3):
+        room.publish(number)
+        room.let_pass(0.1)
+    before = viewer.sent.heartbeats
+    room.let_pass(0.06)
+    assert viewer.sent.heartbeats == before + 1
+
+
+def test_heartbeats_are_logged_together(room: Room) -> None:
+    """However many viewers are sent one, it is one line, for debugging."""
+    for _ in range(5):
+        room.admit()
+    with capturedLogs() as events:
+        room.publish(1)
+        room.let_pass(1)
+    assert [(e["log_level"].name, e["viewers"]) for e in events] == [("debug", 5)]
 
 
 def test_heartbeat_after_each_interval(room: Room) -> None:
@@ -179,9 +215,9 @@ def test_placeholder_before_the_first_frame(room: Room) -> None:
     room.let_pass(4.9)
     assert outlet.sent == []
     room.let_pass(0.7)
-    assert outlet.sent == [room.placeholder.block(PLAIN)]
+    assert outlet.sent == [room.placeholder.blocks[PLAIN]]
     room.publish(1)
-    assert outlet.sent[-1] is viewer.last.block(PLAIN)  # type: ignore[union-attr]
+    assert outlet.sent[-1] is viewer.last.blocks[PLAIN]  # type: ignore[union-attr]
     assert (viewer.sent.frames, viewer.sent.heartbeats) == (1, 1)
 
 
@@ -240,11 +276,11 @@ class Broken(FakeOutlet):
 
     fails = False
 
-    def send(self, block: bytes) -> None:
+    def send(self, block: bytes) -> bool:
         """Fail, or send."""
         if self.fails:
             raise RuntimeError("broken outlet")
-        super().send(block)
+        return super().send(block)
 
 
 def test_trouble_in_a_look_stays_with_one(room: Room) -> None:

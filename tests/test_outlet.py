@@ -19,6 +19,7 @@ from camd.frame import WIRES
 from camd.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.outlet import SocketOutlet
 from camd.tcp import LOWAT
+from camd.viewer import Viewer
 from tests.fakes import PLAIN, Tracked, frame, soon, tcp_pair, tracked
 from tests.line import LARGE, OPENING, SMALL, Dial, HandReactor, House, Line, Show
 
@@ -41,7 +42,7 @@ both_kinds = pytest.mark.parametrize("kind", ["tcp", "unix"])
 
 def large(number: int = 1) -> bytes:
     """The block of a large frame, with chunk framing."""
-    return frame(number, size=LARGE).block(PLAIN)
+    return frame(number, size=LARGE).blocks[PLAIN]
 
 
 def source(piece: object) -> object:
@@ -99,7 +100,7 @@ def test_bytes_on_the_wire(dial: Dial, kind: str, form: Form, version: str) -> N
     line = dial(house, kind, version=version)
     line.flow()
     wire = house.outlet.wire
-    shown = [frame(number).block(wire) for number in (1, 2, 3)]
+    shown = [frame(number).blocks[wire] for number in (1, 2, 3)]
     for block in shown:
         house.outlet.send(block)
     opening = chunk(wire.opening()) if version == "1.1" else wire.opening()
@@ -114,7 +115,7 @@ def test_whole_block_needs_no_reactor(dial: Dial, kind: str) -> None:
     line = dial(house, kind)
     line.flow()
     line.server.offered.clear()
-    asked, block = line.reactor.asked, frame().block(PLAIN)
+    asked, block = line.reactor.asked, frame().blocks[PLAIN]
     house.outlet.send(block)
     assert len(line.server.offered) == 1
     assert line.server.offered[0] is block
@@ -182,37 +183,61 @@ def test_many_large_blocks_arrive_whole(dial: Dial, kind: str) -> None:
     line.expect(OPENING + b"".join(shown))
 
 
-@both_kinds
-def test_kernel_takes_nothing(dial: Dial, kind: str) -> None:
-    """When the socket is full already, the whole block waits, and comes later."""
-    house = House(Form.PLAIN)
-    line = dial(house, kind, SMALL)
-    line.flow()
+def fill(line: Line) -> bytes:
+    """Fill the kernel's buffer behind the outlet's back; give what it holds now."""
     filled = b""
     with pytest.raises(BlockingIOError):
         while True:
             filled += bytes(line.server.send(bytes(SMALL)))
-    block = frame().block(PLAIN)
-    house.outlet.send(block)
-    assert house.outlet.busy
-    line.flow()
-    line.expect(OPENING + filled + block)
-    assert not house.outlet.busy
+    return filled
 
 
 @both_kinds
-def test_interrupted(dial: Dial, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A send that a signal interrupts is done again."""
+def test_kernel_takes_nothing(dial: Dial, kind: str) -> None:
+    """A block of which nothing could leave is not kept: a newer one may go instead."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    filled = fill(line)
+    assert not house.outlet.send(frame(1).blocks[PLAIN])
+    assert house.outlet.busy
+    line.flow()
+    assert (house.outlet.busy, house.readies) == (False, 2)
+    newer = frame(2).blocks[PLAIN]
+    assert house.outlet.send(newer)
+    line.expect(OPENING + filled + newer)
+
+
+@both_kinds
+def test_room_again_is_progress(dial: Dial, kind: str) -> None:
+    """A socket that was full and has room again shows that the client takes bytes."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    fill(line)
+    before = house.outlet.taken()
+    house.outlet.send(frame().blocks[PLAIN])
+    line.flow()
+    soon(lambda: house.outlet.taken() > before)
+
+
+@both_kinds
+@pytest.mark.parametrize("passing", [errno.EINTR, errno.EAGAIN, errno.ENOBUFS])
+def test_refusal_that_passes(
+    dial: Dial, kind: str, passing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal, a full socket, a kernel short of buffers: it is ready again soon."""
     house = House(Form.PLAIN)
     line = dial(house, kind)
     line.flow()
-    block = frame().block(PLAIN)
-    assert isinstance(house.outlet, SocketOutlet)
+    block = frame().blocks[PLAIN]
     with monkeypatch.context() as patch:
-        patch.setattr(house.outlet, "_send", raiser(InterruptedError()))
-        house.outlet.send(block)
+        patch.setattr(house.outlet, "_send", raiser(OSError(passing, "not now")))
+        assert not house.outlet.send(block)
     assert house.outlet.busy
     line.flow()
+    assert (house.readies, house.gone) == (2, [])
+    assert house.outlet.send(block)
     line.expect(OPENING + block)
 
 
@@ -225,24 +250,6 @@ def raiser(error: Exception) -> Callable[[object], int]:
     return send
 
 
-def test_no_memory_for_buffers_is_no_end(
-    dial: Dial, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When the kernel is short of buffers the block waits, as Twisted's would."""
-    house = House(Form.PLAIN)
-    line = dial(house)
-    line.flow()
-    block = frame().block(PLAIN)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            house.outlet, "_send", raiser(OSError(errno.ENOBUFS, "no buffers"))
-        )
-        house.outlet.send(block)
-    line.flow()
-    line.expect(OPENING + block)
-    assert house.gone == []
-
-
 @both_kinds
 def test_broken_pipe(dial: Dial, kind: str) -> None:
     """Sending to a client that is gone raises nothing and ends the connection."""
@@ -253,7 +260,7 @@ def test_broken_pipe(dial: Dial, kind: str) -> None:
 
     def refused() -> bool:
         if not house.outlet.busy:
-            house.outlet.send(frame().block(PLAIN))
+            house.outlet.send(frame().blocks[PLAIN])
         return house.outlet.busy
 
     soon(refused)
@@ -325,7 +332,7 @@ def test_behind_another_response(dial: Dial) -> None:
     assert isinstance(house.outlet, SocketOutlet)
     before = line.body[:LARGE]
     assert before == bytes(LARGE)
-    block = frame().block(PLAIN)
+    block = frame().blocks[PLAIN]
     house.outlet.send(block)
     line.flow()
     _, _, stream = line.body[LARGE:].partition(b"\r\n\r\n")
@@ -348,7 +355,7 @@ def test_kernel_holds_no_second_frame(dial: Dial) -> None:
     line = dial(house, room=SMALL)
     line.flow()
     before = line.server.handed_over
-    house.outlet.send(frame(size=20 * LARGE).block(PLAIN))
+    house.outlet.send(frame(size=20 * LARGE).blocks[PLAIN])
     for _ in range(100):
         line.reactor.spin()
     assert house.outlet.busy
@@ -372,13 +379,24 @@ def test_taken_grows_with_what_the_client_takes(dial: Dial, kind: str) -> None:
     assert house.outlet.taken() > before
 
 
+def test_taken_counts_what_is_acknowledged(dial: Dial) -> None:
+    """Over TCP the other kernel's word counts, of what left without a wait too."""
+    house = House(Form.PLAIN)
+    line = dial(house)
+    line.flow()
+    before, block = house.outlet.taken(), frame().blocks[PLAIN]
+    house.outlet.send(block)
+    soon(lambda: house.outlet.taken() >= before + len(block))
+
+
 def test_taken_is_what_the_peer_has_not_the_kernel(dial: Dial) -> None:
     """Over TCP, what the kernel here has taken is no sign of life over there."""
     house = House(Form.PLAIN)
     line = dial(house, room=SMALL)
     line.flow()
+    before = line.server.handed_over
     house.outlet.send(large())
-    assert house.outlet.taken() < line.server.handed_over
+    assert house.outlet.taken() < line.server.handed_over - before
 
 
 def test_one_object_for_all(dial: Dial) -> None:
@@ -390,12 +408,12 @@ def test_one_object_for_all(dial: Dial) -> None:
         line.server.offered.clear()
     one = frame(size=LARGE)
     for house in houses:
-        house.outlet.send(one.block(house.outlet.wire))
+        house.outlet.send(one.blocks[house.outlet.wire])
     # Each in turn, and all of them each time: they share the reactor.
     soon(lambda: [line.still() for line in lines][-1])
     for line in lines:
         pieces = [piece for piece in line.server.offered if len(piece)]
-        assert {id(source(piece)) for piece in pieces} == {id(one.block(PLAIN))}
+        assert {id(source(piece)) for piece in pieces} == {id(one.blocks[PLAIN])}
 
 
 # A viewer at a real socket
@@ -413,8 +431,58 @@ def test_newest_wins_under_partial_sends(
     for one in shown:
         show.viewer.show(one, 0)
     line.flow()
-    line.expect(OPENING + shown[0].block(PLAIN) + shown[-1].block(PLAIN))
+    soon(lambda: looked_at(show, line).last is shown[-1])
+    line.flow()
+    line.expect(OPENING + shown[0].blocks[PLAIN] + shown[-1].blocks[PLAIN])
     assert (show.viewer.sent.frames, show.viewer.sent.skipped) == (2, 7)
+
+
+def looked_at(show: Show, line: Line) -> Viewer:
+    """Let the client read, and the viewer be looked at, as its heartbeat does."""
+    line.flow()
+    show.viewer.check(0)
+    return show.viewer
+
+
+def test_no_frame_is_begun_for_a_client_that_has_yet_to_read(dial: Dial) -> None:
+    """Who was slow is sent the next frame only when it has room for it again."""
+    house = House(Form.PLAIN)
+    line = dial(house, "tcp", SMALL)
+    line.flow()
+    first, second = (frame(n, size=LARGE).blocks[PLAIN] for n in (1, 2))
+    assert house.outlet.send(first)
+    # Everything has left, but some of it stands in the client's buffer, unread.
+    soon(lambda: until_the_last_bytes(house, line))
+    assert not house.outlet.send(second)
+    assert not house.outlet.busy
+    line.expect(OPENING + first)
+    soon(lambda: house.outlet.send(second))
+    line.flow()
+    line.expect(OPENING + first + second)
+
+
+def until_the_last_bytes(house: House, line: Line) -> bool:
+    """Read no more than it takes for all of a block to leave."""
+    line.reactor.spin()
+    if house.outlet.busy:
+        line.received += line.client.recv(1024)
+    return not house.outlet.busy
+
+
+@both_kinds
+def test_newest_wins_when_nothing_could_leave(
+    dial: Dial, reactor: HandReactor, kind: str
+) -> None:
+    """Behind a full socket even the first frame is not begun, but replaced."""
+    show = Show(Form.PLAIN, reactor)
+    line = dial(show, kind, SMALL)
+    line.flow()
+    filled = fill(line)
+    for number in range(1, 10):
+        show.viewer.show(frame(number), 0)
+    line.flow()
+    line.expect(OPENING + filled + frame(9).blocks[PLAIN])
+    assert (show.viewer.sent.frames, show.viewer.sent.skipped) == (1, 8)
 
 
 @both_kinds

@@ -85,7 +85,7 @@ def test_request_bytes_on_the_wire(form: Form, version: str) -> None:
     channel = Channel(house, version)
     assert isinstance(house.outlet, RequestOutlet)
     assert house.outlet.wire is WIRES[form, False]
-    shown = [frame(number).block(house.outlet.wire) for number in (1, 2)]
+    shown = [frame(number).blocks[house.outlet.wire] for number in (1, 2)]
     for block in shown:
         house.outlet.send(block)
     framed = chunk if version == "1.1" else bytes
@@ -130,7 +130,7 @@ def test_request_newest_wins() -> None:
         show.viewer.show(one, 0)
     channel.resume()
     wire = show.outlet.wire
-    parts = (wire.opening(), shown[0].block(wire), shown[-1].block(wire))
+    parts = (wire.opening(), shown[0].blocks[wire], shown[-1].blocks[wire])
     assert channel.body == b"".join(map(chunk, parts))
     assert show.viewer.sent.skipped == 7
 
@@ -176,7 +176,7 @@ def test_wrapped_socket_is_not_taken_over(dial: Dial, kind: str) -> None:
     line = dial(house, kind, wrap=WrappingFactory)
     line.flow()
     assert isinstance(house.outlet, RequestOutlet)
-    block = frame().block(house.outlet.wire)
+    block = frame().blocks[house.outlet.wire]
     house.outlet.send(block)
     line.flow()
     line.expect(OPENING + chunk(block))
@@ -190,7 +190,7 @@ def test_wrapped_socket_has_one_block_under_way(dial: Dial, kind: str) -> None:
     assert house.outlet.busy
     line.flow()
     assert not house.outlet.busy
-    house.outlet.send(frame().block(house.outlet.wire))
+    house.outlet.send(frame().blocks[house.outlet.wire])
     assert house.outlet.busy
     line.flow()
     assert not house.outlet.busy
@@ -205,7 +205,7 @@ def test_wrapped_socket_is_tuned(dial: Dial) -> None:
     assert line.server.getsockopt(level, option) == LOWAT
     line.flow()
     before = house.outlet.taken()
-    house.outlet.send(frame(size=LARGE).block(house.outlet.wire))
+    house.outlet.send(frame(size=LARGE).blocks[house.outlet.wire])
     line.flow()
     soon(lambda: house.outlet.taken() > before + LARGE // 2)
 
@@ -221,7 +221,7 @@ def test_wrapped_viewer_newest_wins(dial: Dial, reactor: HandReactor) -> None:
         reactor.spin()
     line.flow()
     wire = show.outlet.wire
-    parts = (wire.opening(), shown[0].block(wire), shown[-1].block(wire))
+    parts = (wire.opening(), shown[0].blocks[wire], shown[-1].blocks[wire])
     line.expect(b"".join(map(chunk, parts)))
 
 
@@ -327,6 +327,6 @@ def test_tls(dial: Dial, reactor: HandReactor) -> None:
         show.viewer.show(one, 0)
         client.turn(read=False)
     wire = show.outlet.wire
-    parts = (wire.opening(), shown[0].block(wire), shown[-1].block(wire))
+    parts = (wire.opening(), shown[0].blocks[wire], shown[-1].blocks[wire])
     client.expect(b"".join(map(chunk, parts)))
     assert show.viewer.sent.skipped == 7

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from camd.tcp import LOWAT, bytes_acked, has_congestion, tune
+from camd.tcp import LOWAT, bytes_acked, has_congestion, tune, window
 from tests.fakes import soon, tcp_pair, unix_pair
 
 # Two of the kernel's own, always there: reno is built in, and nonesuch is none.
@@ -100,3 +100,25 @@ def test_what_a_viewer_does_not_take_is_not_counted() -> None:
         acknowledged = bytes_acked(server)
         assert acknowledged is not None
         assert acknowledged < handed_over
+
+
+def test_the_window_is_what_the_peer_has_room_for() -> None:
+    """It is 0 while the kernel holds bytes that have not left, and wide again later."""
+    with tcp_pair(room=4096) as (server, client):
+        server.setblocking(False)
+        assert window(server)
+        handed_over = server.send(bytes(1 << 20))
+        assert window(server) == 0
+        client.setblocking(True)
+        client.recv(handed_over, socket.MSG_WAITALL)
+        soon(lambda: bool(window(server)))
+
+
+def test_no_window_is_known_of_others() -> None:
+    """A UNIX socket has none, and a closed one tells none."""
+    with tcp_pair() as (server, _):
+        server.close()
+        assert window(server) is None
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert window(ours) is None

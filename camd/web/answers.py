@@ -15,7 +15,7 @@ def json_answer(request: Request, content: object, code: int = 200) -> bytes:
     request.setResponseCode(code)
     request.setHeader(b"Content-Type", b"application/json")
     request.setHeader(*NO_STORE)
-    return json.dumps(content, indent=1).encode() + b"\n"
+    return json.dumps(content).encode() + b"\n"
 
 
 def text_answer(request: Request, line: str, code: int = 200) -> bytes:
