@@ -202,7 +202,9 @@ class SocketOutlet:
         self._ready()
 
     def stopProducing(self) -> None:
-        """Do nothing: the request tells the viewer that the connection is gone."""
+        """Let go of the viewer; the request tells it that the connection is gone."""
+        # In a circle both would stay until the collector comes by, and that is seldom.
+        self._ready = _nobody
 
     def taken(self) -> int:
         """Give the bytes that the peer acknowledged, or a count of what went on."""
@@ -258,7 +260,10 @@ class RequestOutlet:
             self._ready()
 
     def stopProducing(self) -> None:
-        """Do nothing: the request tells the viewer that the connection is gone."""
+        """Let go of viewer and request; that one tells that the connection is gone."""
+        self._ready = _nobody
+        if self._request.channel is not None:
+            self._request.unregisterProducer()
 
     def taken(self) -> int:
         """Give the bytes that the peer acknowledged, or how often all had left."""
@@ -275,3 +280,7 @@ def _innermost(transport: Any) -> Any:
     while (inner := getattr(transport, "transport", None)) is not None:
         transport = inner
     return transport
+
+
+def _nobody() -> None:
+    """Stands where a viewer was told that its outlet is ready."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -34,6 +36,16 @@ def tracked(number: int, size: int = 64) -> Tracked:
     """A frame of that kind."""
     plain = frame(number, size=size)
     return Tracked(plain.jpeg, number, 0, 1e9, plain.size)
+
+
+@contextmanager
+def uncollected() -> Iterator[weakref.WeakSet[Tracked]]:
+    """Keep Python's collector away; give a place to see which frames are held."""
+    gc.disable()
+    try:
+        yield weakref.WeakSet()
+    finally:
+        gc.enable()
 
 
 class Turns(Clock):

@@ -117,6 +117,11 @@ class House(Resource):
     def _ready(self) -> None:
         self.readies += 1
 
+    def forget(self) -> None:
+        """Hold nothing of the stream, as the camera does when it is told of its end."""
+        del self.outlet
+        self.gone.clear()
+
 
 class Show(House):
     """A resource with a real viewer at its outlet, which nothing was shown yet."""
@@ -131,6 +136,11 @@ class Show(House):
         guest = Guest(1, "", "", 0)
         self.viewer = Viewer(guest, self.outlet, self._clock.seconds, self._size, 30)
         self.viewer.open(lambda: None)
+
+    def forget(self) -> None:
+        """Hold nothing of the viewer either."""
+        super().forget()
+        del self.viewer
 
 
 class Line:

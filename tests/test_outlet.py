@@ -20,7 +20,7 @@ from camd.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.outlet import SocketOutlet
 from camd.tcp import LOWAT
 from camd.viewer import Viewer
-from tests.fakes import PLAIN, Tracked, frame, soon, tcp_pair, tracked
+from tests.fakes import PLAIN, Tracked, frame, soon, tcp_pair, tracked, uncollected
 from tests.line import LARGE, OPENING, SMALL, Dial, HandReactor, House, Line, Show
 
 
@@ -300,6 +300,27 @@ def test_departure_in_the_middle_of_a_part(
 def _lost(line: Line, house: House) -> bool:
     line.reactor.spin()
     return bool(house.gone)
+
+
+@both_kinds
+def test_departed_viewer_leaves_no_circle(
+    dial: Dial, reactor: HandReactor, kind: str
+) -> None:
+    """A viewer that is gone is freed at once, without Python's collector."""
+    show = Show(Form.PLAIN, reactor)
+    line = dial(show, kind, SMALL)
+    line.flow()
+    with uncollected() as alive:
+        for number in (1, 2):
+            one = tracked(number, LARGE)
+            alive.add(one)
+            show.viewer.show(one, 0)
+            del one
+        line.client.close()
+        soon(lambda: _lost(line, show))
+        line.server.offered.clear()
+        show.forget()
+        assert len(alive) == 0
 
 
 @both_kinds

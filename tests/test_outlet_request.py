@@ -19,7 +19,7 @@ from camd.frame import WIRES
 from camd.multipart import Form, chunk
 from camd.outlet import RequestOutlet
 from camd.tcp import LOWAT
-from tests.fakes import Turns, arrived, frame, soon
+from tests.fakes import Turns, arrived, frame, soon, tracked, uncollected
 from tests.line import (
     LARGE,
     OPENING,
@@ -223,6 +223,33 @@ def test_wrapped_viewer_newest_wins(dial: Dial, reactor: HandReactor) -> None:
     wire = show.outlet.wire
     parts = (wire.opening(), shown[0].blocks[wire], shown[-1].blocks[wire])
     line.expect(b"".join(map(chunk, parts)))
+
+
+@both_kinds
+def test_departed_viewer_leaves_no_circle(
+    dial: Dial, reactor: HandReactor, kind: str
+) -> None:
+    """A viewer that is gone is freed at once, without Python's collector."""
+    show = Show(Form.PLAIN, reactor)
+    line = dial(show, kind, SMALL, wrap=WrappingFactory)
+    line.flow()
+    with uncollected() as alive:
+        for number in (1, 2):
+            one = tracked(number, LARGE)
+            alive.add(one)
+            show.viewer.show(one, 0)
+            reactor.spin()
+            del one
+        line.client.close()
+        soon(lambda: _lost(line, show))
+        line.server.offered.clear()
+        show.forget()
+        assert len(alive) == 0
+
+
+def _lost(line: Line, show: Show) -> bool:
+    line.reactor.spin()
+    return bool(show.gone)
 
 
 def secured(reactor: HandReactor) -> Layer:
