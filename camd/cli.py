@@ -107,7 +107,7 @@ def _shown(settings: StreamSettings, key: str) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}: {MASK}" for name in value) or "none"
     if isinstance(value, tuple):
-        return ", ".join(map(mask_url, value))
+        return ", ".join(map(mask_url, value)) or "none"
     if isinstance(value, bool):
         return str(value).lower()
     return mask_url(str(value)) or '""'

@@ -11,6 +11,7 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,6 +36,7 @@ from camd.sources import (
 from camd.stats import Visits
 from camd.thread import CameraThread
 from camd.web.auth import Keys
+from camd.web.client import Proxies
 from camd.web.site import CamdSite, tree
 
 _log = Logger(namespace="camd")
@@ -144,14 +146,20 @@ def build(settings: Settings, reactor: Any) -> MultiService:
     daemon = Daemon()
     for camera in cameras.values():
         camera.setServiceParent(daemon)
-    site = CamdSite(
-        tree(cameras, Keys(keys, time.time)), Keys(keys, time.time), reactor
-    )
+    site = _site(settings, cameras, Keys(keys, time.time), reactor)
     for listen in settings.listen:
         strports.service(listen, site, reactor=reactor).setServiceParent(daemon)
     made = None if given else keys["made at start"]
-    Greeting(settings.listen, made).setServiceParent(daemon)
+    Greeting(settings, made).setServiceParent(daemon)
     return daemon
+
+
+def _site(
+    settings: Settings, cameras: Mapping[str, Camera], keys: Keys, reactor: Any
+) -> CamdSite:
+    proxies, base = Proxies(settings.trusted_proxies), settings.base_path
+    root = tree(cameras, keys, proxies, base)
+    return CamdSite(root, keys, reactor, proxies, settings.cors_origins, base)
 
 
 class Greeting(Service):
@@ -161,8 +169,9 @@ class Greeting(Service):
     :param made_key: the key that was made as none was set; None if there was one.
     """
 
-    def __init__(self, listen: tuple[str, ...], made_key: str | None) -> None:
-        self._listen = listen
+    def __init__(self, settings: Settings, made_key: str | None) -> None:
+        self._listen = settings.listen
+        self._base = settings.base_path
         self._made_key = made_key
 
     def startService(self) -> None:
@@ -170,7 +179,8 @@ class Greeting(Service):
         super().startService()
         query = f"?api_key={self._made_key}" if self._made_key else ""
         for listen in self._listen:
-            _log.info("Open {address}/{query}", address=address_of(listen), query=query)
+            address = address_of(listen) + self._base
+            _log.info("Open {address}/{query}", address=address, query=query)
         if self._made_key:
             _log.info("This key was made for this run; set your own with api_keys.")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from camd.config.settings import CameraSettings
 from camd.sources import Given, Image, Shot
 from camd.stats import Visits
 from camd.web.auth import Keys
+from camd.web.client import NO_PROXIES, Proxies
 from camd.web.site import CamdSite, tree
 
 T = TypeVar("T")
@@ -223,6 +224,9 @@ class House:
         *names: str,
         takes: float | None = 0,
         always: object = None,
+        proxies: Proxies = NO_PROXIES,
+        origins: Collection[str] = (),
+        base: str = "",
         **settings: Any,
     ) -> None:
         self.world = FakeWorld(takes)
@@ -237,8 +241,8 @@ class House:
             for name in names or ("robot",)
         }
         keys = Keys({"owner": KEY}, self.world.wall)
-        self.root = tree(self.cameras, keys)
-        self.site = CamdSite(self.root, keys, self.world.clock)
+        self.root = tree(self.cameras, keys, proxies, base)
+        self.site = CamdSite(self.root, keys, self.world.clock, proxies, origins, base)
         self.site.startFactory()
         for camera in self.cameras.values():
             camera.startService()

@@ -64,6 +64,9 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "listen               = tcp:80, unix:/tmp/x       # x.yaml",
         "api_keys             = phone: ***, hall: ***     # x.yaml",
+        'base_path            = ""                        # default',
+        "trusted_proxies      = none                      # default",
+        "cors_origins         = none                      # default",
         "preset               = hd                        # x.yaml",
         "camera_width         = 1280                      # preset hd",
         "camera_height        = 720                       # preset hd",

@@ -239,7 +239,15 @@ def test_where_keys_may_stand() -> None:
     """The stream's keys stand at the top and under a camera, the source only there."""
     assert set(STREAM_KEYS) < set(KEYS)
     assert set(CAMERA_KEYS) == {*STREAM_KEYS, "source"}
-    assert set(KEYS) - set(STREAM_KEYS) == {"listen", "api_keys", "preset", "cameras"}
+    assert set(KEYS) - set(STREAM_KEYS) == {
+        "listen",
+        "base_path",
+        "trusted_proxies",
+        "cors_origins",
+        "api_keys",
+        "preset",
+        "cameras",
+    }
 
 
 @pytest.mark.parametrize("key", LIMITS)

@@ -159,7 +159,7 @@ def test_head_of_what_is_missing():
 def test_other_methods():
     """The page allows GET and HEAD only."""
     line = House().ask("/", "Content-Length: 0", method="POST")
-    assert (line.status, line.headers["allow"]) == (405, "GET, HEAD")
+    assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 # ---- The page

@@ -272,4 +272,4 @@ def test_head(target):
 def test_other_methods(target):
     """Only GET and HEAD are allowed."""
     line = House().ask(target, "Content-Length: 0", method="POST")
-    assert (line.status, line.headers["allow"]) == (405, "GET, HEAD")
+    assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

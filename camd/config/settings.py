@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -57,6 +58,11 @@ PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 TAKEN_NAMES = frozenset({"cameras", "sign"})
 """Names no camera may have: ``/api/cameras`` and ``/api/sign`` mean something else."""
 
+# An origin has no path, and stands as a browser sends it (RFC 6454 6.2).
+_ORIGIN = (
+    r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)$"
+)
+
 # 64 characters: room enough for a name, and a path that no proxy cuts.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -91,6 +97,15 @@ def _is_key(secret: SecretStr) -> SecretStr:
 def _is_source(text: str) -> str:
     if not text or not text.isprintable():
         raise PydanticCustomError("camd", "is no source")
+    return text
+
+
+def _is_network(text: str) -> str:
+    if text != "unix":
+        try:
+            ip_network(text)
+        except ValueError:
+            raise PydanticCustomError("camd", "is no network") from None
     return text
 
 
@@ -233,6 +248,24 @@ class Settings(StreamSettings):
         Expected("names, and a key for each"),
     ] = Field(default_factory=dict)
     """Name -> key. Empty: one is made at start."""
+    base_path: Annotated[
+        str,
+        Field(pattern="^(/[A-Za-z0-9._~-]+)*$", max_length=200),
+        Expected("a path such as /cam, without a slash at its end, or nothing"),
+    ] = ""
+    """The path that a proxy leaves in front of every address; empty for none."""
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(_is_network)], ...],
+        BeforeValidator(_text_as_tuple),
+        Expected("addresses and networks such as 127.0.0.1 and 10.0.0.0/8, or unix"),
+    ] = ()
+    """Who is believed about the client's address; ``unix``: all UNIX sockets."""
+    cors_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=_ORIGIN)], ...],
+        BeforeValidator(_text_as_tuple),
+        Expected('origins such as https://robot.example, or "*" for all'),
+    ] = ()
+    """The sites whose pages' scripts may read what is answered."""
     preset: Annotated[PresetName, Expected("cloudflare, lan, hd or mobile")] = (
         "cloudflare"
     )

@@ -74,7 +74,7 @@ class Missing(Answer):
 
 def not_allowed(request: Request) -> bytes:
     """Answer a method that means nothing here; give the body."""
-    request.setHeader(b"Allow", b"GET, HEAD")
+    request.setHeader(b"Allow", b"GET, HEAD, OPTIONS")
     return json_answer(request, {"error": "only GET and HEAD"}, 405)
 
 

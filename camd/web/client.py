@@ -60,6 +60,10 @@ class Proxies:
         return address is not None and any(address in net for net in self._networks)
 
 
+NO_PROXIES = Proxies(())
+"""Nobody is believed: the client is whoever has the connection."""
+
+
 def _hops(request: Request) -> Iterator[str]:
     """
     Give the addresses that the proxies named, the nearest first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
@@ -15,15 +15,17 @@ from camd.camera import Camera
 from camd.web import page
 from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
 from camd.web.auth import COOKIE, SESSION, Keys
+from camd.web.client import NO_PROXIES, Proxies
+from camd.web.cors import Methods, Origins, is_preflight
 from camd.web.status import (
     CamerasResource,
     HealthResource,
     ReadyResource,
     StatsResource,
 )
-from camd.web.stream import SnapshotResource, StreamResource, address_of
+from camd.web.stream import SnapshotResource, StreamResource
 
-OPEN_PATHS = frozenset({b"/healthz"})
+OPEN_PATH = b"/healthz"
 """What answers without a key: it tells no more than that the daemon is alive."""
 
 
@@ -40,20 +42,50 @@ class CamdSite(Site):
     The door: no request reaches a resource without a key.
 
     :param keys: the keys that open it.
+    :param proxies: who is believed about the client's address.
+    :param origins: the sites whose pages may read what is answered.
+    :param base: the path that a proxy leaves in front, such as ``/cam``; it may be left
+        out. Empty for none.
     """
 
     requestFactory = CamdRequest
 
-    def __init__(self, root: Resource, keys: Keys, clock: IReactorTime) -> None:
-        super().__init__(root, reactor=clock, logFormatter=access_line)
+    def __init__(
+        self,
+        root: Resource,
+        keys: Keys,
+        clock: IReactorTime,
+        proxies: Proxies = NO_PROXIES,
+        origins: Collection[str] = (),
+        base: str = "",
+    ) -> None:
+        super().__init__(root, reactor=clock, logFormatter=self._access_line)
         self._keys = keys
+        self._proxies = proxies
+        self._origins = Origins(origins)
+        self._open = (OPEN_PATH, base.encode() + OPEN_PATH)
+        self._base = base.encode().split(b"/")[1:]
 
-    def getResourceFor(self, request: Request) -> IResource:
+    def getResourceFor(self, request: SiteRequest) -> IResource:
         """Find the resource, behind the check of the key."""
-        if request.path not in OPEN_PATHS and not self._keys.owner(request):
+        self._leave_out_base(request)
+        self._origins.mark(request)
+        if is_preflight(request):
+            return Methods()
+        if request.path not in self._open and not self._keys.owner(request):
             return Unauthorized()
+        if request.method == b"OPTIONS":
+            return Methods()
         found: IResource = super().getResourceFor(request)
         return found
+
+    def _leave_out_base(self, request: SiteRequest) -> None:
+        path, depth = request.postpath or [], len(self._base)
+        if depth and path[:depth] == self._base:
+            request.postpath = path[depth:] or [b""]
+
+    def _access_line(self, timestamp: str, request: Request) -> str:
+        return access_line(self._proxies.client(request), request)
 
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 only: on HTTP/2 a viewer has no socket of its own."""
@@ -79,13 +111,31 @@ class Unauthorized(Answer):
         return json_answer(request, {"error": "a key is needed"}, 401)
 
 
-class PageResource(Answer):
-    """``/``: the page for people, which trades a key for a cookie."""
+class FrontResource(Resource):
+    """``/``: the page, or what mjpg-streamer has there: ``/?action=stream``."""
 
-    def __init__(self, cameras: Mapping[str, Camera], keys: Keys) -> None:
+    isLeaf = True
+
+    def __init__(self, page: Resource, actions: Mapping[bytes, Resource]) -> None:
+        super().__init__()
+        self._page = page
+        self._actions = actions
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer as the action that is asked for, or else with the page."""
+        action = (request.args or {}).get(b"action", [b""])[0]
+        answer: bytes | int = self._actions.get(action, self._page).render(request)
+        return answer
+
+
+class PageResource(Answer):
+    """The page for people, which trades a key for a cookie."""
+
+    def __init__(self, cameras: Mapping[str, Camera], keys: Keys, base: str) -> None:
         super().__init__()
         self._cameras = cameras
         self._keys = keys
+        self._base = base
 
     def answer(self, request: Request) -> bytes:
         """Answer with the page, or lead to it without the key in its address."""
@@ -94,18 +144,18 @@ class PageResource(Answer):
         request.setHeader(b"Referrer-Policy", b"no-referrer")
         request.setHeader(*NO_STORE)
         if b"api_key" in (request.args or {}):
-            request.redirect(b"/")
+            request.redirect(self._base.encode() + b"/")
             return b""
         nonce = secrets.token_urlsafe(16)
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         request.setHeader(b"Content-Security-Policy", _policy(nonce))
-        return page.render(list(self._cameras), nonce=nonce)
+        return page.render(list(self._cameras), self._base, nonce)
 
     def _set_cookie(self, request: Request, owner: str) -> None:
         request.addCookie(
             COOKIE,
             self._keys.session(owner),
-            path=b"/",
+            path=self._base.encode() or b"/",
             max_age=b"%d" % SESSION,
             httpOnly=True,
             sameSite=b"lax",
@@ -140,41 +190,58 @@ class Tree(Resource):
         return Missing(self._missing).render(request)
 
 
-def tree(cameras: Mapping[str, Camera], keys: Keys) -> Resource:
-    """Build all that camd answers. The first camera is the default one."""
+def tree(
+    cameras: Mapping[str, Camera],
+    keys: Keys,
+    proxies: Proxies = NO_PROXIES,
+    base: str = "",
+) -> Resource:
+    """
+    Build all that camd answers. The first camera is the default one.
+
+    :param base: what stands ahead of every path in the addresses that are told.
+    """
     places: dict[str, Resource] = {
-        name: _camera_tree(camera) for name, camera in cameras.items()
+        name: _camera_tree(camera, proxies) for name, camera in cameras.items()
     }
+    default = next(iter(cameras.values()))
+    stream, snapshot = StreamResource(default, proxies), SnapshotResource(default)
+    actions: dict[bytes, Resource] = {b"stream": stream, b"snapshot": snapshot}
     return Tree(
         "no such page",
         {
-            "": PageResource(cameras, keys),
+            "": FrontResource(PageResource(cameras, keys, base), actions),
             "api": Tree(
                 "no such camera",
-                {**places, "cameras": CamerasResource(cameras)},
+                {**places, "cameras": CamerasResource(cameras, base)},
             ),
             "healthz": HealthResource(),
             "readyz": ReadyResource(cameras),
+            # As µStreamer has them.
+            "stream": stream,
+            "snapshot": snapshot,
         },
     )
 
 
-def _camera_tree(camera: Camera) -> Resource:
-    stream = StreamResource(camera)
+def _camera_tree(camera: Camera, proxies: Proxies) -> Resource:
+    stream = StreamResource(camera, proxies)
     stream.putChild(b"stats", StatsResource(camera))
     return Tree(
         "no such page", {"stream": stream, "snapshot": SnapshotResource(camera)}
     )
 
 
-def access_line(timestamp: str, request: Request) -> str:
+def access_line(client: str, request: Request) -> str:
     """
     Give the line for the access log.
 
     Neither the query nor the referring page is in it: both may carry a key.
+
+    :param client: the client's address; empty for one without.
     """
     return (
-        f'{address_of(request) or "-"} "{printable(request.method)} '
+        f'{client or "-"} "{printable(request.method)} '
         f'{printable(request.path)} {printable(request.clientproto)}" {request.code} '
         f'{request.sentLength} "{printable(request.getHeader(b"User-Agent"))}"'
     )

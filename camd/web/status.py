@@ -31,13 +31,14 @@ class StatsResource(Answer):
 class CamerasResource(Answer):
     """``/api/cameras``: the cameras, their state and their addresses."""
 
-    def __init__(self, cameras: Mapping[str, Camera]) -> None:
+    def __init__(self, cameras: Mapping[str, Camera], base: str = "") -> None:
         super().__init__()
         self._cameras = cameras
+        self._base = base
 
     def answer(self, request: Request) -> bytes:
         """Answer with JSON."""
-        cameras = [_summary(camera) for camera in self._cameras.values()]
+        cameras = [_summary(c, self._base) for c in self._cameras.values()]
         return json_answer(request, {"cameras": cameras})
 
 
@@ -69,8 +70,8 @@ class ReadyResource(Answer):
         )
 
 
-def _summary(camera: Camera) -> dict[str, Any]:
-    base = f"/api/{camera.settings.name}"
+def _summary(camera: Camera, base: str) -> dict[str, Any]:
+    base = f"{base}/api/{camera.settings.name}"
     return {
         "name": camera.settings.name,
         "state": camera.feed.capture.state.value,

@@ -23,6 +23,7 @@ from camd.web.answers import (
     printable,
     text_answer,
 )
+from camd.web.client import NO_PROXIES, Proxies
 
 RETRY_AFTER = b"1"
 """Seconds after which a snapshot that is not there yet may be asked for again."""
@@ -33,9 +34,10 @@ class StreamResource(Resource):
 
     _log = Logger()
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: Camera, proxies: Proxies = NO_PROXIES) -> None:
         super().__init__()
         self._camera = camera
+        self._proxies = proxies
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Answer for what is not there."""
@@ -59,7 +61,7 @@ class StreamResource(Resource):
         gone = request.notifyFinish()
         viewer = self._camera.admit(
             outlet_for(request, form, self._camera.settings.tcp_congestion),
-            address_of(request),
+            self._proxies.client(request),
             printable(request.getHeader(b"User-Agent")),
         )
         gone.addBoth(self._departed, viewer)
@@ -121,8 +123,3 @@ class SnapshotResource(Resource):
         request.setHeader(b"X-Timestamp", b"%.6f" % frame.timestamp)
         request.setHeader(b"X-Frame", b"%d" % frame.number)
         return frame.jpeg
-
-
-def address_of(request: Request) -> str:
-    """Give the address at the other end; empty for a UNIX socket."""
-    return str(getattr(request.getClientAddress(), "host", ""))

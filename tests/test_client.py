@@ -1,0 +1,90 @@
+"""Who is at the other end, and who is believed about it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.web.http_headers import Headers
+
+from camd.web.client import MOST_HOPS, NO_PROXIES, Proxies
+
+PROXY = "10.0.0.1"
+CLIENT = "192.0.2.7"
+
+
+def request(peer: str | None, **headers: str) -> Any:
+    """A request from this address (None: a UNIX socket), with these headers."""
+    address = IPv4Address("TCP", peer, 1) if peer else UNIXAddress("/run/camd")
+    raw = Headers()
+    for name, value in headers.items():
+        raw.addRawHeader(name.replace("_", "-"), value)
+    return SimpleNamespace(getClientAddress=lambda: address, requestHeaders=raw)
+
+
+def test_nobody_is_believed_by_default() -> None:
+    """A client that names another address is taken for itself."""
+    assert NO_PROXIES.client(request(CLIENT, X_Forwarded_For="1.2.3.4")) == CLIENT
+    assert NO_PROXIES.client(request(None, X_Forwarded_For="1.2.3.4")) == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "client"),
+    [
+        ({}, PROXY),
+        ({"X_Forwarded_For": CLIENT}, CLIENT),
+        ({"X_Forwarded_For": f"6.6.6.6, {CLIENT}"}, CLIENT),
+        ({"X_Forwarded_For": f"6.6.6.6, {CLIENT}, 10.9.9.9"}, CLIENT),
+        ({"X_Forwarded_For": f"{CLIENT}:4711"}, CLIENT),
+        ({"X_Forwarded_For": "2001:db8::1"}, "2001:db8::1"),
+        ({"X_Forwarded_For": "[2001:db8::1]:80"}, "2001:db8::1"),
+        ({"X_Forwarded_For": f"::ffff:{CLIENT}"}, CLIENT),
+        ({"X_Forwarded_For": "unknown"}, PROXY),
+        ({"X_Forwarded_For": f"{CLIENT}, garbage"}, PROXY),
+        ({"X_Forwarded_For": "10.1.1.1"}, "10.1.1.1"),
+        ({"Forwarded": f"for={CLIENT};proto=https"}, CLIENT),
+        ({"Forwarded": f'for=6.6.6.6, For="{CLIENT}:80"'}, CLIENT),
+        ({"Forwarded": 'proto=http; for="[2001:db8::1]:80"'}, "2001:db8::1"),
+        ({"Forwarded": "for=_hidden"}, PROXY),
+        ({"CF_Connecting_IP": CLIENT}, CLIENT),
+    ],
+)
+def test_a_trusted_proxy_is_believed(headers: dict[str, str], client: str) -> None:
+    """The nearest address that no trusted proxy has is the client's."""
+    assert Proxies(["10.0.0.0/8"]).client(request(PROXY, **headers)) == client
+
+
+def test_the_kind_that_proxies_set_goes_before_what_a_client_slips_in() -> None:
+    """A client's own headers of other kinds change nothing."""
+    headers = {"Forwarded": "for=6.6.6.6", "CF_Connecting_IP": "6.6.6.6"}
+    asked = request(PROXY, X_Forwarded_For=CLIENT, **headers)
+    assert Proxies([PROXY]).client(asked) == CLIENT
+
+
+def test_a_unix_socket_can_be_trusted() -> None:
+    """Its other end has no address, and is named "unix"."""
+    asked = request(None, X_Forwarded_For=CLIENT)
+    assert Proxies(["unix"]).client(asked) == CLIENT
+    assert Proxies([PROXY]).client(asked) == ""
+
+
+def test_an_endless_chain_is_cut() -> None:
+    """No more hops are looked at than a chain may have."""
+    chain = ", ".join([CLIENT, *["10.0.0.2"] * MOST_HOPS])
+    assert Proxies(["10.0.0.0/8"]).client(request(PROXY, X_Forwarded_For=chain)) == (
+        "10.0.0.2"
+    )
+
+
+@given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n")))
+def test_hostile_headers(value: str) -> None:
+    """Whatever is said, the answer is an address, and nothing is raised."""
+    proxies = Proxies(["10.0.0.0/8"])
+    for name in ("X_Forwarded_For", "Forwarded", "CF_Connecting_IP"):
+        client = proxies.client(request(PROXY, **{name: value}))
+        assert client
+        assert set(client) <= set("0123456789abcdef.:%")
