@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from camd.frame import Frame
-from camd.heartbeat import Heartbeat
+from camd.heartbeat import GRACE, Heartbeat
 from camd.viewer import Guest, Viewer
 from tests.fakes import PLAIN, FakeOutlet, failures, frame
 
@@ -96,7 +96,7 @@ def test_last_of_many_is_repeated(room: Room, count: int) -> None:
         room.publish(number)
     room.let_pass(OVERDUE - 0.01)
     assert viewer.sent.heartbeats == 0
-    room.let_pass(0.02)
+    room.let_pass(GRACE + 0.02)
     assert viewer.sent.heartbeats == 1
     assert outlet.sent[-1] is outlet.sent[-2]
 
@@ -124,7 +124,7 @@ def test_overdue_follows_the_camera(room: Room) -> None:
         room.let_pass(0.2)
     # Only the first, when nothing was known of its pace yet.
     assert viewer.sent.heartbeats == 1
-    room.let_pass(0.2)
+    room.let_pass(0.2 + GRACE)
     assert viewer.sent.heartbeats == 2
 
 
