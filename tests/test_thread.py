@@ -148,7 +148,7 @@ def test_the_thread_ends(reactor: FakeReactor) -> None:
 
 
 def test_a_reactor_that_ends_does_not_wait(reactor: FakeReactor) -> None:
-    """Nobody joins the thread at the end: it is a daemon, and stopping does not wait."""
+    """Nobody joins the thread at the end; stopping it is no waiting either."""
     thread = CameraThread(reactor, "hung")  # type: ignore[arg-type]
     started, hold = threading.Event(), threading.Event()
 
