@@ -53,6 +53,7 @@ class Viewer:
     # As in SocketOutlet: there may be thousands, and all are told of every frame.
     __slots__ = (
         "_clock",
+        "_held",
         "_max_age",
         "_meter",
         "_moved_at",
@@ -90,6 +91,8 @@ class Viewer:
         now = clock()
         self.came = self._sent_at = self._moved_at = now
         self._taken = 0
+        # Whether the frame sent last found no room, be another waiting or not.
+        self._held = False
         self._meter = Meter(now)
 
     def open(self, newest: Callable[[], Frame | None]) -> None:
@@ -142,7 +145,7 @@ class Viewer:
         self._meter.sample(now, self.sent.frames)
         if self._waiting:
             self._ready()
-        if not self._waiting and not self._outlet.busy:
+        if not self._held and not self._outlet.busy:
             self._moved_at = now
         elif (taken := self._outlet.taken()) != self._taken:
             self._taken, self._moved_at = taken, now
@@ -182,7 +185,8 @@ class Viewer:
             sent.skipped += 1
             return True
         block = frame.blocks[outlet.wire]
-        if outlet.send(block):
+        self._held = not outlet.send(block)
+        if not self._held:
             self.last = frame
             self._sent_at = now
             sent.frames += 1

@@ -115,6 +115,7 @@ class FakeOutlet:
 
     :ivar full: whether the next block stays half sent until :meth:`drain`.
     :ivar shut: whether it takes nothing at all of the next block.
+    :ivar doubtful: whether it takes nothing either, and does not say when it will.
     :ivar progress: what :meth:`taken` gives.
     """
 
@@ -123,6 +124,7 @@ class FakeOutlet:
         self.busy = True
         self.full = full
         self.shut = False
+        self.doubtful = False
         self.sent: list[bytes] = []
         self.progress = 0
         self.aborted = 0
@@ -134,6 +136,8 @@ class FakeOutlet:
     def send(self, block: bytes) -> bool:
         """Keep the block, unless the outlet is shut."""
         assert not self.busy, "sent to while busy"
+        if self.doubtful:
+            return False
         self.busy = self.full or self.shut
         if not self.shut:
             self.sent.append(block)

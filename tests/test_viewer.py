@@ -507,3 +507,33 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(deadline=None, max_examples=60)
 test_any_order = AnyOrder.TestCase
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_client_that_never_has_room_is_let_go(clock: Clock, size: int) -> None:
+    """It has stalled, whether or not a frame may wait for it."""
+    outlet = FakeOutlet()
+    viewer = Viewer(GUEST, outlet, clock.seconds, size, TIMEOUT)
+    viewer.open(lambda: frame(1))
+    outlet.drain()
+    outlet.doubtful = True
+    for second in range(TIMEOUT + 2):
+        viewer.show(frame(second + 2), clock.seconds())
+        viewer.check(clock.seconds())
+        clock.advance(1)
+    assert viewer.reason == "stalled"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_client_that_has_room_again_is_kept(clock: Clock, size: int) -> None:
+    """When a frame has been begun, its time runs anew."""
+    outlet = FakeOutlet()
+    viewer = Viewer(GUEST, outlet, clock.seconds, size, TIMEOUT)
+    viewer.open(lambda: frame(1))
+    outlet.drain()
+    for second in range(3 * TIMEOUT):
+        outlet.doubtful = second % TIMEOUT != 0
+        viewer.show(frame(second + 2), clock.seconds())
+        viewer.check(clock.seconds())
+        clock.advance(1)
+    assert viewer.reason is None
