@@ -19,7 +19,7 @@ from camd.heartbeat import Heartbeat
 from camd.jpeg import measure
 from camd.outlet import Outlet
 from camd.reader import Reader
-from camd.sources import Encoder, Source
+from camd.sources import Encoder, Source, is_device
 from camd.stats import CameraStats, Visits
 from camd.tcp import has_congestion
 from camd.viewer import Guest, Viewer
@@ -170,6 +170,7 @@ class Camera(Service):
     :ivar stats: what it has done.
     :ivar feed: the feed that all share, and that snapshots are taken from.
     :ivar viewers: who watches, and through which feed.
+    :ivar shares: whether one feed serves all viewers.
     :ivar started: when the daemon started it, on the reactor's clock.
     """
 
@@ -181,6 +182,7 @@ class Camera(Service):
         self.viewers: dict[Viewer, Feed] = {}
         self.world = world
         self._visits = visits
+        self.shares = settings.enable_frame_cache or is_device(settings.source)
 
     def startService(self) -> None:
         """Begin to capture, whether anybody watches or not."""
@@ -192,6 +194,12 @@ class Camera(Service):
     def _warn(self) -> None:
         """Say, once, what of the settings cannot be had."""
         name, congestion = self.settings.name, self.settings.tcp_congestion
+        if self.shares and not self.settings.enable_frame_cache:
+            self._log.warn(
+                "Camera {camera}: a device can be opened once only; "
+                "enable_frame_cache stays on",
+                camera=name,
+            )
         if congestion and not has_congestion(congestion):
             self._log.warn(
                 "Camera {camera}: this kernel has no tcp_congestion {congestion}; "
@@ -225,9 +233,7 @@ class Camera(Service):
             settings.stream_timeout,
             settings.max_frame_age,
         )
-        self.viewers[viewer] = (
-            self.feed if settings.enable_frame_cache else self._new_feed()
-        )
+        self.viewers[viewer] = self.feed if self.shares else self._new_feed()
         self._log.info(
             "Client {number} connected to {camera} from {address} ({user_agent}). "
             "Total active clients: {active}",

@@ -167,6 +167,17 @@ def test_without_the_cache_the_end():
     assert [thread.stops for thread in place.world.threads] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("source", ["0", "/dev/video0", "/dev/v4l/by-id/usb-cam"])
+def test_a_device_keeps_its_cache(source):
+    """It can be opened once only, so that all share it; the log says so, once."""
+    with capturedLogs() as events:
+        place = Place(enable_frame_cache=False, source=source)
+        for _ in range(3):
+            place.visit()
+    assert len(place.world.sources) == 1
+    assert len([line for line in said(events) if "opened once only" in line]) == 1
+
+
 # ---- Silence
 
 

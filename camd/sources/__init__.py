@@ -36,6 +36,7 @@ __all__ = [
     "Sleep",
     "Source",
     "SourceError",
+    "is_device",
     "make_encoder",
     "make_placeholder",
     "make_source",
@@ -154,11 +155,16 @@ def make_source(
     _demand_opencv()
     if address == "pattern":
         return _make_pattern(camera, clock, sleep)
-    if address.isdecimal() or address.startswith("/dev/"):
+    if is_device(address):
         return _make_device(camera, clock)
     if "://" in address:
         return _make_address(camera, clock)
     return _make_video(camera, clock, sleep)
+
+
+def is_device(address: str) -> bool:
+    """Tell whether an address is a camera of this machine, which one can open once."""
+    return address.isdecimal() or address.startswith("/dev/")
 
 
 def make_encoder(quality: int) -> Encoder:

@@ -93,7 +93,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "camera": settings.name,
         "state": capture.state.value,
         "active_clients": len(camera.viewers),
-        "frame_cache_enabled": settings.enable_frame_cache,
+        "frame_cache_enabled": camera.shares,
         "stream_fps": settings.stream_fps,
         "camera_resolution": _resolution(camera),
         "jpeg_quality": settings.jpeg_quality,
