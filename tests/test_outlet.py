@@ -534,24 +534,38 @@ def test_client_that_does_not_read_is_let_go(
     dial: Dial, reactor: HandReactor, kind: str
 ) -> None:
     """Thirty seconds without a byte taken, and the connection is cut."""
+    assert any(_cut_in_silence(dial, reactor, kind) for _ in range(20))
+
+
+def _cut_in_silence(dial: Dial, reactor: HandReactor, kind: str) -> bool:
+    """
+    Let half a minute pass beside a client that does not read; tell whether it was cut.
+
+    False if its kernel took some more by itself meanwhile, as it may whenever a probe
+    of a full window comes by: that is progress, and somebody else has to be tried.
+    """
     show = Show(Form.PLAIN, reactor)
     line = dial(show, kind, SMALL)
     line.flow()
     show.viewer.show(frame(size=LARGE), 0)
-    settle(show)
-    for _ in range(29):
-        reactor.advance(1)
-        show.viewer.check(reactor.seconds())
+    settle(show, reactor)
+    wait(show, reactor, 29)
     assert show.viewer.reason is None
-    for _ in range(2):
+    wait(show, reactor, 2)
+    reactor.turn()
+    cut = [failure.type for failure in show.gone] == [ConnectionAborted]
+    assert cut == (show.viewer.reason == "stalled")
+    return cut
+
+
+def wait(show: Show, reactor: HandReactor, seconds: int) -> None:
+    """Let time pass, with the viewer looked at each second."""
+    for _ in range(seconds):
         reactor.advance(1)
         show.viewer.check(reactor.seconds())
-    reactor.turn()
-    assert show.viewer.reason == "stalled"
-    assert [failure.type for failure in show.gone] == [ConnectionAborted]
 
 
-def settle(show: Show) -> None:
+def settle(show: Show, reactor: HandReactor) -> None:
     """Let the client's kernel take what it will take by itself, and look."""
     seen = [-1]
 
@@ -560,7 +574,7 @@ def settle(show: Show) -> None:
         return len(seen) > 20 and len(set(seen[-20:])) == 1
 
     soon(still)
-    show.viewer.check(0)
+    show.viewer.check(reactor.seconds())
 
 
 @both_kinds
@@ -572,7 +586,7 @@ def test_client_that_reads_a_little_is_kept(
     line = dial(show, kind, SMALL)
     line.flow()
     show.viewer.show(frame(1, size=20 * LARGE), 0)
-    settle(show)
+    settle(show, reactor)
     for _ in range(20):
         reactor.advance(25)
         before = show.outlet.taken()
