@@ -36,13 +36,17 @@ class Mood(Enum):
 
 class HttpCamera:
     """
+    Its pictures are numbered one by one, also across connections.
+
     :ivar mood: what it does from now on; the test sets it.
+    :ivar fps: pictures a second from now on; the test sets it.
     :ivar number: the picture that it sent last; None before the first.
     :ivar address: where it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fps: float = FPS) -> None:
         self.mood = Mood.SENDING
+        self.fps = fps
         self.number: int | None = None
         camera = self
 
@@ -80,16 +84,16 @@ class HttpCamera:
     def _send_pictures(self, request: BaseHTTPRequestHandler) -> None:
         while self.mood is not Mood.GONE:
             if self.mood is Mood.SENDING:
-                number = int(time.monotonic() * FPS) % COUNT
+                number = 0 if self.number is None else (self.number + 1) % COUNT
                 request.wfile.write(_part(draw(number)))
                 self.number = number
-            time.sleep(1 / FPS)
+            time.sleep(1 / self.fps)
 
 
 @contextmanager
-def http_camera() -> Iterator[HttpCamera]:
-    """Have a camera that sends pictures until the end."""
-    camera = HttpCamera()
+def http_camera(fps: float = FPS) -> Iterator[HttpCamera]:
+    """Have a camera that sends so many pictures a second until the end."""
+    camera = HttpCamera(fps)
     camera.start()
     try:
         yield camera
