@@ -19,6 +19,7 @@ from camd.heartbeat import Heartbeat
 from camd.jpeg import measure
 from camd.outlet import Outlet
 from camd.reader import Reader
+from camd.rights import Holder
 from camd.sources import Encoder, Source, is_device
 from camd.stats import CameraStats, Visits
 from camd.tcp import has_congestion
@@ -221,10 +222,13 @@ class Camera(Service):
         feed.start()
         return feed
 
-    def admit(self, outlet: Outlet, address: str, user_agent: str) -> Viewer:
+    def admit(
+        self, outlet: Outlet, address: str, user_agent: str, holder: Holder
+    ) -> Viewer:
         """Begin a stream to one more viewer."""
         settings, world = self.settings, self.world
-        guest = Guest(self._visits.arrive(), address, user_agent, world.wall())
+        number = self._visits.arrive()
+        guest = Guest(number, address, user_agent, world.wall(), holder)
         viewer = Viewer(
             guest,
             outlet,

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from camd import __version__
 from camd.config import ConfigError, Loaded, load
+from camd.config.listening import address_of
 from camd.config.masking import MASK, mask_url
-from camd.config.settings import CAMERA_KEYS, KEYS, StreamSettings
+from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
+from camd.rights import Right
+from camd.web.auth import keys_of
+from camd.web.links import Links, duration, link_path
 
 DEFAULT_FILE = Path("camd.yaml")
 """The settings file where no other is named; in the current folder."""
@@ -56,6 +61,16 @@ def _parser() -> ArgumentParser:
     )
     _add_config(check)
     check.set_defaults(run=_check)
+    sign = commands.add_parser(
+        "sign", help="make a link that opens one stream or snapshot for a while"
+    )
+    _add_config(sign)
+    sign.add_argument("path", metavar="NAME/stream", help="or NAME/snapshot")
+    sign.add_argument(
+        "--for", dest="time", default="1h", help="90s, 15m, 1h, 7d (default: 1h)"
+    )
+    sign.add_argument("--key", help="the name of the key to sign with (default: any)")
+    sign.set_defaults(run=_sign)
     return parser
 
 
@@ -69,15 +84,66 @@ def _add_config(command: ArgumentParser) -> None:
     )
 
 
-def _check(options: Namespace, environ: Mapping[str, str]) -> int:
+def _file(options: Namespace) -> Path | None:
     path: Path | None = options.config
-    if path is None and DEFAULT_FILE.exists():
-        path = DEFAULT_FILE
+    return DEFAULT_FILE if path is None and DEFAULT_FILE.exists() else path
+
+
+def _check(options: Namespace, environ: Mapping[str, str]) -> int:
+    path = _file(options)
     loaded = load(path, environ)
     if path is None:
         print(f"# There is no {DEFAULT_FILE} here: these are the defaults.")
     print("\n".join(report(loaded)))
     return 0
+
+
+def _sign(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = load(_file(options), environ).settings
+    print(signed(settings, options.path, options.time, options.key, time.time))
+    return 0
+
+
+def signed(
+    settings: Settings,
+    wish: str,
+    how_long: str,
+    key: str | None,
+    wall: Callable[[], float],
+) -> str:
+    """
+    Make a link as the running daemon would, with the address it listens on first.
+
+    :param key: the name of the key; None for the first that may sign.
+    :raises ConfigError: the settings or the words do not do for it.
+    """
+    try:
+        path, camera = link_path(wish)
+        seconds = duration(how_long)
+    except ValueError as error:
+        raise ConfigError([f"sign: {error}"]) from None
+    if camera not in settings.cameras:
+        raise ConfigError([f"sign: there is no camera {camera} in the settings"])
+    link = Links(keys_of(settings, None, wall), wall).sign(
+        _signer(settings, key), path, seconds
+    )
+    return address_of(settings.listen[0]) + settings.base_path + link
+
+
+def _signer(settings: Settings, name: str | None) -> str:
+    """The name of a key that may sign: this one, or the first."""
+    every = [right.value for right in Right]
+    may = [
+        key
+        for key in settings.api_keys
+        if Right.SIGN.value in settings.api_rights.get(key, every)
+    ]
+    if name is None and may:
+        return may[0]
+    if name in may:
+        return str(name)
+    which = "no key" if name is None else f"{name} is no key that"
+    raise ConfigError([f"sign: {which} may sign; expected one in api_keys"])
 
 
 def report(loaded: Loaded) -> Iterator[str]:
@@ -104,13 +170,20 @@ def _order(key: str) -> tuple[bool, int]:
 
 def _shown(settings: StreamSettings, key: str) -> str:
     value = getattr(settings, key)
+    if value is None:
+        return "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {MASK}" for name in value) or "none"
+        return ", ".join(f"{n}: {_masked(v)}" for n, v in value.items()) or "none"
     if isinstance(value, tuple):
         return ", ".join(map(mask_url, value)) or "none"
     if isinstance(value, bool):
         return str(value).lower()
     return mask_url(str(value)) or '""'
+
+
+def _masked(value: object) -> str:
+    """What a key is for; of the key itself nothing."""
+    return " ".join(value) if isinstance(value, tuple) else MASK
 
 
 def _aligned(indent: str, rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:

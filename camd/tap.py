@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import secrets
 import sys
 import time
@@ -23,6 +22,7 @@ from twisted.python import usage
 
 from camd import __version__, config
 from camd.camera import Camera, World
+from camd.config.listening import address_of
 from camd.config.settings import Settings
 from camd.descriptors import raise_limit
 from camd.memory import keep_out_of_the_way
@@ -35,17 +35,13 @@ from camd.sources import (
 )
 from camd.stats import Visits
 from camd.thread import CameraThread
-from camd.web.auth import Keys
+from camd.web.access import Access
+from camd.web.auth import keys_of
 from camd.web.client import Proxies
+from camd.web.cloudflare import CloudflareAccess, fetcher
 from camd.web.site import CamdSite, tree
 
 _log = Logger(namespace="camd")
-
-_COLON = re.compile(r"(?<!\\):")
-"""What stands between the arguments of a listen string; inside of one it is escaped."""
-
-_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
-"""Interfaces that are no address to open."""
 
 
 class Options(usage.Options):
@@ -141,25 +137,35 @@ def build(settings: Settings, reactor: Any) -> MultiService:
     cameras = {
         name: Camera(camera, visits, world) for name, camera in settings.cameras.items()
     }
-    given = {name: key.get_secret_value() for name, key in settings.api_keys.items()}
-    keys = given or {"made at start": secrets.token_urlsafe(24)}
+    made = None if settings.api_keys else secrets.token_urlsafe(24)
+    cloudflare = _cloudflare(settings, reactor)
+    access = Access(keys_of(settings, made, time.time), time.time, cloudflare)
     daemon = Daemon()
     for camera in cameras.values():
         camera.setServiceParent(daemon)
-    site = _site(settings, cameras, Keys(keys, time.time), reactor)
+    if cloudflare is not None:
+        cloudflare.setServiceParent(daemon)
+    site = _site(settings, cameras, access, reactor)
     for listen in settings.listen:
         strports.service(listen, site, reactor=reactor).setServiceParent(daemon)
-    made = None if given else keys["made at start"]
     Greeting(settings, made).setServiceParent(daemon)
     return daemon
 
 
 def _site(
-    settings: Settings, cameras: Mapping[str, Camera], keys: Keys, reactor: Any
+    settings: Settings, cameras: Mapping[str, Camera], access: Access, reactor: Any
 ) -> CamdSite:
     proxies, base = Proxies(settings.trusted_proxies), settings.base_path
-    root = tree(cameras, keys, proxies, base)
-    return CamdSite(root, keys, reactor, proxies, settings.cors_origins, base)
+    root = tree(cameras, access, proxies, base)
+    return CamdSite(root, access, reactor, proxies, settings.cors_origins, base)
+
+
+def _cloudflare(settings: Settings, reactor: Any) -> CloudflareAccess | None:
+    team = settings.cloudflare_access
+    if team is None:
+        return None
+    fetch = fetcher(reactor)
+    return CloudflareAccess(team.team_domain, team.audience, fetch, reactor, time.time)
 
 
 class Greeting(Service):
@@ -183,17 +189,3 @@ class Greeting(Service):
             _log.info("Open {address}/{query}", address=address, query=query)
         if self._made_key:
             _log.info("This key was made for this run; set your own with api_keys.")
-
-
-def address_of(listen: str) -> str:
-    """Give the address that a browser would open for a listen string."""
-    kind, *rest = (part.replace("\\:", ":") for part in _COLON.split(listen))
-    if kind not in ("tcp", "ssl", "tls"):
-        return listen
-    named = dict(part.split("=", 1) for part in rest if "=" in part)
-    port = named.get("port") or next((part for part in rest if part.isdigit()), "")
-    host = named.get("interface", "")
-    if host in _EVERYWHERE:
-        host = "localhost"
-    shown = f"[{host}]" if ":" in host else host
-    return f"{'http' if kind == 'tcp' else 'https'}://{shown}:{port}"

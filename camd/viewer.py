@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from camd.frame import Frame
 from camd.outlet import Outlet
+from camd.rights import Holder
 from camd.stats import Meter, Sent
 
 
@@ -27,12 +28,14 @@ class Guest:
     :ivar address: the client's address as text; empty for a UNIX socket.
     :ivar user_agent: what the client calls itself, made printable; may be empty.
     :ivar since: when it came, in Unix seconds.
+    :ivar holder: who let it in, by a key of which name.
     """
 
     number: int
     address: str
     user_agent: str
     since: float
+    holder: Holder
 
 
 class Viewer:

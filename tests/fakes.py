@@ -15,6 +15,7 @@ from twisted.logger import LogEvent
 from camd.frame import WIRES, Frame, Wire
 from camd.jpeg import Size
 from camd.multipart import Form
+from camd.rights import Holder
 
 PLAIN = WIRES[Form.PLAIN, True]
 """The wire of most clients: HTTP/1.1, with Content-Length."""
@@ -222,6 +223,10 @@ def arrived(client: socket.socket) -> bytes:
             break
         pieces.append(piece)
     return b"".join(pieces)
+
+
+NOBODY = Holder("", frozenset())
+"""Who watches where it does not matter."""
 
 
 def soon(true: Callable[[], bool]) -> None:

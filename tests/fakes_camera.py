@@ -27,6 +27,7 @@ from camd.camera import Camera, World
 from camd.config.settings import CameraSettings
 from camd.sources import Given, Image, Shot
 from camd.stats import Visits
+from camd.web.access import Access
 from camd.web.auth import Keys
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.site import CamdSite, tree
@@ -241,8 +242,11 @@ class House:
             for name in names or ("robot",)
         }
         keys = Keys({"owner": KEY}, self.world.wall)
-        self.root = tree(self.cameras, keys, proxies, base)
-        self.site = CamdSite(self.root, keys, self.world.clock, proxies, origins, base)
+        self.access = access = Access(keys, self.world.wall)
+        self.root = tree(self.cameras, access, proxies, base)
+        self.site = CamdSite(
+            self.root, access, self.world.clock, proxies, origins, base
+        )
         self.site.startFactory()
         for camera in self.cameras.values():
             camera.startService()

@@ -19,7 +19,7 @@ from camd.frame import WIRES
 from camd.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.outlet import RequestOutlet, SocketOutlet, outlet_for
 from camd.viewer import Guest, Viewer
-from tests.fakes import Turns, arrived, soon, tcp_pair, unix_pair
+from tests.fakes import NOBODY, Turns, arrived, soon, tcp_pair, unix_pair
 
 LARGE = 300_000
 """Bytes of a frame that no small socket takes at once."""
@@ -133,7 +133,7 @@ class Show(House):
 
     def begin(self) -> None:
         """Let the viewer open the outlet."""
-        guest = Guest(1, "", "", 0)
+        guest = Guest(1, "", "", 0, NOBODY)
         self.viewer = Viewer(guest, self.outlet, self._clock.seconds, self._size, 30)
         self.viewer.open(lambda: None)
 

@@ -84,14 +84,15 @@ def test_examples_are_valid(tmp_path: Path, text: str) -> None:
     assert [list(example) for example in found] == [
         ["listen"],
         ["api_keys"],
+        ["api_rights"],
+        ["cloudflare_access"],
         ["door", "garden"],
     ]
-    listen, keys, cameras = found
+    listen, keys, rights, cloudflare, cameras = found
     # The certificates of the example are on no machine but the reader's.
     listen["listen"] = [kind for kind in listen["listen"] if "etc/" not in kind]
-    path.write_text(
-        yaml.safe_dump({**listen, **keys, "cameras": cameras}, sort_keys=False)
-    )
+    said = {**listen, **keys, **rights, **cloudflare, "cameras": cameras}
+    path.write_text(yaml.safe_dump(said, sort_keys=False))
     settings = load(path, {}).settings
     assert list(settings.cameras) == ["door", "garden"]
     assert list(settings.api_keys) == ["phone", "hallway-display"]

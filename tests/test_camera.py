@@ -15,7 +15,7 @@ from camd.frame import Frame
 from camd.sources import SourceError
 from camd.stats import Visits
 from camd.viewer import Viewer
-from tests.fakes import FakeOutlet
+from tests.fakes import NOBODY, FakeOutlet
 from tests.fakes_camera import EPOCH, FakeWorld, said, tiny_jpeg
 
 FPS = 16
@@ -45,7 +45,7 @@ class Place:
     def visit(self, agent: str = "curl/8") -> Viewer:
         """Let somebody in, whose connection takes all at once."""
         outlet = FakeOutlet()
-        viewer = self.camera.admit(outlet, "192.0.2.7", agent)
+        viewer = self.camera.admit(outlet, "192.0.2.7", agent, NOBODY)
         outlet.drain()
         self.outlets[viewer] = outlet
         return viewer

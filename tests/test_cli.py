@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from camd import __version__
-from camd.cli import main
+from camd.cli import main, signed
+from camd.config import load
+from camd.web.auth import Keys
+from camd.web.links import Links
 
 Captured = pytest.CaptureFixture[str]
 
@@ -64,6 +67,8 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "listen               = tcp:80, unix:/tmp/x       # x.yaml",
         "api_keys             = phone: ***, hall: ***     # x.yaml",
+        "api_rights           = none                      # default",
+        "cloudflare_access    = none                      # default",
         'base_path            = ""                        # default',
         "trusted_proxies      = none                      # default",
         "cors_origins         = none                      # default",
@@ -127,3 +132,60 @@ def test_unknown_command(capsys: Captured) -> None:
         main(["chekc"], {})
     assert caught.value.code == 2
     assert "chekc" in capsys.readouterr().err
+
+
+# ---- camd sign
+
+
+def settings_file(tmp_path: Path, text: str) -> None:
+    """Write the camd.yaml of the current folder."""
+    (tmp_path / "camd.yaml").write_text(text)
+
+
+SIGNERS = "api_keys: {wall: a, phone: b, hall: c}\napi_rights: {wall: view}\n"
+
+
+def test_sign(tmp_path: Path, capsys: Captured) -> None:
+    """A link has the address that camd listens on, and the first key that may sign."""
+    settings_file(tmp_path, SIGNERS + "base_path: /cam\nlisten: tcp:8001\n")
+    assert main(["sign", "robot/stream", "--for", "2h"], {}) == 0
+    link = capsys.readouterr().out
+    assert link.startswith("http://localhost:8001/cam/api/robot/stream?key=phone&")
+
+
+def test_signed_opens(tmp_path: Path) -> None:
+    """What is signed beside the daemon is what the daemon itself would sign."""
+    settings_file(tmp_path, SIGNERS)
+    settings = load(tmp_path / "camd.yaml", {}).settings
+    link = signed(settings, "robot/stream", "1h", "hall", lambda: 1000.0)
+    keys = Keys({"hall": "c"}, lambda: 1000.0)
+    own = Links(keys, lambda: 1000.0).sign("hall", "/api/robot/stream", 3600)
+    assert link == f"http://127.0.0.1:8001{own}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["robot/stats"], "sign: expected NAME/stream or NAME/snapshot"),
+        (["door/stream"], "sign: there is no camera door in the settings"),
+        (["robot/stream", "--for", "1y"], "sign: expected a time such as"),
+        (["robot/stream", "--key", "wall"], "sign: wall is no key that may sign"),
+        (["robot/stream", "--key", "x"], "sign: x is no key that may sign"),
+    ],
+)
+def test_sign_says_what_is_wrong(
+    tmp_path: Path, capsys: Captured, arguments: list[str], problem: str
+) -> None:
+    """What cannot be signed is refused in one line."""
+    settings_file(tmp_path, SIGNERS)
+    assert main(["sign", *arguments], {}) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"camd: {problem}")
+
+
+def test_sign_without_keys(capsys: Captured) -> None:
+    """A key made at start is not known beside the daemon."""
+    assert main(["sign", "robot/stream"], {}) == 1
+    line = "camd: sign: no key may sign; expected one in api_keys\n"
+    assert capsys.readouterr().err == line

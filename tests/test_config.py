@@ -201,6 +201,27 @@ def secrets(loaded: Loaded) -> dict[str, str]:
     return {name: key.get_secret_value() for name, key in keys.items()}
 
 
+@pytest.mark.parametrize("said", ["view", "[view]", "['view']"])
+def test_rights(write: Write, said: str) -> None:
+    """One right stands for a list of one."""
+    path = write(f"api_keys: {{phone: abc}}\napi_rights: {{phone: {said}}}")
+    assert load(path, {}).settings.api_rights == {"phone": ("view",)}
+
+
+def test_rights_and_team_from_variables(write: Write) -> None:
+    """Both can be said in one variable, or key by key."""
+    variables = {
+        "API_KEYS": "{phone: abc}",
+        "API_RIGHTS": "{phone: [view, stats]}",
+        "CLOUDFLARE_ACCESS__TEAM_DOMAIN": "x.example",
+        "CLOUDFLARE_ACCESS__AUDIENCE": "tag",
+    }
+    settings = load(write(""), variables).settings
+    assert settings.api_rights == {"phone": ("view", "stats")}
+    assert settings.cloudflare_access is not None
+    assert settings.cloudflare_access.team_domain == "x.example"
+
+
 def test_keys_are_replaced_as_a_whole(write: Write) -> None:
     """Keys of the environment do not add to the file's: they are all there is."""
     path = write("api_keys: {old: swordfish}")
@@ -343,6 +364,27 @@ def test_dotenv_without_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (
             "api_keys: secret",
             "api_keys: *** is not a mapping; expected names, and a key for each",
+        ),
+        (
+            "api_keys: {phone: abc}\napi_rights: {phone: [look]}",
+            "api_rights: 'look' is no right;"
+            " expected names of api_keys, and for each some of view, stats and sign",
+        ),
+        (
+            "api_keys: {phone: abc}\napi_rights: {fone: view}",
+            "api_rights: 'fone' is no key's name;"
+            " expected names of api_keys, and for each some of view, stats and sign",
+        ),
+        (
+            "api_rights: view",
+            "api_rights: 'view' is not a mapping;"
+            " expected names of api_keys, and for each some of view, stats and sign",
+        ),
+        (
+            "cloudflare_access: {team_domain: 'https://x.example', audience: abc}",
+            "cloudflare_access: 'https://x.example' does not fit;"
+            " expected team_domain, such as example.cloudflareaccess.com,"
+            " and audience, the application's AUD tag",
         ),
         (
             "listen: ['tcp:80', 'udp:5']",

@@ -14,7 +14,16 @@ from camd.frame import ROUND, WIRES, FrameCache, Wire
 from camd.multipart import Form
 from camd.stats import Sent
 from camd.viewer import Guest, Viewer
-from tests.fakes import PLAIN, BadWatcher, FakeOutlet, Turns, Watcher, failures, frame
+from tests.fakes import (
+    NOBODY,
+    PLAIN,
+    BadWatcher,
+    FakeOutlet,
+    Turns,
+    Watcher,
+    failures,
+    frame,
+)
 
 CROWD = 2 * ROUND + 50
 """Watchers for three rounds."""
@@ -102,7 +111,7 @@ def test_built_once_for_a_thousand_viewers(clock: Turns, cache: FrameCache) -> N
     wire = CountingWire(Form.PLAIN, True)
     outlets = [FakeOutlet(wire) for _ in range(1000)]
     for outlet in outlets:
-        viewer = Viewer(Guest(1, "", "", 0), outlet, clock.seconds, 2, 30)
+        viewer = Viewer(Guest(1, "", "", 0, NOBODY), outlet, clock.seconds, 2, 30)
         viewer.open(lambda: None)
         outlet.drain()
         cache.join(viewer)
@@ -122,7 +131,7 @@ def test_first_frame_sent_once_to_a_viewer_that_gets_ready_between_rounds(
     """A viewer that fetched the frame itself is not sent it again in its turn."""
     crowd(cache, ROUND)
     outlet = FakeOutlet()
-    viewer = Viewer(Guest(1, "", "", 0), outlet, clock.seconds, 2, 30)
+    viewer = Viewer(Guest(1, "", "", 0, NOBODY), outlet, clock.seconds, 2, 30)
     viewer.open(lambda: cache.newest)
     cache.join(viewer)
     one = frame()

@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs
 from camd.frame import Frame
 from camd.heartbeat import GRACE, Heartbeat
 from camd.viewer import Guest, Viewer
-from tests.fakes import PLAIN, FakeOutlet, failures, frame
+from tests.fakes import NOBODY, PLAIN, FakeOutlet, failures, frame
 
 FPS = 10
 OVERDUE = 0.15
@@ -31,7 +31,7 @@ class Room:
     def admit(self, outlet: FakeOutlet | None = None) -> tuple[Viewer, FakeOutlet]:
         """Let a viewer in, whose opening leaves at once."""
         outlet = outlet or FakeOutlet()
-        viewer = Viewer(Guest(1, "", "", 0), outlet, self.clock.seconds, 2, 30)
+        viewer = Viewer(Guest(1, "", "", 0, NOBODY), outlet, self.clock.seconds, 2, 30)
         self.heartbeat.join(viewer)
         viewer.open(lambda: self.newest)
         outlet.drain()

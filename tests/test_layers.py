@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS: list[set[str]] = [
     {"camd"},
     # What is known of formats, of settings, of the machine.
-    {"backoff", "config", "descriptors", "jpeg", "memory", "multipart"},
-    {"stats", "tcp", "thread"},
+    {"backoff", "descriptors", "jpeg", "memory", "multipart", "rights"},
+    {"config", "stats", "tcp", "thread"},
     # A frame, and where it comes from.
     {"frame", "sources"},
     {"outlet", "reader"},

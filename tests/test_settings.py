@@ -245,6 +245,8 @@ def test_where_keys_may_stand() -> None:
         "trusted_proxies",
         "cors_origins",
         "api_keys",
+        "api_rights",
+        "cloudflare_access",
         "preset",
         "cameras",
     }

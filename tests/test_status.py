@@ -70,6 +70,7 @@ def test_a_camera_at_work():
         "number": 1,
         "address": "192.168.1.1",
         "user_agent": "VLC/3.0.24",
+        "key": "owner",
         "since": "2027-01-15T08:00:00Z",
         "fps": client["fps"],
         "frames": 33,

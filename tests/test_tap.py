@@ -13,6 +13,7 @@ from twisted.plugin import getPlugins
 
 from camd import __version__, tap
 from camd.camera import Camera
+from camd.config.listening import address_of
 from camd.config.settings import Settings
 from tests.fakes_camera import Line, said
 
@@ -251,4 +252,4 @@ def test_a_port_in_use(capfd):
 )
 def test_the_address_to_open(listen, address):
     """It is one that a browser takes, where there is such an address."""
-    assert tap.address_of(listen) == address
+    assert address_of(listen) == address

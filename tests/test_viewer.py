@@ -21,9 +21,9 @@ from camd.frame import WIRES, Frame, Wire
 from camd.multipart import Form
 from camd.stats import Sent
 from camd.viewer import Guest, Viewer
-from tests.fakes import PLAIN, FakeOutlet, Tracked, frame, tracked
+from tests.fakes import NOBODY, PLAIN, FakeOutlet, Tracked, frame, tracked
 
-GUEST = Guest(3, "127.0.0.1", "curl", 1e9)
+GUEST = Guest(3, "127.0.0.1", "curl", 1e9, NOBODY)
 TIMEOUT = 30
 
 

@@ -58,7 +58,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     :raises ConfigError: something is wrong; all that is wrong is in it.
     """
     found = _overlay(_layers(path, environ))
-    problems = [*_unknown(found), *_unheard(found)]
+    problems = [*_unknown(found), *_unheard(found), *_keyless(found)]
     try:
         settings = Settings.model_validate(_tree(found))
     except ValidationError as error:
@@ -171,6 +171,16 @@ def _unheard(found: _Found) -> Iterator[str]:
         fault = listen_fault(text) if isinstance(text, str) else None
         if said and fault:
             yield invalid(("listen",), text, "camd", fault, said.origin)
+
+
+def _keyless(found: _Found) -> Iterator[str]:
+    """A line for each name in api_rights that no key has."""
+    said, keys = found.get(("api_rights",)), found.get(("api_keys",))
+    names = keys.value if keys and isinstance(keys.value, dict) else {}
+    for name in said.value if said and isinstance(said.value, dict) else ():
+        if said and name not in names:
+            path = ("api_rights", name)
+            yield invalid(path, name, "camd", "is no key's name", said.origin)
 
 
 def _origins(settings: Settings, found: _Found) -> Iterator[tuple[str, str]]:

@@ -72,12 +72,16 @@ def read_text(path: Path) -> str | None:
         raise ConfigError([f"{path}: {reason}; expected a readable file"]) from None
 
 
+MAPPINGS = ("cameras", "api_keys", "api_rights", "cloudflare_access")
+"""Keys whose values have keys of their own."""
+
+
 def flat(values: Mapping[Any, object]) -> Iterator[tuple[KeyPath, object]]:
     """Key by key. A mapping that is empty or missing says nothing."""
     for key, value in values.items():
         if key == "cameras" and isinstance(value, dict):
             yield from _flat_cameras(value)
-        elif value is not None or key not in ("cameras", "api_keys"):
+        elif value is not None or key not in MAPPINGS:
             yield (key,), value
 
 

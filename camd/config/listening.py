@@ -1,4 +1,4 @@
-"""Whether Twisted can listen on what a listen string says. Nothing is bound."""
+"""What a listen string says: can Twisted listen there, and what opens it then."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ _PORT_PLACE = {"tcp": 0, "tcp6": 0, "ssl": 0, "tls": 1}
 _KINDS = ("tcp", "tcp6", "unix", "ssl", "tls", "systemd")
 
 
+_COLON = re.compile(r"(?<!\\):")
+"""What stands between the arguments of a listen string; inside of one it is escaped."""
+
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+"""Interfaces that are no address to open."""
+
+
 def listen_fault(text: str) -> str | None:
     """What is wrong with a listen string, in words that follow it; None if nothing is.
 
     Certificates named in it are read. Sockets that systemd hands over are not looked
     for: they are there only when systemd starts the daemon.
     """
-    kind, *arguments = re.split(r"(?<!\\):", text.removeprefix("haproxy:"))
+    kind, *arguments = _COLON.split(text.removeprefix("haproxy:"))
     if kind not in _KINDS:
         return "is of no kind that camd listens on"
     if kind in _PORT_PLACE and not _has_port(arguments, _PORT_PLACE[kind]):
@@ -46,3 +53,17 @@ def _refusal(text: str, kind: str) -> str | None:
     except Exception:
         return "has arguments that do not fit its kind"
     return None
+
+
+def address_of(listen: str) -> str:
+    """Give the address that a browser would open for a listen string."""
+    kind, *rest = (part.replace("\\:", ":") for part in _COLON.split(listen))
+    if kind not in ("tcp", "ssl", "tls"):
+        return listen
+    named = dict(part.split("=", 1) for part in rest if "=" in part)
+    port = named.get("port") or next((part for part in rest if part.isdigit()), "")
+    host = named.get("interface", "")
+    if host in _EVERYWHERE:
+        host = "localhost"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'http' if kind == 'tcp' else 'https'}://{shown}:{port}"

@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from camd.config.masking import mask_url
+from camd.rights import Right
 
 PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
 
@@ -62,6 +63,8 @@ TAKEN_NAMES = frozenset({"cameras", "sign"})
 _ORIGIN = (
     r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)$"
 )
+
+_HOST = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
 
 # 64 characters: room enough for a name, and a path that no proxy cuts.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -109,6 +112,12 @@ def _is_network(text: str) -> str:
     return text
 
 
+def _is_right(text: str) -> str:
+    if text not in {right.value for right in Right}:
+        raise PydanticCustomError("camd", "is no right")
+    return text
+
+
 def _number_as_text(value: object) -> object:
     """A camera's number (0 is /dev/video0) as the text that a source is."""
     if type(value) is int and 0 <= value < 1000:
@@ -137,6 +146,18 @@ class _Frozen(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )
+
+
+class CloudflareTeam(_Frozen):
+    """One application of one team behind Cloudflare Access."""
+
+    team_domain: Annotated[str, Field(pattern=_HOST, max_length=260)]
+    """Such as ``example.cloudflareaccess.com``."""
+    audience: Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,200}$")]
+    """The application's "AUD tag"."""
+
+    def __str__(self) -> str:
+        return self.team_domain
 
 
 class StreamSettings(_Frozen):
@@ -248,6 +269,25 @@ class Settings(StreamSettings):
         Expected("names, and a key for each"),
     ] = Field(default_factory=dict)
     """Name -> key. Empty: one is made at start."""
+    api_rights: Annotated[
+        Mapping[
+            str,
+            Annotated[
+                tuple[Annotated[str, AfterValidator(_is_right)], ...],
+                BeforeValidator(_text_as_tuple),
+            ],
+        ],
+        Expected("names of api_keys, and for each some of view, stats and sign"),
+    ] = Field(default_factory=dict)
+    """Name of a key -> what it is for; a key that is not there is for all."""
+    cloudflare_access: Annotated[
+        CloudflareTeam | None,
+        Expected(
+            "team_domain, such as example.cloudflareaccess.com, and audience,"
+            " the application's AUD tag"
+        ),
+    ] = None
+    """Whose signature on requests is believed; None for nobody's."""
     base_path: Annotated[
         str,
         Field(pattern="^(/[A-Za-z0-9._~-]+)*$", max_length=200),

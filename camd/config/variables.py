@@ -17,15 +17,13 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from camd.config.layers import KeyPath, Layer, flat, read_text
+from camd.config.layers import MAPPINGS, KeyPath, Layer, flat, read_text
 from camd.config.problems import ConfigError
 from camd.config.settings import KEYS, CameraSettings
 from camd.config.strict_yaml import YamlError, parse_yaml
 
-_MAPPINGS = ("cameras", "api_keys")
-
 _NAMES: dict[str, Any] = {
-    key: (dict[str, Any] if key in _MAPPINGS else str, ...) for key in KEYS
+    key: (dict[str, Any] if key in MAPPINGS else str, ...) for key in KEYS
 }
 
 
@@ -74,6 +72,8 @@ def _keys(text: str) -> object:
 _DECODE: dict[str, Callable[[str], object]] = {
     "cameras": _mapping_or_text,
     "api_keys": _keys,
+    "api_rights": _mapping_or_text,
+    "cloudflare_access": _mapping_or_text,
 }
 
 

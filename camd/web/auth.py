@@ -13,10 +13,17 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from twisted.web.http import Request
 
+from camd.config.settings import Settings
+from camd.rights import EVERY_RIGHT, Holder, Right, rights_of
+
 COOKIE = b"camd_session"
+
+MADE = "made at start"
+"""The name of the key that was made as there was none."""
 
 SESSION = 7 * 24 * 3600
 """Seconds that the page's cookie holds: a wall display is not asked every day."""
@@ -31,12 +38,35 @@ class Keys:
 
     :param keys: name -> key; the names are for logs.
     :param wall: gives Unix seconds, by which cookies expire.
+    :param rights: name -> what that key is for; one that is not there is for all.
     """
 
-    def __init__(self, keys: Mapping[str, str], wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, str],
+        wall: Callable[[], float],
+        rights: Mapping[str, frozenset[Right]] = MappingProxyType({}),
+    ) -> None:
         self._wall = wall
+        self._rights = rights
         self._secrets = {name: key.encode() for name, key in keys.items()}
         self._digests = {name: _digest(key) for name, key in self._secrets.items()}
+
+    def holder(self, request: Request) -> Holder | None:
+        """Give who came with this request; None for one without a key."""
+        name = self.owner(request)
+        return None if name is None else self.named(name)
+
+    def named(self, name: str) -> Holder | None:
+        """Give the holder of the key of this name; None if there is no such key."""
+        if name not in self._digests:
+            return None
+        rights = self._rights.get(name, EVERY_RIGHT)
+        return Holder(name, rights, self._digests[name])
+
+    def knows(self, holder: Holder) -> bool:
+        """Tell whether this holder's key is still the one of that name, and opens."""
+        return self.named(holder.name) == holder
 
     def owner(self, request: Request) -> str | None:
         """Give the name of the key that came with this request; None without one."""
@@ -57,7 +87,7 @@ class Keys:
     def session(self, name: str) -> bytes:
         """Make a cookie's value that stands for this key until it expires."""
         expires = b"%d" % (self._wall() + SESSION)
-        return expires + b"." + self._seal(name, expires)
+        return expires + b"." + self._session_seal(name, expires)
 
     def _session_of(self, cookie: bytes) -> str | None:
         expires, _, seal = cookie.partition(b".")
@@ -65,15 +95,34 @@ class Keys:
             return None
         found = None
         for name in self._secrets:
-            if hmac.compare_digest(seal, self._seal(name, expires)):
+            if hmac.compare_digest(seal, self._session_seal(name, expires)):
                 found = name
         return found if int(expires) > self._wall() else None
 
-    def _seal(self, name: str, expires: bytes) -> bytes:
-        # Made with the key itself: a key that is taken away ends its sessions, and a
+    def _session_seal(self, name: str, expires: bytes) -> bytes:
+        return self.seal(name, b"camd session " + expires)
+
+    def seal(self, name: str, message: bytes) -> bytes:
+        """
+        Make a text that only who has the key of this name can make for a message.
+
+        :return: HMAC-SHA256 (RFC 2104) in 64 hexadecimal digits.
+        :raises KeyError: there is no key of this name.
+        """
+        # Made with the key itself: a key that is taken away ends what it sealed, and a
         # restart of the daemon does not.
-        message = b"camd session " + expires
         return hmac.digest(self._secrets[name], message, "sha256").hex().encode()
+
+
+def keys_of(settings: Settings, made: str | None, wall: Callable[[], float]) -> Keys:
+    """
+    Take the keys out of the settings.
+
+    :param made: the key that opens where the settings have none; None for no other.
+    """
+    keys = {name: key.get_secret_value() for name, key in settings.api_keys.items()}
+    rights = {name: rights_of(said) for name, said in settings.api_rights.items()}
+    return Keys({MADE: made} if made else keys, wall, rights)
 
 
 def offered_keys(request: Request) -> Iterator[bytes]:

@@ -12,11 +12,14 @@ from twisted.web.server import Request as SiteRequest
 from twisted.web.server import Site
 
 from camd.camera import Camera
+from camd.rights import EVERY_RIGHT, TO_SEE, Holder, Right
 from camd.web import page
+from camd.web.access import Access
 from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
-from camd.web.auth import COOKIE, SESSION, Keys
+from camd.web.auth import COOKIE, SESSION
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
+from camd.web.signing import SignResource
 from camd.web.status import (
     CamerasResource,
     HealthResource,
@@ -30,7 +33,13 @@ OPEN_PATH = b"/healthz"
 
 
 class CamdRequest(SiteRequest):
-    """A request that can be logged."""
+    """
+    A request that can be logged, and whose sender is known.
+
+    :ivar holder: who sent it, once it is through the door.
+    """
+
+    holder: Holder
 
     def __repr__(self) -> str:
         # Twisted's own shows the query, and so the key, wherever a request is logged.
@@ -41,7 +50,7 @@ class CamdSite(Site):
     """
     The door: no request reaches a resource without a key.
 
-    :param keys: the keys that open it.
+    :param access: who is let in.
     :param proxies: who is believed about the client's address.
     :param origins: the sites whose pages may read what is answered.
     :param base: the path that a proxy leaves in front, such as ``/cam``; it may be left
@@ -53,29 +62,42 @@ class CamdSite(Site):
     def __init__(
         self,
         root: Resource,
-        keys: Keys,
+        access: Access,
         clock: IReactorTime,
         proxies: Proxies = NO_PROXIES,
         origins: Collection[str] = (),
         base: str = "",
     ) -> None:
         super().__init__(root, reactor=clock, logFormatter=self._access_line)
-        self._keys = keys
+        self._access = access
         self._proxies = proxies
         self._origins = Origins(origins)
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)
         self._base = base.encode().split(b"/")[1:]
 
-    def getResourceFor(self, request: SiteRequest) -> IResource:
+    def getResourceFor(self, request: CamdRequest) -> IResource:
         """Find the resource, behind the check of the key."""
         self._leave_out_base(request)
         self._origins.mark(request)
         if is_preflight(request):
             return Methods()
-        if request.path not in self._open and not self._keys.owner(request):
+        if request.path in self._open:
+            return self._found(request)
+        return self._behind_the_door(request)
+
+    def _behind_the_door(self, request: CamdRequest) -> IResource:
+        path = b"/" + b"/".join(request.postpath or [])
+        holder = self._access.holder(request, path)
+        if holder is None:
             return Unauthorized()
+        request.holder = holder
         if request.method == b"OPTIONS":
             return Methods()
+        found = self._found(request)
+        opened_by: frozenset[Right] = getattr(found, "opened_by", EVERY_RIGHT)
+        return found if opened_by & holder.rights else Forbidden(holder)
+
+    def _found(self, request: SiteRequest) -> IResource:
         found: IResource = super().getResourceFor(request)
         return found
 
@@ -111,10 +133,24 @@ class Unauthorized(Answer):
         return json_answer(request, {"error": "a key is needed"}, 401)
 
 
+class Forbidden(Answer):
+    """403: who asks is known, and may not."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__()
+        self._rights = sorted(right.value for right in holder.rights)
+
+    def render(self, request: Request) -> bytes:
+        """Answer every method the same."""
+        error = f"this key is for {' and '.join(self._rights) or 'nothing'} only"
+        return body_for(request, json_answer(request, {"error": error}, 403))
+
+
 class FrontResource(Resource):
     """``/``: the page, or what mjpg-streamer has there: ``/?action=stream``."""
 
     isLeaf = True
+    opened_by = TO_SEE
 
     def __init__(self, page: Resource, actions: Mapping[bytes, Resource]) -> None:
         super().__init__()
@@ -131,15 +167,19 @@ class FrontResource(Resource):
 class PageResource(Answer):
     """The page for people, which trades a key for a cookie."""
 
-    def __init__(self, cameras: Mapping[str, Camera], keys: Keys, base: str) -> None:
+    opened_by = TO_SEE
+
+    def __init__(
+        self, cameras: Mapping[str, Camera], access: Access, base: str
+    ) -> None:
         super().__init__()
         self._cameras = cameras
-        self._keys = keys
+        self._access = access
         self._base = base
 
     def answer(self, request: Request) -> bytes:
         """Answer with the page, or lead to it without the key in its address."""
-        if owner := self._keys.owner(request):
+        if owner := self._access.keys.owner(request):
             self._set_cookie(request, owner)
         request.setHeader(b"Referrer-Policy", b"no-referrer")
         request.setHeader(*NO_STORE)
@@ -154,7 +194,7 @@ class PageResource(Answer):
     def _set_cookie(self, request: Request, owner: str) -> None:
         request.addCookie(
             COOKIE,
-            self._keys.session(owner),
+            self._access.keys.session(owner),
             path=self._base.encode() or b"/",
             max_age=b"%d" % SESSION,
             httpOnly=True,
@@ -192,7 +232,7 @@ class Tree(Resource):
 
 def tree(
     cameras: Mapping[str, Camera],
-    keys: Keys,
+    access: Access,
     proxies: Proxies = NO_PROXIES,
     base: str = "",
 ) -> Resource:
@@ -210,10 +250,14 @@ def tree(
     return Tree(
         "no such page",
         {
-            "": FrontResource(PageResource(cameras, keys, base), actions),
+            "": FrontResource(PageResource(cameras, access, base), actions),
             "api": Tree(
                 "no such camera",
-                {**places, "cameras": CamerasResource(cameras, base)},
+                {
+                    **places,
+                    "cameras": CamerasResource(cameras, base),
+                    "sign": SignResource(cameras, access, base),
+                },
             ),
             "healthz": HealthResource(),
             "readyz": ReadyResource(cameras),

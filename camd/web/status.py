@@ -11,13 +11,17 @@ from twisted.web.http import Request
 from camd.camera import Camera
 from camd.capture import State
 from camd.config import mask_url
+from camd.rights import TO_COUNT, TO_SEE_OR_COUNT, Right
 from camd.stats import Sent
 from camd.viewer import Viewer
+from camd.web.access import holder_of
 from camd.web.answers import Answer, json_answer, text_answer
 
 
 class StatsResource(Answer):
     """``/api/NAME/stream/stats``: what one camera and its viewers are doing."""
+
+    opened_by = TO_SEE_OR_COUNT
 
     def __init__(self, camera: Camera) -> None:
         super().__init__()
@@ -25,11 +29,17 @@ class StatsResource(Answer):
 
     def answer(self, request: Request) -> bytes:
         """Answer with JSON."""
-        return json_answer(request, camera_stats(self._camera))
+        stats = camera_stats(self._camera)
+        if Right.STATS not in holder_of(request).rights:
+            # Who may only see is not told who else does.
+            del stats["clients"]
+        return json_answer(request, stats)
 
 
 class CamerasResource(Answer):
     """``/api/cameras``: the cameras, their state and their addresses."""
+
+    opened_by = TO_SEE_OR_COUNT
 
     def __init__(self, cameras: Mapping[str, Camera], base: str = "") -> None:
         super().__init__()
@@ -52,6 +62,8 @@ class HealthResource(Answer):
 
 class ReadyResource(Answer):
     """``/readyz``: does every camera deliver; 503 where one does not."""
+
+    opened_by = TO_COUNT
 
     def __init__(self, cameras: Mapping[str, Camera]) -> None:
         super().__init__()
@@ -124,6 +136,7 @@ def _client(viewer: Viewer, now: float) -> dict[str, Any]:
         "number": guest.number,
         "address": guest.address,
         "user_agent": guest.user_agent,
+        "key": guest.holder.name,
         "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "fps": round(viewer.fps(now), 2),
         "frames": sent.frames,

@@ -14,7 +14,9 @@ from camd.camera import Camera
 from camd.frame import Frame
 from camd.multipart import RESPONSE_HEADERS, form_for
 from camd.outlet import outlet_for
+from camd.rights import TO_SEE
 from camd.viewer import Viewer
+from camd.web.access import holder_of
 from camd.web.answers import (
     NO_STORE,
     Missing,
@@ -32,6 +34,7 @@ RETRY_AFTER = b"1"
 class StreamResource(Resource):
     """``/api/NAME/stream``: every frame from now on; ``stats`` stands below it."""
 
+    opened_by = TO_SEE
     _log = Logger()
 
     def __init__(self, camera: Camera, proxies: Proxies = NO_PROXIES) -> None:
@@ -63,6 +66,7 @@ class StreamResource(Resource):
             outlet_for(request, form, self._camera.settings.tcp_congestion),
             self._proxies.client(request),
             printable(request.getHeader(b"User-Agent")),
+            holder_of(request),
         )
         gone.addBoth(self._departed, viewer)
         gone.addErrback(lambda f: self._log.failure("A viewer's departure", f))
@@ -77,6 +81,7 @@ class SnapshotResource(Resource):
     """``/api/NAME/snapshot``: the newest frame as one JPEG."""
 
     isLeaf = True
+    opened_by = TO_SEE
     _log = Logger()
 
     def __init__(self, camera: Camera) -> None:

@@ -1,0 +1,56 @@
+"""What a key may be used for, and who came with one."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class Right(enum.Enum):
+    """One thing that a key may open."""
+
+    VIEW = "view"
+    """Pictures: the page, streams, snapshots, and the stats but for who watches."""
+    STATS = "stats"
+    """Numbers: the stats with who watches, readiness, metrics."""
+    SIGN = "sign"
+    """Making links that open a stream for a while."""
+
+
+EVERY_RIGHT = frozenset(Right)
+"""What a key may be used for where nothing is said."""
+
+TO_SEE = frozenset({Right.VIEW})
+TO_COUNT = frozenset({Right.STATS})
+TO_SIGN = frozenset({Right.SIGN})
+TO_SEE_OR_COUNT = TO_SEE | TO_COUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """
+    Who asks, as far as a key, a link or a proof of identity tells.
+
+    :ivar name: of the key, or of the person; for logs.
+    :ivar rights: what is open to them.
+    :ivar proof: changes when the key of this name does; empty for who has none.
+    """
+
+    name: str
+    rights: frozenset[Right]
+    proof: bytes = b""
+
+    @property
+    def may_see(self) -> bool:
+        """Whether pictures are open to them."""
+        return Right.VIEW in self.rights
+
+
+def rights_of(names: Iterable[str]) -> frozenset[Right]:
+    """
+    Give the rights of these names.
+
+    :raises ValueError: for a name that is none.
+    """
+    return frozenset(map(Right, names))
