@@ -145,6 +145,7 @@ def camd(
         "cameras": {"robot": {"source": source}},
         "stream_fps": FPS,
         "camera_fps": FPS,
+        "max_viewers": 10_000,
         **settings,
     }
     twistd = str(Path(sys.executable).with_name("twistd"))

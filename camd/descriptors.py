@@ -17,3 +17,12 @@ def raise_limit() -> tuple[int, int]:
     except (ValueError, OSError):
         return soft, soft
     return soft, hard
+
+
+def safe_connections(limit: int) -> int:
+    """
+    Give how many connections leave enough files for all else.
+
+    :param limit: how many files may be open.
+    """
+    return limit * 4 // 5

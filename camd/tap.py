@@ -24,7 +24,7 @@ from camd import __version__, config
 from camd.camera import Camera, World
 from camd.config.listening import address_of
 from camd.config.settings import Settings
-from camd.descriptors import raise_limit
+from camd.descriptors import raise_limit, safe_connections
 from camd.memory import keep_out_of_the_way
 from camd.sources import (
     make_encoder,
@@ -37,8 +37,10 @@ from camd.stats import Visits
 from camd.thread import CameraThread
 from camd.web.access import Access
 from camd.web.auth import keys_of
+from camd.web.channel import Connections
 from camd.web.client import Proxies
 from camd.web.cloudflare import CloudflareAccess, fetcher
+from camd.web.limits import Room
 from camd.web.site import CamdSite, tree
 
 _log = Logger(namespace="camd")
@@ -89,13 +91,30 @@ def _give_up(*problems: str, to: TextIO | None = None) -> None:
 
 
 class Daemon(MultiService):
-    """All of camd's services; ends in one line when it cannot listen."""
+    """
+    All of camd's services; ends in one line when it cannot listen.
+
+    :param connections: told how many of them the machine allows.
+    :param most: of them at once, as the settings say; 0: as many as are safe.
+    """
+
+    def __init__(self, connections: Connections, most: int) -> None:
+        super().__init__()
+        self._connections = connections
+        self._most = most
 
     def startService(self) -> None:
         """Make room for viewers, and start."""
         keep_out_of_the_way()
         before, now = raise_limit()
-        _log.info("Open files: at most {now} (was {before})", now=now, before=before)
+        safe = safe_connections(now)
+        self._connections.most = min(self._most or safe, safe)
+        _log.info(
+            "Open files: at most {now} (was {before}); connections: at most {most}",
+            now=now,
+            before=before,
+            most=self._connections.most,
+        )
         super().startService()
 
     def privilegedStartService(self) -> None:
@@ -140,12 +159,12 @@ def build(settings: Settings, reactor: Any) -> MultiService:
     made = None if settings.api_keys else secrets.token_urlsafe(24)
     cloudflare = _cloudflare(settings, reactor)
     access = Access(keys_of(settings, made, time.time), time.time, cloudflare)
-    daemon = Daemon()
+    site = _site(settings, cameras, access, reactor)
+    daemon = Daemon(site.connections, settings.max_connections)
     for camera in cameras.values():
         camera.setServiceParent(daemon)
     if cloudflare is not None:
         cloudflare.setServiceParent(daemon)
-    site = _site(settings, cameras, access, reactor)
     for listen in settings.listen:
         strports.service(listen, site, reactor=reactor).setServiceParent(daemon)
     Greeting(settings, made).setServiceParent(daemon)
@@ -156,7 +175,8 @@ def _site(
     settings: Settings, cameras: Mapping[str, Camera], access: Access, reactor: Any
 ) -> CamdSite:
     proxies, base = Proxies(settings.trusted_proxies), settings.base_path
-    root = tree(cameras, access, proxies, base)
+    room = Room(settings.max_viewers, settings.max_viewers_per_address)
+    root = tree(cameras, access, proxies, base, room)
     return CamdSite(root, access, reactor, proxies, settings.cors_origins, base)
 
 

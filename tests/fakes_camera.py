@@ -30,6 +30,7 @@ from camd.stats import Visits
 from camd.web.access import Access
 from camd.web.auth import Keys
 from camd.web.client import NO_PROXIES, Proxies
+from camd.web.limits import UNLIMITED, Room
 from camd.web.site import CamdSite, tree
 
 T = TypeVar("T")
@@ -228,6 +229,7 @@ class House:
         proxies: Proxies = NO_PROXIES,
         origins: Collection[str] = (),
         base: str = "",
+        room: Room = UNLIMITED,
         **settings: Any,
     ) -> None:
         self.world = FakeWorld(takes)
@@ -243,7 +245,7 @@ class House:
         }
         keys = Keys({"owner": KEY}, self.world.wall)
         self.access = access = Access(keys, self.world.wall)
-        self.root = tree(self.cameras, access, proxies, base)
+        self.root = tree(self.cameras, access, proxies, base, room)
         self.site = CamdSite(
             self.root, access, self.world.clock, proxies, origins, base
         )

@@ -31,6 +31,7 @@ LIMITS = {
     "stream_timeout": (0.1, 3600),
     "max_frame_age": (0, 3600),
     "heartbeat_interval": (0, 3600),
+    "max_viewers_per_camera": (0, 100_000),
 }
 
 
@@ -48,6 +49,7 @@ def test_defaults() -> None:
         "stream_timeout": 30,
         "max_frame_age": 0,
         "heartbeat_interval": 5,
+        "max_viewers_per_camera": 0,
         "tcp_congestion": "",
         "enable_frame_cache": True,
     }
@@ -244,6 +246,9 @@ def test_where_keys_may_stand() -> None:
         "base_path",
         "trusted_proxies",
         "cors_origins",
+        "max_viewers",
+        "max_viewers_per_address",
+        "max_connections",
         "api_keys",
         "api_rights",
         "cloudflare_access",

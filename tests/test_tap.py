@@ -216,7 +216,7 @@ def test_a_given_key_is_never_said():
 
 def test_the_limit_is_said():
     """How many files may be open is in the log."""
-    assert "Open files: at most 4096 (was 1024)" in started()
+    assert "Open files: at most 4096 (was 1024); connections: at most 3276" in started()
 
 
 def test_a_port_in_use(capfd):

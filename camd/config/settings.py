@@ -195,6 +195,8 @@ class StreamSettings(_Frozen):
         Expected("0 for none, or a number from 0.1 to 3600"),
     ] = 5
     """Time without a byte to a viewer until the last frame is sent again; 0: never."""
+    max_viewers_per_camera: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Viewers of one camera at once; 0: as many as there may be in all."""
     tcp_congestion: Annotated[
         str,
         Field(max_length=15, pattern="^[a-z0-9_-]*$"),
@@ -306,6 +308,12 @@ class Settings(StreamSettings):
         Expected('origins such as https://robot.example, or "*" for all'),
     ] = ()
     """The sites whose pages' scripts may read what is answered."""
+    max_viewers: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Viewers of all cameras at once."""
+    max_viewers_per_address: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Viewers from one address, other than this machine's own; 0: no limit."""
+    max_connections: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Connections at once; 0: four fifths of the files that may be open."""
     preset: Annotated[PresetName, Expected("cloudflare, lan, hd or mobile")] = (
         "cloudflare"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
@@ -16,9 +17,12 @@ from camd.rights import EVERY_RIGHT, TO_SEE, Holder, Right
 from camd.web import page
 from camd.web.access import Access
 from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
-from camd.web.auth import COOKIE, SESSION
+from camd.web.attempts import WINDOW, Attempts
+from camd.web.auth import COOKIE, SESSION, offered_keys
+from camd.web.channel import REQUEST_TIME, BoundedRequest, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
+from camd.web.limits import UNLIMITED, Lack, Room
 from camd.web.signing import SignResource
 from camd.web.status import (
     CamerasResource,
@@ -32,7 +36,11 @@ OPEN_PATH = b"/healthz"
 """What answers without a key: it tells no more than that the daemon is alive."""
 
 
-class CamdRequest(SiteRequest):
+MOST_CONNECTIONS = 800
+"""Connections at once, until it is known how many descriptors there are: of 1024."""
+
+
+class CamdRequest(BoundedRequest):
     """
     A request that can be logged, and whose sender is known.
 
@@ -50,6 +58,7 @@ class CamdSite(Site):
     """
     The door: no request reaches a resource without a key.
 
+    :ivar connections: how many there are, and may be.
     :param access: who is let in.
     :param proxies: who is believed about the client's address.
     :param origins: the sites whose pages may read what is answered.
@@ -68,8 +77,13 @@ class CamdSite(Site):
         origins: Collection[str] = (),
         base: str = "",
     ) -> None:
-        super().__init__(root, reactor=clock, logFormatter=self._access_line)
+        super().__init__(
+            root, reactor=clock, logFormatter=self._access_line, timeout=REQUEST_TIME
+        )
+        self.connections = Connections(MOST_CONNECTIONS)
+        self.protocol = self.connections.protocol  # type: ignore
         self._access = access
+        self._attempts = Attempts(clock)
         self._proxies = proxies
         self._origins = Origins(origins)
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)
@@ -86,9 +100,14 @@ class CamdSite(Site):
         return self._behind_the_door(request)
 
     def _behind_the_door(self, request: CamdRequest) -> IResource:
+        offers, client = any(offered_keys(request)), self._proxies.client(request)
+        if offers and self._attempts.refused(client):
+            return TooMany()
         path = b"/" + b"/".join(request.postpath or [])
         holder = self._access.holder(request, path)
         if holder is None:
+            if offers:
+                self._attempts.failed(client)
             return Unauthorized()
         request.holder = holder
         if request.method == b"OPTIONS":
@@ -131,6 +150,16 @@ class Unauthorized(Answer):
         scheme = b"Bearer" if quiet else b"Basic"
         request.setHeader(b"WWW-Authenticate", scheme + b' realm="camd"')
         return json_answer(request, {"error": "a key is needed"}, 401)
+
+
+class TooMany(Answer):
+    """429: too many wrong keys came from there."""
+
+    def render(self, request: Request) -> bytes:
+        """Answer every method the same."""
+        request.setHeader(b"Retry-After", b"%d" % WINDOW)
+        error = {"error": "too many wrong keys; try again in a minute"}
+        return body_for(request, json_answer(request, error, 429))
 
 
 class Forbidden(Answer):
@@ -235,17 +264,19 @@ def tree(
     access: Access,
     proxies: Proxies = NO_PROXIES,
     base: str = "",
+    room: Room = UNLIMITED,
 ) -> Resource:
     """
     Build all that camd answers. The first camera is the default one.
 
     :param base: what stands ahead of every path in the addresses that are told.
     """
+    lack = partial(room.lack, cameras)
     places: dict[str, Resource] = {
-        name: _camera_tree(camera, proxies) for name, camera in cameras.items()
+        name: _camera_tree(camera, proxies, lack) for name, camera in cameras.items()
     }
     default = next(iter(cameras.values()))
-    stream, snapshot = StreamResource(default, proxies), SnapshotResource(default)
+    stream, snapshot = StreamResource(default, proxies, lack), SnapshotResource(default)
     actions: dict[bytes, Resource] = {b"stream": stream, b"snapshot": snapshot}
     return Tree(
         "no such page",
@@ -268,8 +299,8 @@ def tree(
     )
 
 
-def _camera_tree(camera: Camera, proxies: Proxies) -> Resource:
-    stream = StreamResource(camera, proxies)
+def _camera_tree(camera: Camera, proxies: Proxies, lack: Lack) -> Resource:
+    stream = StreamResource(camera, proxies, lack)
     stream.putChild(b"stats", StatsResource(camera))
     return Tree(
         "no such page", {"stream": stream, "snapshot": SnapshotResource(camera)}

@@ -20,12 +20,15 @@ from camd.web.access import holder_of
 from camd.web.answers import (
     NO_STORE,
     Missing,
+    body_for,
     finish,
     not_allowed,
     printable,
     text_answer,
 )
+from camd.web.channel import RETRY_AFTER as AFTER_FULL
 from camd.web.client import NO_PROXIES, Proxies
+from camd.web.limits import Lack
 
 RETRY_AFTER = b"1"
 """Seconds after which a snapshot that is not there yet may be asked for again."""
@@ -37,10 +40,16 @@ class StreamResource(Resource):
     opened_by = TO_SEE
     _log = Logger()
 
-    def __init__(self, camera: Camera, proxies: Proxies = NO_PROXIES) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        proxies: Proxies = NO_PROXIES,
+        lack: Lack = lambda camera, address: None,
+    ) -> None:
         super().__init__()
         self._camera = camera
         self._proxies = proxies
+        self._lack = lack
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Answer for what is not there."""
@@ -50,12 +59,19 @@ class StreamResource(Resource):
         """Begin a stream; to HEAD, show what its headers would be, and end."""
         if request.method not in (b"GET", b"HEAD"):
             return not_allowed(request)
+        lack = self._lack(self._camera, self._proxies.client(request))
+        if lack is not None:
+            return body_for(request, self._full(request, lack))
         for name, value in RESPONSE_HEADERS:
             request.setHeader(name, value)
         if request.method == b"HEAD":
             return b""
         self._begin(request)
         return NOT_DONE_YET
+
+    def _full(self, request: Request, lack: str) -> bytes:
+        request.setHeader(b"Retry-After", b"%d" % AFTER_FULL)
+        return text_answer(request, lack, 503)
 
     def _begin(self, request: Request) -> None:
         """Let the viewer in. It waits for the first frame as long as it takes."""

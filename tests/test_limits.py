@@ -1,0 +1,94 @@
+"""How many may watch, and what one too many is told."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.address import IPv4Address
+
+from camd.web.client import Proxies
+from camd.web.limits import Room
+from tests.fakes_camera import KEY, House, Line
+
+STREAM = "/api/robot/stream"
+
+
+def watch(house: House, peer: str, path: str = STREAM, *headers: str) -> Line:
+    """Ask for a stream from this address."""
+    line = house.connect(IPv4Address("TCP", peer, 4711))
+    line.ask(path, f"X-API-Key: {KEY}", *headers)
+    return line
+
+
+def statuses(house: House, *askers: tuple[str, str]) -> list[int]:
+    """What viewers from these addresses at these paths are answered."""
+    return [watch(house, peer, path).status for peer, path in askers]
+
+
+def test_viewers_in_all() -> None:
+    """Viewers of all cameras are counted together."""
+    house = House("robot", "door", room=Room(2, 0))
+    askers = [(f"192.0.2.{n}", f"/api/{c}/stream") for n, c in enumerate(CAMERAS)]
+    assert statuses(house, *askers) == [200, 200, 503, 503]
+
+
+CAMERAS = ("robot", "door", "robot", "door")
+
+
+def test_viewers_of_one_camera() -> None:
+    """A full camera is full; another one is not."""
+    house = House("robot", "door", max_viewers_per_camera=1)
+    askers = [(f"192.0.2.{n}", f"/api/{c}/stream") for n, c in enumerate(CAMERAS)]
+    assert statuses(house, *askers) == [200, 200, 503, 503]
+
+
+def test_viewers_from_one_address() -> None:
+    """An address has its share, over all cameras; others have theirs."""
+    house = House("robot", "door", room=Room(100, 2))
+    askers = [("192.0.2.1", f"/api/{c}/stream") for c in CAMERAS]
+    assert statuses(house, *askers) == [200, 200, 503, 503]
+    assert statuses(house, ("192.0.2.2", STREAM)) == [200]
+
+
+def test_viewers_from_this_machine() -> None:
+    """Behind a proxy here may stand anybody: its address has no share."""
+    house = House(room=Room(100, 1))
+    assert statuses(house, *[("127.0.0.1", STREAM)] * 3) == [200, 200, 200]
+
+
+def test_viewers_behind_a_proxy() -> None:
+    """Behind a trusted proxy each client has its own share."""
+    house = House(room=Room(100, 1), proxies=Proxies(["127.0.0.1"]))
+    clients = ("192.0.2.1", "192.0.2.1", "192.0.2.2")
+    lines = [
+        watch(house, "127.0.0.1", STREAM, f"X-Forwarded-For: {client}")
+        for client in clients
+    ]
+    assert [line.status for line in lines] == [200, 503, 200]
+
+
+def test_who_leaves_makes_room() -> None:
+    """The place of a viewer who left is free at once."""
+    house = House(room=Room(1, 0))
+    first = watch(house, "192.0.2.1")
+    assert watch(house, "192.0.2.2").status == 503
+    first.lose()
+    assert watch(house, "192.0.2.2").status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_one_too_many_is_told(method: str) -> None:
+    """It is told why in one line, and when to come again."""
+    house = House(room=Room(1, 0))
+    watch(house, "192.0.2.1")
+    line = house.ask(STREAM, method=method)
+    assert (line.status, line.headers["retry-after"]) == (503, "10")
+    if method == "GET":
+        assert line.raw == b"there are 1 viewers already; try again later\n"
+
+
+def test_snapshots_are_no_viewers() -> None:
+    """A full house still answers all that is not a stream."""
+    house = House(room=Room(1, 0))
+    watch(house, "192.0.2.1")
+    house.world.clock.advance(1)
+    assert house.ask("/api/robot/stream/stats").status == 200
