@@ -35,9 +35,10 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg
 	$(BIN)/python -m pytest e2e $(ARGS)
 
-lint: $(VENV)/.lint ## ruff: rules and format
+lint: $(VENV)/.lint ## ruff: rules and format; the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@! test -x $(BIN)/hadolint || $(BIN)/hadolint deploy/Dockerfile
 
 types: $(VENV)/.lint ## mypy, strict
 	$(BIN)/mypy
