@@ -21,7 +21,7 @@ from camd.outlet import Outlet
 from camd.reader import Reader
 from camd.rights import Holder
 from camd.sources import Encoder, Source, is_device
-from camd.stats import CameraStats, Visits
+from camd.stats import CameraStats, Sent, Visits
 from camd.tcp import has_congestion
 from camd.viewer import Guest, Viewer
 
@@ -79,7 +79,7 @@ class Feed:
         self._settings = settings
         self._world = world
         self._placeholder: Frame | None = None
-        self.cache = FrameCache(world.clock)
+        self.cache = FrameCache(world.clock, stats.lateness)
         self.heartbeat = Heartbeat(
             world.clock,
             lambda: self.cache.newest or self._placeholder,
@@ -92,7 +92,7 @@ class Feed:
         )
         self.capture = Capture(
             settings.name,
-            Reader(source, encoder),
+            Reader(source, encoder, world.clock.seconds),
             self._thread,
             self._publish,
             fps=settings.stream_fps,
@@ -250,6 +250,14 @@ class Camera(Service):
         self.viewers[viewer].join(viewer)
         return viewer
 
+    def sent(self) -> Sent:
+        """Add up what all viewers were ever sent, those who left included."""
+        total = Sent()
+        total.add(self.stats.departed)
+        for viewer in self.viewers:
+            total.add(viewer.sent)
+        return total
+
     def departed(self, viewer: Viewer) -> None:
         """Note that this viewer's connection is gone, and why."""
         feed = self.viewers.pop(viewer)
@@ -258,7 +266,7 @@ class Camera(Service):
         if feed is not self.feed and self.running:
             feed.stop()
         self._visits.depart()
-        self.stats.departed.add(viewer.sent)
+        self.stats.depart(viewer.sent, viewer.reason)
         self._log.info(
             "Client {number} disconnected after {duration:.1f} s, {frames} frames: "
             "{reason}. Total active clients: {active}",

@@ -216,6 +216,8 @@ class Capture:
         self._saw(picture)
         self._owed = self._owed or self._out_of_step(picture)
         self._stats.published += 1
+        if picture.encoding is not None:
+            self._stats.encoding.observe(picture.encoding)
         timestamp = self._wall() - (self._seen_at - picture.captured)
         number = self._stats.published
         frame = Frame(picture.jpeg, number, picture.captured, timestamp, picture.size)

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from camd import multipart
 from camd.jpeg import Size
 from camd.multipart import Form
+from camd.stats import Histogram
 
 ROUND = 256
 """Viewers that are told of a frame before the reactor gets a turn for other things.
@@ -116,13 +117,16 @@ class FrameCache:
     The newest frame, and those who watch.
 
     :ivar newest: the last frame published; None before the first.
+
+    :param lateness: counts how old each frame is when all have been told of it.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, lateness: Histogram) -> None:
         self.newest: Frame | None = None
         self._clock = clock
+        self._lateness = lateness
         # A dict, for its order: who came first is told first.
         self._watchers: dict[Watcher, None] = {}
         # The watchers as this frame goes round, and how many of them had their turn.
@@ -178,6 +182,8 @@ class FrameCache:
                     self._drop(watcher)
         if self._told < len(self._round):
             self._clock.callLater(0, self._tell)
+        elif self._round:
+            self._lateness.observe(self._clock.seconds() - frame.captured)
 
     def _drop(self, watcher: Watcher) -> None:
         """Send a watcher away that fails: kept without frames, it would only freeze."""

@@ -5,6 +5,7 @@ All of it runs in the camera's own thread, one call at a time, and never elsewhe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from camd import jpeg
@@ -37,19 +38,28 @@ class Picture(Glimpse):
     :ivar jpeg: a whole JPEG, checked.
     :ivar size: its width and height in pixels.
     :ivar passed_through: whether the JPEG is the camera's own.
+    :ivar encoding: seconds that it took to encode; None for the camera's own JPEG.
     """
 
     jpeg: bytes
     size: Size
     passed_through: bool
+    encoding: float | None
 
 
 class Reader:
-    """Reads one source, opening it when it is closed."""
+    """
+    Reads one source, opening it when it is closed.
 
-    def __init__(self, source: Source, encoder: Encoder) -> None:
+    :param clock: gives seconds; called in the camera's thread.
+    """
+
+    def __init__(
+        self, source: Source, encoder: Encoder, clock: Callable[[], float]
+    ) -> None:
         self._source = source
         self._encoder = encoder
+        self._clock = clock
         self._given: Given | None = None
 
     def take(self) -> Picture:
@@ -86,9 +96,11 @@ class Reader:
 
     def _picture(self, shot: Shot, given: Given) -> Picture:
         passed_through = isinstance(shot.content, bytes)
+        began = self._clock()
         data = self._as_jpeg(shot.content)
+        took = None if passed_through else self._clock() - began
         size = jpeg.measure(data)
-        return Picture(shot.captured, given, data, size, passed_through)
+        return Picture(shot.captured, given, data, size, passed_through, took)
 
     def _as_jpeg(self, content: bytes | Image) -> bytes:
         if isinstance(content, bytes):

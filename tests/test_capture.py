@@ -47,7 +47,7 @@ class Rig:
         self.trouble: Exception | None = None
         self.capture = Capture(
             "robot",
-            Reader(self.source, FakeEncoder()),
+            Reader(self.source, FakeEncoder(), self.clock.seconds),
             self.thread,
             self.publish,
             fps=FPS,

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs
 from camd import multipart
 from camd.frame import ROUND, WIRES, FrameCache, Wire
 from camd.multipart import Form
-from camd.stats import Sent
+from camd.stats import LATENESS_BOUNDS, Histogram, Sent
 from camd.viewer import Guest, Viewer
 from tests.fakes import (
     NOBODY,
@@ -38,7 +38,13 @@ def clock() -> Turns:
 @pytest.fixture
 def cache(clock: Turns) -> FrameCache:
     """A cache with no frame and nobody there."""
-    return FrameCache(clock)
+    return FrameCache(clock, Histogram(LATENESS_BOUNDS))
+
+
+@pytest.fixture
+def lateness(clock: Turns) -> Histogram:
+    """A histogram of how late frames are."""
+    return Histogram((1.0, 2.0))
 
 
 def crowd(cache: FrameCache, count: int = CROWD) -> list[Watcher]:
@@ -363,3 +369,33 @@ def test_trouble_does_not_end_the_rounds(clock: Turns, cache: FrameCache) -> Non
         cache.publish(frame(1))
         clock.advance(0)
     assert last.numbers == [1]
+
+
+def test_lateness_is_that_of_the_last_viewer(clock: Turns, lateness: Histogram) -> None:
+    """A frame's age is counted once, when the last round has been told of it."""
+    cache = FrameCache(clock, lateness)
+    crowd(cache)
+    cache.publish(frame(1, captured=-0.5))
+    assert lateness.upto()[-1] == 0
+    clock.advance(0.75)
+    assert lateness.upto() == [0, 1, 1]
+    assert lateness.sum == 1.25
+
+
+def test_a_frame_that_was_replaced_has_no_lateness(
+    clock: Turns, lateness: Histogram
+) -> None:
+    """Where a newer frame came in the midst of the rounds, only that one is counted."""
+    cache = FrameCache(clock, lateness)
+    crowd(cache)
+    cache.publish(frame(1, captured=-9))
+    cache.publish(frame(2, captured=0))
+    while clock.getDelayedCalls():
+        clock.advance(0)
+    assert lateness.upto() == [1, 1, 1]
+
+
+def test_lateness_without_viewers(clock: Turns, lateness: Histogram) -> None:
+    """A frame that nobody watches is late for nobody."""
+    FrameCache(clock, lateness).publish(frame(1))
+    assert lateness.upto()[-1] == 0

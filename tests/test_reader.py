@@ -31,7 +31,7 @@ def encoder() -> FakeEncoder:
 @pytest.fixture
 def reader(source: FakeSource, encoder: FakeEncoder) -> Reader:
     """A reader of both."""
-    return Reader(source, encoder)
+    return Reader(source, encoder, Clock().seconds)
 
 
 def test_opens_once(reader, source):
@@ -55,6 +55,21 @@ def test_pixels_are_encoded(reader, source, encoder):
     picture = reader.take()
     assert picture.jpeg is tiny_jpeg(200)
     assert (picture.passed_through, encoder.encoded) == (False, 1)
+
+
+def test_encoding_is_timed(source):
+    """What the encoder takes is told; reading, and the camera's own JPEGs, are not."""
+    clock = Clock()
+
+    class Slow(FakeEncoder):
+        def encode(self, picture):
+            clock.advance(0.25)
+            return super().encode(picture)
+
+    reader = Reader(source, Slow(), clock.seconds)
+    own = reader.take()
+    source.always = PIXELS
+    assert (own.encoding, reader.take().encoding) == (None, 0.25)
 
 
 def test_what_is_told_of_a_picture(reader):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from camd.stats import WINDOW, CameraStats, Meter, Rate, Sent, Visits
+from camd.stats import (
+    DEPARTURES,
+    WINDOW,
+    CameraStats,
+    Histogram,
+    Meter,
+    Rate,
+    Sent,
+    Visits,
+)
 
 
 def ticked(*moments: float) -> Rate:
@@ -121,3 +130,26 @@ def test_visits() -> None:
     visits.depart()
     assert visits.arrive() == 3
     assert (visits.ever, visits.active) == (3, 2)
+
+
+def test_a_histogram():
+    """Each time counts for every bound that it does not exceed."""
+    histogram = Histogram((1.0, 2.0, 4.0))
+    for seconds in (0.5, 1.0, 1.5, 4.5):
+        histogram.observe(seconds)
+    assert histogram.upto() == [2, 3, 3, 4]
+    assert histogram.sum == 7.5
+
+
+def test_an_empty_histogram():
+    """Before the first time all its counts are there, and 0."""
+    assert (Histogram((1.0,)).upto(), Histogram((1.0,)).sum) == ([0, 0], 0)
+
+
+def test_departures():
+    """Why viewers left is counted, in a fixed set of reasons; hanging up is none."""
+    stats = CameraStats()
+    for reason in ("stalled", "stalled", None, "struck by lightning"):
+        stats.depart(Sent(frames=1), reason)
+    assert stats.departed == Sent(frames=4)
+    assert stats.aborted == dict.fromkeys(DEPARTURES, 0) | {"stalled": 2, "other": 1}

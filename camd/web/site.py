@@ -23,6 +23,7 @@ from camd.web.channel import REQUEST_TIME, BoundedRequest, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
 from camd.web.limits import UNLIMITED, Lack, Room
+from camd.web.metrics import MetricsResource
 from camd.web.signing import SignResource
 from camd.web.status import (
     CamerasResource,
@@ -291,6 +292,7 @@ def tree(
                 },
             ),
             "healthz": HealthResource(),
+            "metrics": MetricsResource(cameras),
             "readyz": ReadyResource(cameras),
             # As µStreamer has them.
             "stream": stream,

@@ -12,7 +12,6 @@ from camd.camera import Camera
 from camd.capture import State
 from camd.config import mask_url
 from camd.rights import TO_COUNT, TO_SEE_OR_COUNT, Right
-from camd.stats import Sent
 from camd.viewer import Viewer
 from camd.web.access import holder_of
 from camd.web.answers import Answer, json_answer, text_answer
@@ -100,7 +99,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
     settings, stats = camera.settings, camera.stats
     now = camera.world.clock.seconds()
     capture = camera.feed.capture
-    given, sent = capture.given, _sent(camera)
+    given, sent = capture.given, camera.sent()
     return {
         "camera": settings.name,
         "state": capture.state.value,
@@ -145,15 +144,6 @@ def _client(viewer: Viewer, now: float) -> dict[str, Any]:
         "heartbeats": sent.heartbeats,
         "frame_age": _age(viewer.last.captured if viewer.last else None, now),
     }
-
-
-def _sent(camera: Camera) -> Sent:
-    """Add up what all viewers were ever sent, those who left included."""
-    total = Sent()
-    total.add(camera.stats.departed)
-    for viewer in camera.viewers:
-        total.add(viewer.sent)
-    return total
 
 
 def _age(captured: float | None, now: float) -> float | None:
