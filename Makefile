@@ -32,7 +32,7 @@ test: $(VENV)/.test ## install and run the tests, in parallel
 
 e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs cv2 $(BIN)/python
-	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg
+	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus
 	$(BIN)/python -m pytest e2e $(ARGS)
 
 lint: $(VENV)/.lint ## ruff: rules and format; the Dockerfile

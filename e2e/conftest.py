@@ -23,13 +23,15 @@ PACKAGES = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "ffmpeg": "ffmpeg",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
 }
 """Program -> the Debian package it comes in."""
 
 
 def pytest_configure() -> None:
     """End in one line, before anything else, when something is missing."""
-    missing = [PACKAGES[name] for name in PACKAGES if not shutil.which(name)]
+    missing = sorted({PACKAGES[name] for name in PACKAGES if not shutil.which(name)})
     if missing:
         raise pytest.UsageError(f"missing; run: apt install {' '.join(missing)}")
     if not find_spec("selenium"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from camd.sources import SourceError
 from camd.stats import DEPARTURES
 from tests.fakes_camera import KEY, House
 
-ROOT = Path(__file__).parents[1]
 METRICS = "/metrics"
 STREAM = "/api/robot/stream"
 OPENMETRICS = "application/openmetrics-text"

@@ -1,0 +1,155 @@
+"""A real Prometheus asks the daemon, and answers what is true."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.client import STREAM, ask, not_reading, stats, watching
+from e2e.conftest import Start, check_log
+from e2e.daemon import Daemon, running
+from e2e.prometheus import DEPLOY, Prometheus, prometheus
+from e2e.video import Film
+from e2e.waiting import until
+
+SECONDS = 10
+"""What rates look back on here; a dashboard takes minutes."""
+
+
+@pytest.fixture(scope="module")
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, film: Film
+) -> Iterator[tuple[Daemon, Prometheus]]:
+    """A daemon that shows bikes.mp4, and a Prometheus that asks it with its key."""
+    cameras = {
+        "robot": {"source": str(film.path)},
+        "gone": {"source": "/nowhere/at/all.mp4"},
+    }
+    with running(tmp_path_factory.mktemp("bikes"), cameras) as daemon:
+        folder = tmp_path_factory.mktemp("prometheus")
+        with prometheus(folder, daemon, daemon.key) as asked:
+            until(lambda: asked.value('up{job="camd"}') == 1, "Prometheus is let in")
+            yield daemon, asked
+    check_log(daemon)
+
+
+def test_viewers_and_frames(watched: tuple[Daemon, Prometheus]) -> None:
+    """Prometheus knows how many watch, and at which rate they get their frames."""
+    _, asked = watched
+    viewers = 'camd_viewers{camera="robot"}'
+    rate = f'rate(camd_frames_sent_total{{camera="robot"}}[{SECONDS}s])'
+    with watching(_daemon(watched), 3):
+        until(lambda: asked.value(viewers) == 3, "three watch")
+        # At 15 fps each, or less on a loaded machine.
+        until(lambda: (asked.value(rate) or 0) > 15, "frames go out")
+        assert 15 < (asked.value(rate) or 0) < 3 * 15 * 1.5
+    until(lambda: asked.value(viewers) == 0, "nobody watches")
+
+
+def _daemon(watched: tuple[Daemon, Prometheus]) -> Daemon:
+    return watched[0]
+
+
+def test_states(watched: tuple[Daemon, Prometheus]) -> None:
+    """It knows which camera is well and which is not, and how old the pictures are."""
+    _, asked = watched
+    until(
+        lambda: asked.value('camd_camera_state{camera="gone",state="offline"}') == 1,
+        "the missing camera is offline",
+    )
+    assert asked.value('camd_camera_state{camera="robot",state="live"}') == 1
+    age = asked.value('camd_frame_age_seconds{camera="robot"}')
+    # Looked at once a second while nobody watches.
+    assert age is not None
+    assert 0 <= age < 10
+    assert asked.query('camd_frame_age_seconds{camera="gone"}') == []
+
+
+def test_the_rules_see_it(watched: tuple[Daemon, Prometheus]) -> None:
+    """The shipped alert rules work on what camd tells: that camera's is on its way."""
+    _, asked = watched
+    until(lambda: _pending(asked) == {"CamdCameraOffline"}, "one alert is pending")
+    rules = asked.rules()
+    assert {rule["health"] for rule in rules} == {"ok"}
+    (alert,) = (a for rule in rules for a in rule["alerts"])
+    assert alert["labels"]["camera"] == "gone"
+
+
+def _pending(asked: Prometheus) -> set[str]:
+    return {found["metric"]["alertname"] for found in asked.query("ALERTS")}
+
+
+def test_the_dashboard_has_answers(watched: tuple[Daemon, Prometheus]) -> None:
+    """Whatever the dashboard asks is understood, and has an answer."""
+    daemon, asked = watched
+    with watching(daemon):
+        for expression in _dashboard():
+            until(lambda e=expression: asked.query(e), expression)  # type: ignore[misc]
+
+
+def _dashboard() -> Iterator[str]:
+    dashboard: dict[str, Any] = json.loads((DEPLOY / "grafana.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            text = target["expr"].replace("$__rate_interval", f"{SECONDS}s")
+            for variable in ("job", "instance", "camera"):
+                text = text.replace(f"${variable}", ".*")
+            yield text
+
+
+def test_a_wrong_key(watched: tuple[Daemon, Prometheus], tmp_path: Path) -> None:
+    """Prometheus with another key learns only that the daemon refuses it."""
+    daemon, _ = watched
+    with prometheus(tmp_path, daemon, "not-the-key") as refused:
+        until(lambda: refused.value('up{job="camd"}') == 0, "it was refused")
+        assert refused.query('{__name__=~"camd_.+"}') == []
+    assert ask(daemon, "/metrics", headers={}).status == 401
+
+
+def test_a_viewer_that_stalls(start: Start, film: Film) -> None:
+    """One that is let go is counted, with its reason."""
+    daemon = start({"robot": {"source": str(film.path)}}, stream_timeout=1)
+    line = 'camd_viewers_aborted_total{camera="robot",reason="stalled"} '
+    with not_reading(daemon):
+        until(lambda: stats(daemon)["active_clients"] == 1, f"it watches {STREAM}")
+        until(
+            lambda: f"{line}1.0\n" in ask(daemon, "/metrics").body.decode(),
+            "it was counted",
+        )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+        ("check", "config", "--syntax-only", "prometheus.yml"),
+    ],
+    ids=" ".join,
+)
+def test_promtool(words: tuple[str, ...]) -> None:
+    """Prometheus' own tool finds nothing wrong with the files as they are shipped."""
+    done = subprocess.run(
+        ["promtool", *words], cwd=DEPLOY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_likes_what_is_told(watched: tuple[Daemon, Prometheus]) -> None:
+    """It finds nothing to say against the names, types and texts of the metrics."""
+    daemon, _ = watched
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=ask(daemon, "/metrics").body,
+        capture_output=True,
+        check=False,
+    )
+    said = done.stdout.decode() + done.stderr.decode()
+    # These are prometheus-client's own.
+    ours = [line for line in said.splitlines() if not line.startswith("python_")]
+    assert (done.returncode in (0, 3), ours) == (True, [])

@@ -1,0 +1,165 @@
+"""The files for Prometheus and Grafana ask for what camd tells, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from camd.capture import State
+from tests.fakes_camera import House
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+
+DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana.json").read_text())
+RULES: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "alerts.yml").read_text())[
+    "groups"
+][0]["rules"]
+
+STATES = re.compile(r'state=~?"([a-z|]+)"')
+REASONS = re.compile(r'reason=~?"([a-z| ]+)"')
+
+
+def dashboard_expressions() -> Iterator[str]:
+    """Everything that the dashboard asks Prometheus."""
+    for panel in DASHBOARD["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+    for variable in DASHBOARD["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["query"]["query"]
+
+
+EXPRESSIONS = [*dashboard_expressions(), *(rule["expr"] for rule in RULES)]
+
+
+@pytest.fixture(scope="module")
+def series() -> dict[str, set[str]]:
+    """The names of the series that camd tells, and the labels of each."""
+    house = House()
+    house.ask("/api/robot/stream")
+    house.world.run(1)
+    told = house.ask("/metrics").raw.decode()
+    return {
+        sample.name: set(sample.labels)
+        for family in text_string_to_metric_families(told)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_what_is_asked_for_is_told(expression, series):
+    """Each metric in the dashboard and in the alert rules is one that camd has."""
+    names = set(re.findall(r"\b(?:camd|process|python)_[a-z_]+\b", expression))
+    assert names <= set(series)
+    assert names or 'up{job="camd"}' in expression
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_labels_are_told(expression, series):
+    """Each label that a metric is chosen by is one that it has, or Prometheus' own."""
+    for name, chosen in re.findall(r"(\w+)\{([^}]*)\}", expression):
+        labels = set(re.findall(r"(\w+)=~?\"", chosen)) - {"job", "instance"}
+        assert labels <= series.get(name, set())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "metric"),
+    [(STATES, "camd_camera_state"), (REASONS, "camd_viewers_aborted_total")],
+)
+def test_states_and_reasons_exist(pattern, metric):
+    """The states and the reasons that are asked for are among those there are."""
+    told = House().ask("/metrics").raw.decode()
+    asked = {
+        word
+        for expression in EXPRESSIONS
+        for words in pattern.findall(expression)
+        for word in words.split("|")
+    }
+    values = re.findall(rf'^{metric}\{{.*(?:state|reason)="([^"]+)"', told, re.M)
+    assert asked
+    assert asked <= set(values)
+
+
+def test_the_dashboard_asks_one_prometheus():
+    """Its panels all ask the one that is chosen when it is imported."""
+    (variable,) = (
+        v for v in DASHBOARD["templating"]["list"] if v["type"] == "datasource"
+    )
+    assert (variable["name"], variable["query"]) == ("datasource", "prometheus")
+    for panel in DASHBOARD["panels"]:
+        for asks in (panel, *panel["targets"]):
+            assert asks["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+def test_the_dashboard_is_laid_out():
+    """No two panels have the same number or overlap, and none is too wide."""
+    panels = DASHBOARD["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert not cells & taken
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_every_state_has_its_colour():
+    """The state timeline knows each state that a camera can be in."""
+    (panel,) = (p for p in DASHBOARD["panels"] if p["type"] == "state-timeline")
+    shown = {
+        entry["text"]
+        for mapping in panel["fieldConfig"]["defaults"]["mappings"]
+        for entry in mapping["options"].values()
+    }
+    assert shown == {state.value for state in State}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_it_means(rule):
+    """Each has a severity, one line, and what may be the reason."""
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert set(rule["annotations"]) == {"summary", "description"}
+    assert rule["annotations"]["description"].endswith(".")
+
+
+def test_every_alert_is_tested():
+    """Each alert's name stands in the tests that promtool runs."""
+    tests = (DEPLOY / "alerts_test.yml").read_text()
+    assert [rule["alert"] for rule in RULES if rule["alert"] not in tests] == []
+
+
+def test_prometheus_brings_a_key():
+    """The example asks with a Bearer key from a file, not one that stands in it."""
+    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
+    assert job["job_name"] == "camd"
+    assert set(job["authorization"]) == {"credentials_file"}
+
+
+def documentation() -> str:
+    """All that the documentation says of operating camd."""
+    found = sorted((DEPLOY.parent / "docs").glob("operations*.md"))
+    return "\n".join(path.read_text() for path in found)
+
+
+def test_the_documentation_names_the_metrics(series):
+    """Its table names every metric of camd, and none that there is not."""
+    named = set(re.findall(r"^\| `(camd_\w+)` \|", documentation(), re.M))
+    suffix = re.compile("_(bucket|count|sum)$")
+    assert named == {suffix.sub("", name) for name in series if "camd_" in name}
+
+
+def test_the_documentation_names_the_alerts():
+    """Its table names every alert, with its severity."""
+    named = re.findall(r"^\| `(Camd\w+)` \| (\w+) \|", documentation(), re.M)
+    assert dict(named) == {r["alert"]: r["labels"]["severity"] for r in RULES}
