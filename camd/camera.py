@@ -271,6 +271,8 @@ class Camera(Service):
             "Client {number} disconnected after {duration:.1f} s, {frames} frames: "
             "{reason}. Total active clients: {active}",
             number=viewer.guest.number,
+            camera=self.settings.name,
+            address=viewer.guest.address or "-",
             duration=self.world.clock.seconds() - viewer.came,
             frames=viewer.sent.frames,
             reason=viewer.reason or "closed by the client",

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from twisted.application import strports
+from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
 from twisted.internet.error import CannotListenError
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
+from twisted.python.components import Componentized
 
 from camd import __version__, config
 from camd.camera import Camera, World
 from camd.config.listening import address_of
 from camd.config.settings import Settings
 from camd.descriptors import raise_limit, safe_connections
+from camd.logs.observer import SUMMARIES, LogObserver, observer_for
 from camd.memory import keep_out_of_the_way
 from camd.sources import (
     make_encoder,
@@ -96,12 +99,22 @@ class Daemon(MultiService):
 
     :param connections: told how many of them the machine allows.
     :param most: of them at once, as the settings say; 0: as many as are safe.
+    :param observer: writes the log; None where somebody else does.
     """
 
-    def __init__(self, connections: Connections, most: int) -> None:
+    def __init__(
+        self, connections: Connections, most: int, observer: LogObserver | None
+    ) -> None:
         super().__init__()
         self._connections = connections
         self._most = most
+        self._observer = observer
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Become part of the application; twistd then asks it who writes the log."""
+        super().setServiceParent(parent)
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
 
     def startService(self) -> None:
         """Make room for viewers, and start."""
@@ -134,14 +147,21 @@ def makeService(options: Options) -> MultiService:
     # All of camd's durations are counted by the reactor's clock. This one does not jump
     # when the wall clock is set, which would let every viewer go at once.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
-    return build(options["settings"], reactor)
+    settings = options["settings"]
+    observer = observer_for(
+        settings, options.parent, time.monotonic, time.time, reactor
+    )
+    return build(settings, reactor, observer)
 
 
-def build(settings: Settings, reactor: Any) -> MultiService:
+def build(
+    settings: Settings, reactor: Any, observer: LogObserver | None = None
+) -> MultiService:
     """
     Build the daemon.
 
     :param reactor: the reactor all of it runs on.
+    :param observer: writes the log; None where somebody else does.
     """
     world = World(
         clock=reactor,
@@ -160,7 +180,10 @@ def build(settings: Settings, reactor: Any) -> MultiService:
     cloudflare = _cloudflare(settings, reactor)
     access = Access(keys_of(settings, made, time.time), time.time, cloudflare)
     site = _site(settings, cameras, access, reactor)
-    daemon = Daemon(site.connections, settings.max_connections)
+    daemon = Daemon(site.connections, settings.max_connections, observer)
+    if observer is not None:
+        observer.secrets.hide([made or ""])
+        Summaries(observer, reactor).setServiceParent(daemon)
     for camera in cameras.values():
         camera.setServiceParent(daemon)
     if cloudflare is not None:
@@ -188,6 +211,20 @@ def _cloudflare(settings: Settings, reactor: Any) -> CloudflareAccess | None:
     return CloudflareAccess(team.team_domain, team.audience, fetch, reactor, time.time)
 
 
+class Summaries(TimerService):
+    """Has the log told, from time to time and at the end, what was held back of it."""
+
+    def __init__(self, observer: LogObserver, clock: Any) -> None:
+        super().__init__(SUMMARIES, observer.tell_held)
+        self.clock = clock
+        self._observer = observer
+
+    def stopService(self) -> Any:
+        """Tell it a last time."""
+        self._observer.tell_held()
+        return super().stopService()
+
+
 class Greeting(Service):
     """
     Says, once, which address to open.
@@ -204,8 +241,15 @@ class Greeting(Service):
         """Say it."""
         super().startService()
         query = f"?api_key={self._made_key}" if self._made_key else ""
+        # A key that was made must be seen, or nobody gets in.
+        say = _log.warn if self._made_key else _log.info
         for listen in self._listen:
             address = address_of(listen) + self._base
-            _log.info("Open {address}/{query}", address=address, query=query)
+            say(
+                "Open {address}/{query}",
+                address=address,
+                query=query,
+                log_unmasked=True,
+            )
         if self._made_key:
-            _log.info("This key was made for this run; set your own with api_keys.")
+            _log.warn("This key was made for this run; set your own with api_keys.")

@@ -26,7 +26,7 @@ def house() -> House:
 
 OPEN = {
     "wall": {"/", STREAM, "/api/cameras", f"{STREAM}/stats", "/?action=stream"},
-    "meter": {"/readyz", "/api/cameras", f"{STREAM}/stats"},
+    "meter": {"/readyz", "/metrics", "/api/cameras", f"{STREAM}/stats"},
     "signer": set(),
     "owner": {"/", STREAM, "/api/cameras", f"{STREAM}/stats", "/readyz"},
 }

@@ -75,6 +75,8 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
         "max_viewers          = 2000                      # default",
         "max_viewers_per_address = 100                       # default",
         "max_connections      = 0                         # default",
+        "log_format           = text                      # default",
+        "log_level            = info                      # default",
         "preset               = hd                        # x.yaml",
         "camera_width         = 1280                      # preset hd",
         "camera_height        = 720                       # preset hd",

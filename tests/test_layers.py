@@ -23,7 +23,7 @@ FLOORS: list[set[str]] = [
     {"backoff", "descriptors", "jpeg", "memory", "multipart", "rights"},
     {"config", "stats", "tcp", "thread"},
     # A frame, and where it comes from.
-    {"frame", "sources"},
+    {"frame", "logs", "sources"},
     {"outlet", "reader"},
     {"capture", "viewer"},
     {"heartbeat"},

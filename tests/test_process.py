@@ -7,6 +7,7 @@ Nothing here waits for a fixed time; the daemon's own log tells when it is time.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -39,12 +40,12 @@ class Process:
     :ivar lines: what it has said so far, as far as anybody has read it.
     """
 
-    def __init__(self, home: Path, config: str) -> None:
+    def __init__(self, home: Path, config: str, *options: str) -> None:
         (home / "camd.yaml").write_text(config)
         plain = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         self.lines: list[str] = []
         self.twistd = subprocess.Popen(
-            [TWISTD, "-n", "--pidfile=", "camd", "-c", "camd.yaml"],
+            [TWISTD, "-n", "--pidfile=", *options, "camd", "-c", "camd.yaml"],
             cwd=home,
             env={**plain, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -86,8 +87,8 @@ def run(tmp_path):
     """Starts daemons with given settings, and ends them with the test."""
     started: list[Process] = []
 
-    def run_one(config: str) -> Process:
-        started.append(Process(tmp_path, config))
+    def run_one(config: str, *options: str) -> Process:
+        started.append(Process(tmp_path, config, *options))
         return started[-1]
 
     yield run_one
@@ -251,6 +252,49 @@ def test_bad_settings(run):
     (line,) = process.output.splitlines()
     assert line.startswith("camd: ")
     assert "stream_fps" in line
+
+
+def test_json_from_the_first_line_to_the_last(run):
+    """With log_format: json, twistd's own lines are JSON objects, too."""
+    process = run(config() + "log_format: json\n")
+    listening(process)
+    process.until("Camera robot is live")
+    process.twistd.terminate()
+    process.wait()
+    told = [json.loads(line) for line in process.output.splitlines()]
+    assert told[0]["message"].startswith("twistd ")
+    assert told[-1]["message"] == "Server Shut Down."
+    assert {"time", "level", "namespace", "message"} <= set.intersection(
+        *map(set, told)
+    )
+    assert {line["camera"] for line in told if "camera" in line} == {"robot"}
+
+
+@pytest.mark.parametrize(("level", "heard"), [("info", False), ("debug", True)])
+def test_the_level(run, mute, level, heard):
+    """Rounds of heartbeats are logged when debug lines are asked for, and only then."""
+    settings = f"log_level: {level}\nheartbeat_interval: 0.1\n"
+    process = run(config(f"http://127.0.0.1:{mute}/stream") + settings)
+    viewer = Viewer(listening(process))
+    assert len(viewer.parts(5)) == 5
+    process.twistd.terminate()
+    viewer.to_the_end()
+    process.wait()
+    assert ("Heartbeat to 1 viewers" in process.output) is heard
+
+
+def test_a_log_file(run, tmp_path):
+    """What twistd is told of the log's place holds: here a daemon with --logfile."""
+    process = run(config() + "log_format: json\n", "--logfile=here.log")
+    log = tmp_path / "here.log"
+    while not (log.exists() and "Camera robot is live" in log.read_text()):
+        assert process.twistd.poll() is None
+        sleep(0.05)
+    process.twistd.terminate()
+    process.wait()
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    assert told[-1]["message"] == "Server Shut Down."
+    assert process.output == ""
 
 
 def test_a_made_key_opens(run):

@@ -252,6 +252,8 @@ def test_where_keys_may_stand() -> None:
         "api_keys",
         "api_rights",
         "cloudflare_access",
+        "log_format",
+        "log_level",
         "preset",
         "cameras",
     }

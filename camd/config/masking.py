@@ -7,6 +7,7 @@ messages and in log lines, and each of these passes them through here first.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 MASK = "***"
 """What stands where a secret was."""
@@ -14,11 +15,11 @@ MASK = "***"
 # From the first colon after "scheme://user" to the last "@": passwords are often typed
 # in without percent encoding and then hold "/", "?", "#" or "@" themselves. Hiding a
 # piece too much of a rare address costs less than showing a piece of a password.
-_PASSWORD = re.compile(r"(\w[\w+.-]*://[^/?#:]*):.*@", re.DOTALL)
+_PASSWORD = re.compile(r"(\w[\w+.-]*://[^/?#:]*):(.*)@", re.DOTALL)
 
 # Not only after "?" and "&": some cameras take user and password as part of the path.
 _ARGUMENT = re.compile(
-    r"((?:pass|passwd|password|passphrase|pwd|token|key|secret|auth)[^=&/\s]*=)[^&]*",
+    r"((?:pass|passwd|password|passphrase|pwd|token|key|secret|auth)[^=&/\s]*=)([^&]*)",
     re.IGNORECASE,
 )
 
@@ -33,3 +34,10 @@ def mask_url(text: str) -> str:
     if "://" not in text:
         return text
     return _ARGUMENT.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1:{MASK}@", text))
+
+
+def secrets_in(text: str) -> Iterator[str]:
+    """Give what :func:`mask_url` replaces in an address."""
+    if "://" in text:
+        for pattern in (_PASSWORD, _ARGUMENT):
+            yield from (found[2] for found in pattern.finditer(text) if found[2])

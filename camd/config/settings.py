@@ -29,6 +29,8 @@ from camd.config.masking import mask_url
 from camd.rights import Right
 
 PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
+LogFormat = Literal["text", "json"]
+LogLevelName = Literal["debug", "info", "warn", "error"]
 
 
 def _preset(
@@ -314,6 +316,10 @@ class Settings(StreamSettings):
     """Viewers from one address, other than this machine's own; 0: no limit."""
     max_connections: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Connections at once; 0: four fifths of the files that may be open."""
+    log_format: Annotated[LogFormat, Expected("text or json")] = "text"
+    """The form of the log's lines."""
+    log_level: Annotated[LogLevelName, Expected("debug, info, warn or error")] = "info"
+    """What is less important is not logged."""
     preset: Annotated[PresetName, Expected("cloudflare, lan, hd or mobile")] = (
         "cloudflare"
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.web.http import Request
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request as SiteRequest
@@ -78,9 +79,7 @@ class CamdSite(Site):
         origins: Collection[str] = (),
         base: str = "",
     ) -> None:
-        super().__init__(
-            root, reactor=clock, logFormatter=self._access_line, timeout=REQUEST_TIME
-        )
+        super().__init__(root, reactor=clock, timeout=REQUEST_TIME)
         self.connections = Connections(MOST_CONNECTIONS)
         self.protocol = self.connections.protocol  # type: ignore
         self._access = access
@@ -126,8 +125,9 @@ class CamdSite(Site):
         if depth and path[:depth] == self._base:
             request.postpath = path[depth:] or [b""]
 
-    def _access_line(self, timestamp: str, request: Request) -> str:
-        return access_line(self._proxies.client(request), request)
+    def log(self, request: Request) -> None:
+        """Write the line for the access log; a stream has its own when it ends."""
+        log_access(self._proxies.client(request), request)
 
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 only: on HTTP/2 a viewer has no socket of its own."""
@@ -309,16 +309,25 @@ def _camera_tree(camera: Camera, proxies: Proxies, lack: Lack) -> Resource:
     )
 
 
-def access_line(client: str, request: Request) -> str:
+_answered, _refused = Logger("camd.access"), Logger("camd.refused")
+
+
+def log_access(address: str, request: Request) -> None:
     """
-    Give the line for the access log.
+    Write the line for the access log, of what was answered and what was not apart.
 
     Neither the query nor the referring page is in it: both may carry a key.
 
-    :param client: the client's address; empty for one without.
+    :param address: the client's; empty for one without.
     """
-    return (
-        f'{client or "-"} "{printable(request.method)} '
-        f'{printable(request.path)} {printable(request.clientproto)}" {request.code} '
-        f'{request.sentLength} "{printable(request.getHeader(b"User-Agent"))}"'
+    log = _answered if request.code < 400 else _refused
+    log.info(
+        '{address} "{method} {path} {protocol}" {status} {size} "{user_agent}"',
+        address=address or "-",
+        method=printable(request.method),
+        path=printable(request.path),
+        protocol=printable(request.clientproto),
+        status=request.code,
+        size=request.sentLength,
+        user_agent=printable(request.getHeader(b"User-Agent")),
     )

@@ -1,0 +1,101 @@
+"""No flood of lines: of each kind some at once, then one a second, the rest counted.
+
+A kind is what one place in the code says: its namespace and its format. What somebody
+without a key can bring about (requests that are refused, and what Twisted says of
+connections that misbehave) comes once a second at the most, from the first line on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.logger import LogEvent
+
+BURST = 20
+"""Lines of a kind that may come at once: a page that is opened, cameras at start."""
+
+ANYBODY = ("camd.refused", "camd.web.", "twisted.web.")
+"""How the namespaces begin of what anybody can bring about; its burst is 1."""
+
+MOST_KINDS = 1000
+"""Kinds that are told apart; there are far fewer. All others count as one."""
+
+Kind = tuple[str, str]
+
+_KEPT = ("log_level", "log_namespace", "log_format")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of one kind: lines still allowed as of a moment, lines held back."""
+
+    allowed: float
+    at: float
+    held: int = 0
+    since: float = 0.0
+    last: LogEvent | None = None
+
+
+class Flood:
+    """
+    Decides which lines are written.
+
+    :param clock: gives seconds that never jump.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._tallies: dict[Kind, _Tally] = {}
+
+    def admits(self, event: LogEvent) -> bool:
+        """Tell whether this line is written; if not, it is counted."""
+        now, burst = self._clock(), _burst(event)
+        tally = self._tally(event, burst, now)
+        tally.allowed = min(burst, tally.allowed + now - tally.at)
+        tally.at = now
+        if tally.allowed >= 1:
+            tally.allowed -= 1
+            return True
+        if not tally.held:
+            tally.since = now
+        tally.held += 1
+        # Not all of it: that would keep requests, and the frames of tracebacks.
+        tally.last = {name: event.get(name) for name in _KEPT}
+        return False
+
+    def _tally(self, event: LogEvent, burst: int, now: float) -> _Tally:
+        kind = str(event.get("log_namespace")), str(event.get("log_format"))
+        if kind not in self._tallies and len(self._tallies) >= MOST_KINDS:
+            kind = "", ""
+        return self._tallies.setdefault(kind, _Tally(burst, now))
+
+    def held(self, wall: float) -> list[LogEvent]:
+        """
+        Give a line for each kind of which some were held back, and count anew.
+
+        :param wall: the time of these lines, in Unix seconds.
+        """
+        now, told = self._clock(), []
+        for tally in self._tallies.values():
+            if tally.last is not None:
+                summary = _summary(tally.last, tally.held, now - tally.since)
+                told.append({**summary, "log_time": wall})
+                tally.held, tally.last = 0, None
+        return told
+
+
+def _burst(event: LogEvent) -> int:
+    namespace = str(event.get("log_namespace"))
+    return 1 if namespace.startswith(ANYBODY) else BURST
+
+
+def _summary(last: LogEvent, held: int, seconds: float) -> LogEvent:
+    return {
+        **last,
+        "log_format": "Held back {held} lines of this kind in {seconds:.0f} s: {kind}",
+        "held": held,
+        "seconds": round(seconds, 3),
+        # The format alone: what was filled in may be anybody's.
+        "kind": str(last["log_format"]),
+    }

@@ -1,0 +1,87 @@
+"""The last line of defence: secrets are taken out of every line before it is written.
+
+Who logs takes care not to hand on a secret in the first place. What slips through, in
+somebody's error message or in a path that a client made up, is caught here: by its
+value where camd knows it, and by its looks where it does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, unquote
+
+from camd.config.masking import MASK, secrets_in
+from camd.config.settings import Settings
+
+SHORT = 8
+"""Characters from which on a secret is masked inside of a longer word, too. A key such
+as "live" would else take every second line apart."""
+
+# Each repetition has an end, so that no line takes long, however it is made.
+_LOOKS = tuple(
+    (re.compile(pattern, re.IGNORECASE), shown)
+    for pattern, shown in (
+        # The password of scheme://user:password@host.
+        (
+            r"(?<![\w+.-])(\w[\w+.-]{0,20}://[^/?#:\s]{0,100}):\S{0,200}@",
+            rf"\1:{MASK}@",
+        ),
+        # Headers that carry a key or a cookie, as they stand in a request or a dict.
+        (
+            r"(\b(?:authorization|x-api-key|cookie|cf-access-jwt-assertion)"
+            r"(?:[\"']{0,2}\s{0,4}[:=]|[\"'],)\s{0,4}[\[(]?(?:b?[\"'])?)"
+            r"(?:(?:bearer|basic|digest)\s{1,4})?[^\s\"',;)\]]{1,4000}",
+            rf"\1{MASK}",
+        ),
+        (r"\b(bearer|basic)(\s{1,4})[a-z0-9._~+/=-]{4,4000}", rf"\1\2{MASK}"),
+        # Arguments of an address, whose name speaks of a secret.
+        (
+            r"((?:pass|pwd|token|key|secret|auth|signature|session|jwt)"
+            r"[\w.-]{0,40}(?:=|%3d))[^&\s\"'<>;,)]{1,4000}",
+            rf"\1{MASK}",
+        ),
+        # A JSON Web Token (RFC 7519): its first two parts begin with {" in base64.
+        (r"\beyJ[\w-]{5,2000}\.eyJ[\w-]{5,4000}\.[\w-]{0,1000}", MASK),
+    )
+)
+
+
+class Secrets:
+    """
+    Takes secrets out of a text.
+
+    :param known: the secrets to look for; more can be told of later.
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
+        self.hide(known)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Look for these as well, as they are and as they stand in an address."""
+        for secret in filter(None, secrets):
+            self._known |= {secret, quote(secret, safe=""), unquote(secret)}
+        # The longest first, lest a secret that begins another one leaves its rest.
+        ordered = sorted(self._known, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_literal, ordered)) or r"(?!)")
+
+    def mask(self, text: str) -> str:
+        """Give the text with three stars in the place of each secret."""
+        text = self._pattern.sub(MASK, text)
+        for pattern, shown in _LOOKS:
+            text = pattern.sub(shown, text)
+        return text
+
+
+def _literal(secret: str) -> str:
+    inside = re.escape(secret)
+    return inside if len(secret) >= SHORT else rf"(?<!\w){inside}(?!\w)"
+
+
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """Give every key and every camera's password of the settings."""
+    for key in settings.api_keys.values():
+        yield key.get_secret_value()
+    for camera in settings.cameras.values():
+        yield from secrets_in(camera.source)
