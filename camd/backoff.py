@@ -10,6 +10,13 @@ FIRST = 1.0
 MOST = 30.0
 """Seconds between tries at the most, so that a camera is never given up."""
 
+FIRST_LOCAL = 0.5
+"""As :data:`FIRST`, for what is of this machine: to try it costs milliseconds, and
+what was plugged in may need a moment more until its owner is set."""
+
+MOST_LOCAL = 2.0
+"""As :data:`MOST`, for the same: the program that had the device may end any moment."""
+
 FACTOR = 2.0
 
 
@@ -17,21 +24,26 @@ class Backoff:
     """
     Seconds to wait: 1, 2, 4 … 30, each up to a quarter shorter by chance.
 
+    For what is of this machine they are 0.5, 1, 2, 2 ….
+
     The chance keeps cameras that were lost together (a hub, a switch) from being tried
     together for ever.
 
     :param random: gives a number from 0 to 1, such as :func:`random.random`.
+    :param local: whether it is for a device or file of this machine.
     """
 
-    def __init__(self, random: Callable[[], float]) -> None:
+    def __init__(self, random: Callable[[], float], local: bool = False) -> None:
         self._random = random
-        self._next = FIRST
+        self._first = FIRST_LOCAL if local else FIRST
+        self._most = MOST_LOCAL if local else MOST
+        self._next = self._first
 
     def delay(self) -> float:
         """Give the seconds to wait now, and be more patient the next time."""
-        delay, self._next = self._next, min(self._next * FACTOR, MOST)
+        delay, self._next = self._next, min(self._next * FACTOR, self._most)
         return delay * (1 - 0.25 * self._random())
 
     def reset(self) -> None:
         """Begin anew: what was tried has worked."""
-        self._next = FIRST
+        self._next = self._first

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
@@ -12,28 +12,23 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from camd.backoff import Backoff
-from camd.capture import Capture, InThread
+from camd.capture import Capture
 from camd.config.settings import CameraSettings
 from camd.frame import Frame, FrameCache
 from camd.heartbeat import Heartbeat
-from camd.jpeg import measure
 from camd.outlet import Outlet
 from camd.reader import Reader
+from camd.readers import OwnThread, Post, Readers
 from camd.rights import Holder
-from camd.sources import Encoder, Source, is_device
+from camd.sources import Encoder, Source, is_device, local_path
+from camd.standin import StandIn
 from camd.stats import CameraStats, Sent, Visits
+from camd.supervision import State, Supervision
 from camd.tcp import has_congestion
 from camd.viewer import Guest, Viewer
 
 RELEASE = 0.3
 """Seconds that a source is given to let go of its device at shutdown."""
-
-
-class OwnThread(InThread, Protocol):
-    """A thread that runs blocking calls, and can be told to end."""
-
-    def stop(self) -> None:
-        """Take no more work; do not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,9 @@ class World:
     :ivar new_thread: makes a thread of its own, by name.
     :ivar new_source: makes a camera's source, closed.
     :ivar new_encoder: makes an encoder of that quality.
-    :ivar new_placeholder: draws a JPEG with a line of text; blocks.
+    :ivar new_placeholder: draws a JPEG with lines of text, of that width and height,
+        in a thread that is no camera's.
+    :ivar exists: whether there is such a device; must not block.
     """
 
     clock: IReactorTime
@@ -56,7 +53,10 @@ class World:
     new_thread: Callable[[str], OwnThread]
     new_source: Callable[[CameraSettings], Source]
     new_encoder: Callable[[int], Encoder]
-    new_placeholder: Callable[[CameraSettings, str], bytes]
+    new_placeholder: Callable[
+        [CameraSettings, Sequence[str], int, int], Deferred[bytes]
+    ]
+    exists: Callable[[str], bool]
 
 
 class Feed:
@@ -66,42 +66,43 @@ class Feed:
     :ivar capture: what brings the frames in.
     :ivar cache: the newest frame.
     :ivar heartbeat: what keeps silent streams alive.
+    :ivar stand_in: what is shown while no pictures come.
     """
-
-    _log = Logger()
 
     def __init__(
         self, settings: CameraSettings, stats: CameraStats, world: World
     ) -> None:
         self._clock = world.clock
         self._patience = settings.camera_timeout
-        self._thread = world.new_thread(f"camera {settings.name}")
-        self._settings = settings
-        self._world = world
-        self._placeholder: Frame | None = None
         self.cache = FrameCache(world.clock, stats.lateness)
         self.heartbeat = Heartbeat(
             world.clock,
-            lambda: self.cache.newest or self._placeholder,
+            lambda: self.cache.newest,
             settings.heartbeat_interval,
             settings.stream_fps,
         )
-        source, encoder = (
-            world.new_source(settings),
-            world.new_encoder(settings.jpeg_quality),
-        )
+        health = _supervision(settings, world)
         self.capture = Capture(
             settings.name,
-            Reader(source, encoder, world.clock.seconds),
-            self._thread,
+            Readers(settings.name, lambda: _post(settings, world), stats, world.clock),
+            health,
             self._publish,
             fps=settings.stream_fps,
             idle_fps=settings.idle_fps,
-            timeout=settings.camera_timeout,
             stats=stats,
             clock=world.clock,
             wall=world.wall,
-            backoff=Backoff(world.random),
+        )
+        self.stand_in = StandIn(
+            settings,
+            health,
+            self.cache,
+            lambda lines, size: world.new_placeholder(
+                settings, lines, size.width, size.height
+            ),
+            self._publish,
+            world.clock,
+            world.wall,
         )
 
     def _publish(self, frame: Frame) -> None:
@@ -111,26 +112,15 @@ class Feed:
     def start(self) -> None:
         """Begin to capture."""
         self.heartbeat.start()
-        # First thing in the thread, as the camera may hang when it is opened.
-        drawn = self._thread(self._draw_placeholder)
-        drawn.addCallback(self._keep_placeholder)
-        drawn.addErrback(lambda f: self._log.failure("Placeholder", f))
+        self.stand_in.start()
         self.capture.start()
-
-    def _draw_placeholder(self) -> bytes:
-        text = f"waiting for {self._settings.name}"
-        return self._world.new_placeholder(self._settings, text)
-
-    def _keep_placeholder(self, jpeg: bytes) -> None:
-        now, wall = self._clock.seconds(), self._world.wall()
-        self._placeholder = Frame(jpeg, 0, now, wall, measure(jpeg))
 
     def stop(self) -> Deferred[object]:
         """Release the source, without waiting longer than :data:`RELEASE` for it."""
         self.heartbeat.stop()
+        self.stand_in.stop()
         released = self.capture.stop()
         released.addTimeout(RELEASE, self._clock)
-        self._thread.stop()
         return released.addErrback(lambda _: None)
 
     def join(self, viewer: Viewer) -> None:
@@ -142,6 +132,7 @@ class Feed:
         self.cache.join(viewer)
         self.heartbeat.join(viewer)
         viewer.open(lambda: self.cache.newest)
+        self.stand_in.look()
 
     def leave(self, viewer: Viewer) -> None:
         """Show this viewer no more."""
@@ -151,13 +142,38 @@ class Feed:
             self.capture.rest()
 
     def snapshot(self) -> Deferred[Frame]:
-        """Give the newest frame, one that is taken for this while nobody watches."""
-        newest = self.cache.newest
-        if self.capture.awake and newest is not None:
+        """
+        Give the newest frame; one that is taken for this while nobody watches.
+
+        :return: fails when there is none: never a placeholder, and never the last
+            picture of a camera that is offline.
+        """
+        newest, online = self.cache.newest, self.capture.state is not State.OFFLINE
+        if self.capture.awake and online and newest is not None and newest.number:
             return succeed(newest)
         taken = self.capture.snapshot()
         taken.addTimeout(self._patience, self._clock)
         return taken
+
+
+def _post(settings: CameraSettings, world: World) -> Post:
+    source = world.new_source(settings)
+    encoder = world.new_encoder(settings.jpeg_quality)
+    reader = Reader(source, encoder, world.clock.seconds)
+    return Post(reader, world.new_thread(f"camera {settings.name}"))
+
+
+def _supervision(settings: CameraSettings, world: World) -> Supervision:
+    path = local_path(settings.source)
+    # Only devices: a file may be on a server that does not answer.
+    device = path if is_device(settings.source) else None
+    return Supervision(
+        settings.name,
+        settings.camera_timeout,
+        world.clock,
+        Backoff(world.random, local=path is not None),
+        is_missing=lambda: device is not None and not world.exists(device),
+    )
 
 
 class Camera(Service):

@@ -35,20 +35,28 @@ class Frame:
     :ivar captured: when it was taken, in seconds of the reactor's clock.
     :ivar timestamp: the same moment in Unix seconds, as viewers are told.
     :ivar size: width and height in pixels.
+    :ivar state: on a placeholder, what the camera does; empty on its own pictures.
     :ivar blocks: its bytes by :class:`Wire`, built on first use: the same to all.
     """
 
-    __slots__ = ("blocks", "captured", "jpeg", "number", "size", "timestamp")
+    __slots__ = ("blocks", "captured", "jpeg", "number", "size", "state", "timestamp")
 
     def __init__(
-        self, jpeg: bytes, number: int, captured: float, timestamp: float, size: Size
+        self,
+        jpeg: bytes,
+        number: int,
+        captured: float,
+        timestamp: float,
+        size: Size,
+        state: str = "",
     ) -> None:
         self.jpeg = jpeg
         self.number = number
         self.captured = captured
         self.timestamp = timestamp
         self.size = size
-        self.blocks = Blocks(jpeg, timestamp, number)
+        self.state = state
+        self.blocks = Blocks(jpeg, timestamp, number, state)
 
 
 class Blocks(dict["Wire", bytes]):
@@ -60,10 +68,10 @@ class Blocks(dict["Wire", bytes]):
 
     __slots__ = ("_parts",)
 
-    def __init__(self, jpeg: bytes, timestamp: float, number: int) -> None:
+    def __init__(self, jpeg: bytes, timestamp: float, number: int, state: str) -> None:
         # Not the frame itself: in a circle, frames would stay until the collector
         # comes by, and that is seldom.
-        self._parts = (jpeg, timestamp, number)
+        self._parts = (jpeg, timestamp, number, state)
 
     def __missing__(self, wire: Wire) -> bytes:
         block = self[wire] = wire.build(*self._parts)
@@ -87,10 +95,12 @@ class Wire:
         """Give what stands once ahead of the first block, never chunk-framed."""
         return multipart.opening(self.form)
 
-    def build(self, jpeg: bytes, timestamp: float, number: int) -> bytes:
+    def build(
+        self, jpeg: bytes, timestamp: float, number: int, state: str = ""
+    ) -> bytes:
         """Lay out one frame. Called once per frame and wire, on first use."""
         join = multipart.chunk if self.chunked else _join
-        return join(*multipart.pieces(self.form, jpeg, timestamp, number))
+        return join(*multipart.pieces(self.form, jpeg, timestamp, number, state))
 
 
 def _join(*pieces: bytes) -> bytes:
@@ -110,6 +120,9 @@ class Watcher(Protocol):
 
     def leave(self, reason: str) -> None:
         """Go away, and close what is open."""
+
+    def end(self, reason: str) -> None:
+        """As :meth:`leave`, but with a whole part last; there may be later ones."""
 
 
 class FrameCache:
@@ -148,6 +161,12 @@ class FrameCache:
         """Have no frame, until the next one: this one is too old to begin with."""
         self.newest = None
 
+    def end(self, reason: str) -> None:
+        """Send all who watch away, each when it has a whole part."""
+        for watcher in list(self._watchers):
+            self.leave(watcher)
+            watcher.end(reason)
+
     def publish(self, frame: Frame) -> None:
         """Make this the newest frame and show it to all, a round at a time."""
         self.newest = frame
@@ -182,7 +201,7 @@ class FrameCache:
                     self._drop(watcher)
         if self._told < len(self._round):
             self._clock.callLater(0, self._tell)
-        elif self._round:
+        elif self._round and frame.number:
             self._lateness.observe(self._clock.seconds() - frame.captured)
 
     def _drop(self, watcher: Watcher) -> None:

@@ -94,25 +94,32 @@ def opening(form: Form) -> bytes:
     return _LINE if form is Form.PLAIN else _LINE + _EARLY_HEADERS
 
 
-def pieces(form: Form, jpeg: bytes, timestamp: float, number: int) -> tuple[bytes, ...]:
+def pieces(
+    form: Form, jpeg: bytes, timestamp: float, number: int, state: str = ""
+) -> tuple[bytes, ...]:
     """
     One frame, from behind one boundary line to the end of the next, not yet joined.
 
     :param jpeg: a whole JPEG.
     :param timestamp: when the picture was captured, in Unix seconds. A heartbeat keeps
         the time of its frame, so that a client can tell how old it is.
-    :param number: the frame's number. Both are only in the plain form: in the early one
-        the headers leave before the frame is known.
+    :param number: the frame's number; 0 for a placeholder.
+    :param state: what the camera does, on a placeholder; empty on its own pictures. All
+        three are only in the plain form: in the early one the headers leave before the
+        frame is known.
     """
     if form is Form.EARLY:
         return jpeg, _EARLY_END
-    headers = b"%bContent-Length: %d\r\nX-Timestamp: %.6f\r\nX-Frame: %d\r\n\r\n"
-    return headers % (_TYPE, len(jpeg), timestamp, number), jpeg, _PLAIN_END
+    headers = b"%bContent-Length: %d\r\nX-Timestamp: %.6f\r\nX-Frame: %d\r\n%b\r\n"
+    more = b"X-Camera-State: %b\r\n" % state.encode() if state else b""
+    return headers % (_TYPE, len(jpeg), timestamp, number, more), jpeg, _PLAIN_END
 
 
-def block(form: Form, jpeg: bytes, timestamp: float, number: int) -> bytes:
+def block(
+    form: Form, jpeg: bytes, timestamp: float, number: int, state: str = ""
+) -> bytes:
     """One frame as one object; see :func:`pieces`."""
-    return b"".join(pieces(form, jpeg, timestamp, number))
+    return b"".join(pieces(form, jpeg, timestamp, number, state))
 
 
 def chunk(*data: bytes) -> bytes:

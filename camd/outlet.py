@@ -57,6 +57,9 @@ class Outlet(Protocol):
     def taken(self) -> int:
         """Give a number that grows whenever the viewer takes some bytes."""
 
+    def finish(self) -> None:
+        """End the response and then the connection; only while not :attr:`busy`."""
+
     def abort(self) -> None:
         """Cut the connection, whatever is still under way."""
 
@@ -211,6 +214,13 @@ class SocketOutlet:
         acknowledged = bytes_acked(self._socket)
         return self._moved if acknowledged is None else acknowledged
 
+    def finish(self) -> None:
+        """Give the transport back, for the end of the response and the connection."""
+        self.busy = True
+        self._transport.unregisterProducer()
+        self.stopProducing()
+        _finish(self._request)
+
     def abort(self) -> None:
         """Cut the connection; the kernel throws away what it still holds."""
         self._transport.abortConnection()
@@ -270,9 +280,21 @@ class RequestOutlet:
         acknowledged = bytes_acked(self._socket) if self._socket else None
         return self._drained if acknowledged is None else acknowledged
 
+    def finish(self) -> None:
+        """End the response and the connection."""
+        self.busy = True
+        self.stopProducing()
+        _finish(self._request)
+
     def abort(self) -> None:
         """Cut the connection, whatever is still in a buffer."""
         self._transport.abortConnection()
+
+
+def _finish(request: Request) -> None:
+    # A client that has more to ask does so on another connection.
+    request.channel.persistent = False
+    request.finish()
 
 
 def _innermost(transport: Any) -> Any:

@@ -97,7 +97,14 @@ ENCODE_BOUNDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
 LATENESS_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds; below 0.1 nobody sees it, and above 1 it is trouble."""
 
-DEPARTURES = ("stalled", "failed", "shutdown", "connection lost", "other")
+DEPARTURES = (
+    "stalled",
+    "failed",
+    "shutdown",
+    "connection lost",
+    "camera offline",
+    "other",
+)
 """Ways for a stream to end other than by the client's own hanging up."""
 
 
@@ -128,6 +135,7 @@ class CameraStats:
     :ivar failed: reads that failed and pictures that were no good.
     :ivar reopens: times the source was opened again after it had worked.
     :ivar last_error: the last failure's reason in one line; None if all is well.
+    :ivar threads_left_behind: threads that hung in the driver and were given up.
     :ivar departed: what viewers were sent who are gone by now.
     :ivar aborted: how many streams ended in each of the ways of :data:`DEPARTURES`.
     :ivar encoding: how long pictures took to encode.
@@ -139,6 +147,7 @@ class CameraStats:
     failed: int = 0
     reopens: int = 0
     last_error: str | None = None
+    threads_left_behind: int = 0
     rate: Rate = field(default_factory=Rate)
     departed: Sent = field(default_factory=Sent)
     aborted: dict[str, int] = field(

@@ -11,6 +11,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,6 +19,7 @@ from twisted.application import strports
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
 from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
@@ -170,7 +172,12 @@ def build(
         new_thread=lambda name: CameraThread(reactor, name),
         new_source=make_source,
         new_encoder=make_encoder,
-        new_placeholder=make_placeholder,
+        new_placeholder=partial(
+            # Drawing never hangs, so Twisted's own threads will do.
+            lambda *of: deferToThreadPool(reactor, reactor.getThreadPool(), *of),
+            make_placeholder,
+        ),
+        exists=os.path.exists,
     )
     visits = Visits()
     cameras = {

@@ -3,7 +3,8 @@
 A viewer is idle, and sends a new frame at once; or its outlet is busy with the last
 one, and the new frame takes the place of whichever was waiting. It never holds more
 than ``stream_buffer_size`` frames and never closes on its own: only the client, the
-shutdown, or thirty seconds in which the client took no byte end a stream.
+shutdown, a time in which the client took no byte, or a camera that is offline and has
+``offline_picture: close`` end a stream.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Viewer:
     # As in SocketOutlet: there may be thousands, and all are told of every frame.
     __slots__ = (
         "_clock",
+        "_ending",
         "_held",
         "_max_age",
         "_meter",
@@ -96,6 +98,7 @@ class Viewer:
         self._taken = 0
         # Whether the frame sent last found no room, be another waiting or not.
         self._held = False
+        self._ending = False
         self._meter = Meter(now)
 
     def open(self, newest: Callable[[], Frame | None]) -> None:
@@ -164,6 +167,14 @@ class Viewer:
         self.reason = self.reason or reason
         self._outlet.abort()
 
+    def end(self, reason: str) -> None:
+        """End the stream once the part that is under way is through."""
+        self.reason = self.reason or reason
+        self._ending = True
+        self._waiting.clear()
+        if not self._outlet.busy:
+            self._outlet.finish()
+
     def _wait(self, frame: Frame) -> None:
         """Let the frame wait; the oldest of those that wait makes room for it."""
         if len(self._waiting) == self._waiting.maxlen:
@@ -173,6 +184,9 @@ class Viewer:
     def _ready(self) -> None:
         """Go on with what waits, now that the outlet is free or may be tried again."""
         outlet, now = self._outlet, self._clock()
+        if self._ending:
+            outlet.finish()
+            return
         while self._waiting and not outlet.busy:
             if not self._send(self._waiting.popleft(), now, outlet):
                 return

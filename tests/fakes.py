@@ -90,6 +90,10 @@ class Watcher:
         """Write down that it was sent away."""
         self.left.append(reason)
 
+    def end(self, reason: str) -> None:
+        """The same."""
+        self.left.append(reason)
+
 
 class BadWatcher(Watcher):
     """Cannot be shown anything, and makes trouble to the last if asked to."""
@@ -129,6 +133,7 @@ class FakeOutlet:
         self.sent: list[bytes] = []
         self.progress = 0
         self.aborted = 0
+        self.finished = 0
 
     def open(self, ready: Callable[[], None]) -> None:
         """Stay busy with the opening until :meth:`drain`."""
@@ -154,6 +159,12 @@ class FakeOutlet:
     def taken(self) -> int:
         """The number that the test set."""
         return self.progress
+
+    def finish(self) -> None:
+        """Count it."""
+        assert not self.busy, "finished while busy"
+        self.busy = True
+        self.finished += 1
 
     def abort(self) -> None:
         """Count it."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
@@ -27,11 +27,13 @@ from camd.camera import Camera, World
 from camd.config.settings import CameraSettings
 from camd.sources import Given, Image, Shot
 from camd.stats import Visits
+from camd.viewer import Viewer
 from camd.web.access import Access
 from camd.web.auth import Keys
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import UNLIMITED, Room
 from camd.web.site import CamdSite, tree
+from tests.fakes import NOBODY, FakeOutlet
 
 T = TypeVar("T")
 
@@ -47,6 +49,10 @@ def tiny_jpeg(shade: int = 0) -> bytes:
     """A real JPEG of 32x24 pixels, all of one grey."""
     picture = np.full((24, 32, 3), shade, np.uint8)
     return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+
+
+PLACEHOLDER = tiny_jpeg(100)
+"""What stands in for every camera."""
 
 
 class FakeSource:
@@ -161,6 +167,9 @@ class FakeWorld:
         in :attr:`sources`.
     :ivar takes: what new threads begin with, see :class:`FakeThread`.
     :ivar always: what new sources give, see :class:`FakeSource`.
+    :ivar placeholders: the words of those that were drawn; :attr:`sizes` are theirs.
+    :ivar draw: what comes of drawing, a promise; None for a picture at once.
+    :ivar there: whether the devices are there.
     """
 
     def __init__(self, takes: float | None = 0) -> None:
@@ -169,7 +178,10 @@ class FakeWorld:
         self.always: Any = None
         self.threads: list[FakeThread] = []
         self.sources: list[FakeSource] = []
-        self.placeholders: list[str] = []
+        self.placeholders: list[Sequence[str]] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.draw: Callable[[], Deferred[bytes]] | None = None
+        self.there = True
         self.world = World(
             clock=self.clock,
             wall=self.wall,
@@ -178,6 +190,7 @@ class FakeWorld:
             new_source=self._new_source,
             new_encoder=lambda quality: FakeEncoder(),
             new_placeholder=self._new_placeholder,
+            exists=lambda path: self.there,
         )
 
     def wall(self) -> float:
@@ -199,9 +212,56 @@ class FakeWorld:
         self.sources.append(source)
         return source
 
-    def _new_placeholder(self, settings: CameraSettings, text: str) -> bytes:
-        self.placeholders.append(text)
-        return tiny_jpeg(100)
+    def _new_placeholder(
+        self, settings: CameraSettings, lines: Sequence[str], width: int, height: int
+    ) -> Deferred[bytes]:
+        self.placeholders.append(lines)
+        self.sizes.append((width, height))
+        return self.draw() if self.draw else succeed(PLACEHOLDER)
+
+
+FPS = 16
+"""Frames a second that a :class:`Place` shows."""
+
+
+class Place:
+    """A camera that has been started, and its world."""
+
+    def __init__(
+        self,
+        takes: float | None = 0,
+        world: FakeWorld | None = None,
+        visits: Visits | None = None,
+        **settings: Any,
+    ) -> None:
+        self.world = world or FakeWorld()
+        self.world.takes = takes
+        chosen: dict[str, Any] = {"name": "robot", "stream_fps": FPS, **settings}
+        self.camera = Camera(
+            CameraSettings(**chosen), visits or Visits(), self.world.world
+        )
+        self.camera.startService()
+        self.outlets: dict[Viewer, FakeOutlet] = {}
+        self.thread = self.world.threads[-1]
+        self.source = self.world.sources[-1]
+
+    def visit(self, agent: str = "curl/8") -> Viewer:
+        """Let somebody in, whose connection takes all at once."""
+        outlet = FakeOutlet()
+        viewer = self.camera.admit(outlet, "192.0.2.7", agent, NOBODY)
+        outlet.drain()
+        self.outlets[viewer] = outlet
+        return viewer
+
+    def sent(self, viewer: Viewer) -> list[bytes]:
+        """What this viewer was sent."""
+        return self.outlets[viewer].sent
+
+    def stop(self) -> list[object]:
+        """End it; the list is empty until that is through."""
+        stopped: list[object] = []
+        self.camera.stopService().addCallback(stopped.append)
+        return stopped
 
 
 def said(events: Iterable[Any]) -> list[str]:

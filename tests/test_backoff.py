@@ -26,6 +26,14 @@ def test_a_quarter_shorter_at_the_most() -> None:
     assert delays(1, 8) == [0.75, 1.5, 3, 6, 12, 22.5, 22.5, 22.5]
 
 
+def test_local_ones_are_tried_sooner() -> None:
+    """What is of this machine is tried every other second at the least."""
+    backoff = Backoff(lambda: 0, local=True)
+    assert [backoff.delay() for _ in range(5)] == [0.5, 1, 2, 2, 2]
+    backoff.reset()
+    assert backoff.delay() == 0.5
+
+
 def test_begins_anew() -> None:
     """After success the first delay is the first again."""
     backoff = Backoff(lambda: 0)

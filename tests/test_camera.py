@@ -8,57 +8,12 @@ import pytest
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import LogLevel, capturedLogs
 
-from camd.camera import RELEASE, Camera
-from camd.capture import State
-from camd.config.settings import CameraSettings
+from camd.camera import RELEASE
 from camd.frame import Frame
 from camd.sources import SourceError
 from camd.stats import Visits
-from camd.viewer import Viewer
-from tests.fakes import NOBODY, FakeOutlet
-from tests.fakes_camera import EPOCH, FakeWorld, said, tiny_jpeg
-
-FPS = 16
-
-
-class Place:
-    """A camera that has been started, and its world."""
-
-    def __init__(
-        self,
-        takes: float | None = 0,
-        world: FakeWorld | None = None,
-        visits: Visits | None = None,
-        **settings: Any,
-    ) -> None:
-        self.world = world or FakeWorld()
-        self.world.takes = takes
-        chosen = {"name": "robot", "stream_fps": FPS, **settings}
-        self.camera = Camera(
-            CameraSettings(**chosen), visits or Visits(), self.world.world
-        )
-        self.camera.startService()
-        self.outlets: dict[Viewer, FakeOutlet] = {}
-        self.thread = self.world.threads[-1]
-        self.source = self.world.sources[-1]
-
-    def visit(self, agent: str = "curl/8") -> Viewer:
-        """Let somebody in, whose connection takes all at once."""
-        outlet = FakeOutlet()
-        viewer = self.camera.admit(outlet, "192.0.2.7", agent, NOBODY)
-        outlet.drain()
-        self.outlets[viewer] = outlet
-        return viewer
-
-    def sent(self, viewer: Viewer) -> list[bytes]:
-        """What this viewer was sent."""
-        return self.outlets[viewer].sent
-
-    def stop(self) -> list[object]:
-        """End it; the list is empty until that is through."""
-        stopped: list[object] = []
-        self.camera.stopService().addCallback(stopped.append)
-        return stopped
+from camd.supervision import State
+from tests.fakes_camera import EPOCH, FPS, FakeWorld, Place, said
 
 
 def results(asked: Deferred[Frame]) -> list[Any]:
@@ -181,46 +136,6 @@ def test_a_device_keeps_its_cache(source):
 # ---- Silence
 
 
-def test_waiting_for_the_first_frame():
-    """A camera that has no frame yet keeps its viewer, and says so in a picture."""
-    place = Place(takes=None, heartbeat_interval=5)
-    place.thread.finish()
-    viewer = place.visit()
-    place.world.run(4.9)
-    assert place.sent(viewer) == []
-    place.world.run(1)
-    (block,) = place.sent(viewer)
-    assert place.world.placeholders == ["waiting for robot"]
-    assert b"X-Frame: 0\r\n" in block
-    assert tiny_jpeg(100) in block
-    assert (viewer.sent.frames, viewer.sent.heartbeats) == (0, 1)
-
-
-def test_the_first_frame_after_the_placeholder():
-    """When the camera comes at last, its frame is sent as the first one."""
-    place = Place(takes=None, heartbeat_interval=5)
-    place.thread.finish()
-    viewer = place.visit()
-    place.world.run(6)
-    place.thread.finish()
-    place.thread.finish()
-    assert b"X-Frame: 1\r\n" in place.sent(viewer)[-1]
-    assert viewer.sent.frames == 1
-
-
-def test_no_placeholder_can_be_drawn():
-    """That is logged, and everything else goes on."""
-    place = Place(takes=None)
-    _, drawn = place.thread.queue.popleft()
-    with capturedLogs() as events:
-        drawn.errback(RuntimeError("no ink"))
-    assert [event["log_failure"].type for event in events] == [RuntimeError]
-    place.thread.takes = 0
-    place.thread.finish()
-    viewer = place.visit()
-    assert len(place.sent(viewer)) == 1
-
-
 def test_the_last_frame_comes_again_when_the_next_is_overdue():
     """It is sent once more, soon, for clients that show one only when more comes."""
     place = Place()
@@ -236,7 +151,7 @@ def test_the_last_frame_comes_again_when_the_next_is_overdue():
 def test_a_camera_that_hangs():
     """Its viewers stay and get heartbeats; a camera beside it is not held up."""
     world = FakeWorld()
-    bad = Place(world=world, heartbeat_interval=1)
+    bad = Place(world=world, heartbeat_interval=1, offline_after=60)
     good = Place(world=world, name="door", heartbeat_interval=1)
     waiting, watching = bad.visit(), good.visit()
     world.run(1)
@@ -388,7 +303,6 @@ def test_a_snapshot_of_a_camera_that_hangs():
 def test_a_snapshot_before_the_first_frame():
     """With a viewer waiting for the first frame, the snapshot waits for it, too."""
     place = Place(takes=None)
-    place.thread.finish()
     viewer = place.visit()
     got = results(place.camera.feed.snapshot())
     place.thread.finish()

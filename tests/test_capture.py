@@ -8,11 +8,13 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
 from camd.backoff import Backoff
-from camd.capture import Capture, State
+from camd.capture import Capture
 from camd.frame import Frame
 from camd.reader import BadPicture, Reader
+from camd.readers import Post, Readers
 from camd.sources import Given, SourceError
 from camd.stats import CameraStats
+from camd.supervision import State, Supervision
 from tests.fakes_camera import (
     EPOCH,
     FakeEncoder,
@@ -45,24 +47,27 @@ class Rig:
         self.times: list[float] = []
         self.stats = CameraStats()
         self.trouble: Exception | None = None
+        backoff = Backoff(lambda: random)
         self.capture = Capture(
             "robot",
-            Reader(self.source, FakeEncoder(), self.clock.seconds),
-            self.thread,
+            Readers("robot", self.post, self.stats, self.clock),
+            Supervision("robot", timeout, self.clock, backoff),
             self.publish,
             fps=FPS,
             idle_fps=idle_fps,
-            timeout=timeout,
             stats=self.stats,
             clock=self.clock,
             wall=lambda: EPOCH + self.clock.seconds(),
-            backoff=Backoff(lambda: random),
         )
 
     @property
     def state(self) -> State:
         """What the capture says of the camera."""
         return self.capture.state
+
+    def post(self) -> Post:
+        """Give the reader and its thread."""
+        return Post(Reader(self.source, FakeEncoder(), self.clock.seconds), self.thread)
 
     def publish(self, frame: Frame) -> None:
         """Take a frame, unless there is trouble."""

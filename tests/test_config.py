@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from camd.cli import report
 from camd.config import ConfigError, Loaded, load
+from camd.config.pictures import PICTURE_MOST
 from camd.config.settings import CAMERA_KEYS, KEYS, PRESETS, Settings
+from tests.fakes_camera import tiny_jpeg
 
 # The machine may be busy with the other tests; how long one example takes says
 # nothing.
@@ -687,3 +689,56 @@ def everything_shown(path: Path, environ: Mapping[str, str]) -> str:
     except ConfigError as error:
         return str(error) + repr(error)
     return repr(loaded) + str(loaded) + "\n".join(report(loaded))
+
+
+# ---- The picture for a camera that is offline
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A JPEG file of the user's."""
+    path = tmp_path / "off.jpg"
+    path.write_bytes(tiny_jpeg())
+    return path
+
+
+@pytest.mark.parametrize("choice", ["placeholder", "hold", "close"])
+def test_offline_picture_by_name(write: Write, choice: str) -> None:
+    """Each of the choices is taken as it is."""
+    settings = load(write(f"offline_picture: {choice}"), {}).settings
+    assert settings.cameras["robot"].offline_picture == choice
+
+
+def test_offline_picture_of_the_users_own(write: Write, picture: Path) -> None:
+    """A JPEG file is taken; zeros behind its end do no harm."""
+    picture.write_bytes(picture.read_bytes() + bytes(100))
+    settings = load(write(f"offline_picture: {picture}"), {}).settings
+    assert settings.cameras["robot"].offline_picture == str(picture)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"", "is no whole JPEG (no SOI at the start)"),
+        (b"\x89PNG", "is no whole JPEG (no SOI at the start)"),
+        (tiny_jpeg()[:-2], "is no whole JPEG (no EOI at the end)"),
+        (tiny_jpeg() + bytes(PICTURE_MOST), "has more than 4 MB"),
+    ],
+)
+def test_offline_picture_that_cannot_be_shown(
+    write: Write, picture: Path, content: bytes | None, fault: str
+) -> None:
+    """What is no JPEG file is one line at the start, and no surprise later on."""
+    picture.unlink()
+    if content is not None:
+        picture.write_bytes(content)
+    (line,) = problems(write(f"cameras: {{door: {{offline_picture: {picture}}}}}"))
+    assert line.startswith("cameras.door.offline_picture: ")
+    assert f"{fault}; expected placeholder, hold, close, or the path of" in line
+
+
+def test_a_slip_in_offline_picture(write: Write) -> None:
+    """A word that is none of the choices is not taken for a file."""
+    (line,) = problems(write("offline_picture: placholder"))
+    assert "'placholder' is unknown; expected placeholder, hold, close, or" in line

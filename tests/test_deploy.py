@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from camd.capture import State
+from camd.supervision import State
 from tests.fakes_camera import House
 
 DEPLOY = Path(__file__).parents[1] / "deploy"

@@ -44,7 +44,18 @@ def test_missing_device_lists_the_others(tmp_path: Path) -> None:
 def test_no_device_at_all(tmp_path: Path) -> None:
     """A machine without cameras says so."""
     reason = why_no_device(str(tmp_path / "video0"), tmp_path)
-    assert reason == f"no such device; there is no {tmp_path}/video* at all"
+    assert reason == f"no such device; there is no other {tmp_path}/video*"
+
+
+def test_others_beside_one_that_is_there(tmp_path: Path) -> None:
+    """Whatever is wrong with a device, the others are named, and it is not."""
+    for number in (0, 1):
+        (tmp_path / f"video{number}").touch()
+    name = tmp_path / "usb-cam"
+    name.symlink_to("video0")
+    reason = why_no_device(str(name), tmp_path, refusing(errno.EBUSY))
+    there = f"there are {tmp_path}/video1"
+    assert reason == f"busy: another program is using it; {there}"
 
 
 @pytest.mark.parametrize(
@@ -62,15 +73,16 @@ def test_system_reasons(tmp_path: Path, code: int, words: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])
-def test_other_devices(path: str) -> None:
+def test_other_devices(path: str, tmp_path: Path) -> None:
     """A device that knows nothing of video is no camera."""
-    assert why_no_device(path) == "not a camera"
+    assert why_no_device(path, tmp_path).startswith("not a camera; ")
 
 
 def test_plain_file(tmp_path: Path) -> None:
     """A file is no camera."""
     (tmp_path / "video0").touch()
-    assert why_no_device(str(tmp_path / "video0")) == "not a camera"
+    reason = why_no_device(str(tmp_path / "video0"), tmp_path)
+    assert reason == f"not a camera; there is no other {tmp_path}/video*"
 
 
 def test_descriptor_is_closed(tmp_path: Path) -> None:

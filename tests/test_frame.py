@@ -62,10 +62,12 @@ class CountingWire(Wire):
 
     built: list[int] = field(default_factory=list)
 
-    def build(self, jpeg: bytes, timestamp: float, number: int) -> bytes:
+    def build(
+        self, jpeg: bytes, timestamp: float, number: int, state: str = ""
+    ) -> bytes:
         """Note it, and build."""
         self.built.append(number)
-        return super().build(jpeg, timestamp, number)
+        return super().build(jpeg, timestamp, number, state)
 
 
 @pytest.mark.parametrize("wire", WIRES.values())
@@ -380,6 +382,24 @@ def test_lateness_is_that_of_the_last_viewer(clock: Turns, lateness: Histogram) 
     clock.advance(0.75)
     assert lateness.upto() == [0, 1, 1]
     assert lateness.sum == 1.25
+
+
+def test_a_placeholder_has_no_lateness(clock: Turns, lateness: Histogram) -> None:
+    """It says nothing of the way from the camera."""
+    cache = FrameCache(clock, lateness)
+    crowd(cache, 1)
+    cache.publish(frame(0))
+    assert lateness.upto()[-1] == 0
+
+
+def test_ended_viewers_are_told_no_more(cache: FrameCache) -> None:
+    """Sent away, each is told why, and of no frame after that."""
+    watchers = crowd(cache, 3)
+    cache.end("camera offline")
+    cache.publish(frame())
+    assert [watcher.left for watcher in watchers] == [["camera offline"]] * 3
+    assert [watcher.numbers for watcher in watchers] == [[]] * 3
+    assert not cache
 
 
 def test_a_frame_that_was_replaced_has_no_lateness(

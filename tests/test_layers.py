@@ -24,9 +24,9 @@ FLOORS: list[set[str]] = [
     {"config", "stats", "tcp", "thread"},
     # A frame, and where it comes from.
     {"frame", "logs", "sources"},
-    {"outlet", "reader"},
-    {"capture", "viewer"},
-    {"heartbeat"},
+    {"outlet", "reader", "supervision"},
+    {"readers", "viewer"},
+    {"capture", "heartbeat", "standin"},
     {"camera"},
     # What is answered, and to whom.
     {"web"},

@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.logger import capturedLogs
 
 from camd import __version__
+from camd.readers import STUCK
 from camd.sources import SourceError
 from camd.stats import DEPARTURES
 from tests.fakes_camera import KEY, House
@@ -62,6 +63,7 @@ NAMES = {
     "camd_capture_to_send_seconds": "histogram",
     "camd_camera_state": "gauge",
     "camd_camera_reopens_total": "counter",
+    "camd_threads_left_behind_total": "counter",
     "camd_build_info": "gauge",
 }
 
@@ -242,6 +244,15 @@ def test_reopened():
     house.world.sources[0].reads.append(SourceError("unplugged"))
     house.world.run(5)
     assert value(house, "camd_camera_reopens_total") == 1
+
+
+def test_left_behind():
+    """A thread that was given up is counted."""
+    house = House()
+    house.ask(STREAM)
+    house.world.threads[0].takes = None
+    house.world.run(STUCK + 1)
+    assert value(house, "camd_threads_left_behind_total") == 1
 
 
 def test_the_age_of_the_newest_picture():

@@ -137,6 +137,21 @@ def test_plain_stream_to_the_byte() -> None:
     )
 
 
+def test_a_placeholder_to_the_byte() -> None:
+    """In the plain form a placeholder says what the camera does."""
+    assert block(Form.PLAIN, b"<jpeg>", 2.5, 0, "offline") == (
+        b"Content-Type: image/jpeg\r\n"
+        b"Content-Length: 6\r\n"
+        b"X-Timestamp: 2.500000\r\n"
+        b"X-Frame: 0\r\n"
+        b"X-Camera-State: offline\r\n"
+        b"\r\n"
+        b"<jpeg>\r\n--frame\r\n"
+    )
+    early = block(Form.EARLY, b"<jpeg>", 2.5, 0, "offline")
+    assert early == block(Form.EARLY, b"<jpeg>", 2.5, 0)
+
+
 def test_early_stream_to_the_byte() -> None:
     """The early form: every frame is followed by the next one's whole header block."""
     stream = opening(Form.EARLY)

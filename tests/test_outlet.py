@@ -324,6 +324,28 @@ def test_departed_viewer_leaves_no_circle(
 
 
 @both_kinds
+@pytest.mark.parametrize(("version", "end"), [("1.1", b"0\r\n\r\n"), ("1.0", b"")])
+def test_end_in_the_middle_of_a_part(
+    dial: Dial, reactor: HandReactor, kind: str, version: str, end: bytes
+) -> None:
+    """The part leaves whole, then the response's end, then the connection is closed."""
+    show = Show(Form.PLAIN, reactor)
+    line = dial(show, kind, SMALL, version)
+    line.flow()
+    one, two = frame(1, size=LARGE), frame(2)
+    show.viewer.show(one, 0)
+    show.viewer.show(two, 0)
+    show.viewer.end("camera offline")
+    line.flow()
+    assert line.received.endswith(one.blocks[show.outlet.wire] + end)
+    reactor.turn()
+    line.client.settimeout(10)
+    assert line.client.recv(1) == b""
+    assert show.viewer.reason == "camera offline"
+    assert reactor.writers == {}
+
+
+@both_kinds
 def test_abort_in_the_middle_of_a_part(dial: Dial, kind: str) -> None:
     """What is under way is thrown away, and the client sees the connection cut."""
     house = House(Form.PLAIN)

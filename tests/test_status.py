@@ -63,6 +63,7 @@ def test_a_camera_at_work():
         "capture_fps": 16,
         "frame_age": 0,
         "camera_reopens": 0,
+        "threads_left_behind": 0,
         "last_error": None,
         "uptime": 2.5,
     }
@@ -99,7 +100,6 @@ def test_what_the_camera_says_of_its_size():
     """Before a frame was seen, the size is the one that the camera says it gives."""
     house = House(takes=None)
     thread = house.world.threads[0]
-    thread.finish()
     house.world.sources[0].opens.append(Given(1280, 720, None, "MJPG"))
     thread.finish()
     told = stats(house)

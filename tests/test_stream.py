@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.address import IPv6Address, UNIXAddress
+from twisted.internet.defer import fail
 from twisted.internet.error import ConnectionLost
 from twisted.logger import capturedLogs
 
 from camd.multipart import Parser
 from camd.sources import SourceError
-from tests.fakes_camera import EPOCH, KEY, House, said, tiny_jpeg
+from tests.fakes import failures
+from tests.fakes_camera import EPOCH, KEY, PLACEHOLDER, House, said, tiny_jpeg
 
 STREAM = "/api/robot/stream"
 SNAPSHOT = "/api/robot/snapshot"
@@ -117,7 +119,6 @@ def test_the_stream_waits_for_the_first_frame():
     """The headers come at once, the first frame when there is one."""
     house = House(takes=None)
     thread = house.world.threads[0]
-    thread.finish()
     line = house.ask(STREAM)
     assert (line.status, line.body) == (200, b"--frame\r\n")
     thread.finish()
@@ -260,6 +261,7 @@ def test_a_snapshot():
     assert headers["x-timestamp"] == f"{EPOCH + 1.25:.6f}"
     assert headers["x-frame"] == "1"
     assert headers["x-camera-state"] == "live"
+    assert headers["x-frame-age"] == "0.000"
 
 
 def test_head_of_a_snapshot():
@@ -274,7 +276,6 @@ def test_a_snapshot_waits_for_its_picture():
     """It is answered when the camera has brought one."""
     house = House(takes=None)
     thread = house.world.threads[0]
-    thread.finish()
     line = house.ask(SNAPSHOT)
     thread.finish()
     assert line.transport.value() == b""
@@ -335,7 +336,6 @@ def test_who_leaves_before_the_snapshot():
     """A client that is gone when the picture comes harms nothing."""
     house = House(takes=None)
     thread = house.world.threads[0]
-    thread.finish()
     gone, here = house.ask(SNAPSHOT), house.ask(SNAPSHOT)
     with capturedLogs() as events:
         gone.lose()
@@ -354,3 +354,111 @@ def test_an_old_snapshot_is_not_shown():
     second = house.ask(SNAPSHOT)
     assert (first.headers["x-frame"], second.headers["x-frame"]) == ("1", "2")
     assert second.headers["x-timestamp"] == f"{EPOCH + 0.5:.6f}"
+
+
+def test_a_snapshot_of_a_camera_that_stalls():
+    """It is the last picture, and says that it is old: by state and age."""
+    house = House()
+    house.ask(STREAM)
+    house.world.run(1)
+    house.world.threads[0].takes = None
+    house.world.run(5)
+    line = house.ask(SNAPSHOT)
+    assert (line.status, line.raw) == (200, JPEG)
+    assert line.headers["x-camera-state"] == "stalled"
+    assert line.headers["x-frame-age"] == "5.000"
+
+
+def test_no_old_snapshot_of_a_camera_that_is_offline():
+    """The last picture is not given out, though viewers are still shown it."""
+    house = House()
+    house.ask(STREAM)
+    house.world.run(1)
+    lose(house)
+    house.world.run(3.5)
+    line = house.ask(SNAPSHOT)
+    assert (line.status, line.headers["x-camera-state"]) == (503, "offline")
+    # Tries come 1, 2 and then 4 seconds after the one before.
+    assert line.headers["retry-after"] == "4"
+
+
+def lose(house):
+    """Let the camera fail from now on."""
+    source = house.world.sources[0]
+    source.reads.append(SourceError("unplugged"))
+    source.opens.extend([SourceError("no such device")] * 100)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_placeholder_for_who_wants_one(method):
+    """It is answered with 200, and the state says what it is."""
+    house = House()
+    lose(house)
+    house.world.run(2)
+    line = house.ask(f"{SNAPSHOT}?placeholder=1", method=method)
+    assert (line.status, line.headers["x-camera-state"]) == (200, "offline")
+    assert line.headers["x-frame"] == "0"
+    assert "x-frame-age" not in line.headers
+    assert line.raw == (PLACEHOLDER if method == "GET" else b"")
+
+
+def test_no_placeholder_while_there_is_a_picture():
+    """Who would take a placeholder is given the picture."""
+    line = House().ask(f"{SNAPSHOT}?placeholder=1")
+    assert line.raw == JPEG
+
+
+def test_a_placeholder_that_cannot_be_drawn():
+    """Then there is nothing to give."""
+    house = House()
+    lose(house)
+    house.world.draw = lambda: fail(RuntimeError("no ink"))
+    house.world.run(2)
+    with capturedLogs() as events:
+        line = house.ask(f"{SNAPSHOT}?placeholder=1")
+    assert (line.status, line.headers["x-camera-state"]) == (503, "offline")
+    assert len(failures(events)) == 1
+
+
+# ---- Streams that end
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_stream_that_ends(version):
+    """It ends behind a part, as its version of HTTP has it, and then the connection."""
+    house = House(offline_picture="close", offline_after=1)
+    line = house.ask(STREAM, version=version)
+    house.world.run(1)
+    lose(house)
+    with capturedLogs() as events:
+        house.world.run(3)
+    assert line.body.endswith(b"\r\n--frame\r\n")
+    parts = Parser(b"frame").receive(line.body)
+    assert int(parts[-1].headers[b"x-frame"]) == house.camera.stats.published
+    assert line.transport.disconnecting
+    assert house.visits.active == 0
+    assert line.raw.endswith(b"0\r\n\r\n") == (version == "1.1")
+    assert any("camera offline. Total active clients: 0" in s for s in said(events))
+
+
+def test_a_stream_that_ends_takes_no_more_requests():
+    """What a client sent ahead on the same connection is not begun."""
+    house = House(offline_picture="close", offline_after=1)
+    line = house.ask(STREAM)
+    line.ask(SNAPSHOT, f"X-API-Key: {KEY}")
+    lose(house)
+    house.world.run(4)
+    assert line.transport.value().count(b"HTTP/1.1 ") == 1
+    assert line.transport.disconnecting
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_no_new_stream_of_a_closed_camera(method):
+    """It is answered 503 with the seconds until the camera is tried again."""
+    house = House(offline_picture="close", offline_after=1)
+    lose(house)
+    house.world.run(4)
+    line = house.ask(STREAM, method=method)
+    assert (line.status, line.headers["x-camera-state"]) == (503, "offline")
+    assert 1 <= int(line.headers["retry-after"]) <= 4
+    assert house.visits.active == 0

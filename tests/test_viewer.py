@@ -308,6 +308,27 @@ def test_no_heartbeat_while_busy(clock: Clock) -> None:
     assert viewer.sent.heartbeats == 0
 
 
+def test_end_while_idle(clock: Clock) -> None:
+    """With nothing under way the stream ends at once."""
+    outlet = FakeOutlet()
+    viewer = viewer_of(outlet, clock)
+    viewer.end("camera offline")
+    assert (outlet.finished, outlet.aborted, viewer.reason) == (1, 0, "camera offline")
+
+
+def test_end_while_busy(clock: Clock) -> None:
+    """What is under way leaves first; what waits behind it does not."""
+    outlet = FakeOutlet()
+    viewer = viewer_of(outlet, clock)
+    outlet.full = True
+    viewer.show(frame(1), 0)
+    viewer.show(frame(2), 0)
+    viewer.end("camera offline")
+    assert outlet.finished == 0
+    outlet.drain()
+    assert (outlet.finished, len(outlet.sent)) == (1, 1)
+
+
 def test_placeholder_is_not_the_last_frame(clock: Clock) -> None:
     """A repeat of what was never sent as a frame leaves the viewer without a frame."""
     outlet = FakeOutlet()

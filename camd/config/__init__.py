@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from camd.config.layers import KeyPath, Layer, read_file, read_preset
 from camd.config.listening import listen_fault
 from camd.config.masking import mask_url
+from camd.config.pictures import picture_fault
 from camd.config.problems import ConfigError, invalid, unknown
 from camd.config.settings import CAMERA_KEYS, KEYS, STREAM_KEYS, Settings
 from camd.config.variables import read_dotenv, read_environment
@@ -63,6 +64,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         settings = Settings.model_validate(_tree(found))
     except ValidationError as error:
         raise ConfigError([*problems, *_invalid(error, found)]) from None
+    problems += _unseen(settings, found)
     if problems:
         raise ConfigError(problems)
     return Loaded(settings, MappingProxyType(dict(_origins(settings, found))))
@@ -181,6 +183,17 @@ def _keyless(found: _Found) -> Iterator[str]:
         if said and name not in names:
             path = ("api_rights", name)
             yield invalid(path, name, "camd", "is no key's name", said.origin)
+
+
+def _unseen(settings: Settings, found: _Found) -> Iterator[str]:
+    """A line for each file that cannot be shown while a camera is offline."""
+    key = "offline_picture"
+    for path in ((key,), *(("cameras", name, key) for name in settings.cameras)):
+        said = found.get(path)
+        text = said.value if said else None
+        fault = picture_fault(text) if isinstance(text, str) else None
+        if said and fault:
+            yield invalid(path, text, "camd", fault, said.origin)
 
 
 def _origins(settings: Settings, found: _Found) -> Iterator[tuple[str, str]]:

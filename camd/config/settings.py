@@ -61,6 +61,9 @@ PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 TAKEN_NAMES = frozenset({"cameras", "sign"})
 """Names no camera may have: ``/api/cameras`` and ``/api/sign`` mean something else."""
 
+PICTURE_CHOICES = ("placeholder", "hold", "close")
+"""What ``offline_picture`` may say; anything else is the path of a JPEG file."""
+
 # An origin has no path, and stands as a browser sends it (RFC 6454 6.2).
 _ORIGIN = (
     r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)$"
@@ -102,6 +105,13 @@ def _is_key(secret: SecretStr) -> SecretStr:
 def _is_source(text: str) -> str:
     if not text or not text.isprintable():
         raise PydanticCustomError("camd", "is no source")
+    return text
+
+
+def _is_picture(text: str) -> str:
+    is_file = text.lower().endswith((".jpg", ".jpeg")) and text.isprintable()
+    if text not in PICTURE_CHOICES and not is_file:
+        raise PydanticCustomError("camd", "is unknown")
     return text
 
 
@@ -178,6 +188,14 @@ class StreamSettings(_Frozen):
     """Rate that the camera is asked for."""
     camera_timeout: Annotated[float, Field(ge=0.2, le=60)] = 2
     """Time without a picture until the camera counts as stalled."""
+    offline_picture: Annotated[
+        str,
+        AfterValidator(_is_picture),
+        Expected("placeholder, hold, close, or the path of a JPEG file (.jpg)"),
+    ] = "placeholder"
+    """What viewers see of a silent camera when :attr:`offline_after` is over."""
+    offline_after: Annotated[float, Field(ge=0, le=3600)] = 10
+    """Time for which a camera's last picture is held before that."""
     stream_fps: Annotated[float, Field(ge=0.1, le=240)] = 15
     """The most frames a second that a viewer gets."""
     idle_fps: Annotated[float, Field(ge=0, le=10)] = 1

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from camd.config.settings import PICTURE_CHOICES
 from camd.sources.opencv_check import prepare, why_no_opencv
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "Source",
     "SourceError",
     "is_device",
+    "local_path",
     "make_encoder",
     "make_placeholder",
     "make_source",
@@ -167,6 +169,13 @@ def is_device(address: str) -> bool:
     return address.isdecimal() or address.startswith("/dev/")
 
 
+def local_path(address: str) -> str | None:
+    """The path of a device or file; None for what has none, such as an address."""
+    if address.isdecimal():
+        return f"/dev/video{address}"
+    return None if address == "pattern" or "://" in address else address
+
+
 def make_encoder(quality: int) -> Encoder:
     """
     Make the encoder for one camera.
@@ -180,16 +189,23 @@ def make_encoder(quality: int) -> Encoder:
     return JpegEncoder(quality)
 
 
-def make_placeholder(camera: CameraSettings, text: str) -> bytes:
+def make_placeholder(
+    camera: CameraSettings, lines: Sequence[str], width: int, height: int
+) -> bytes:
     """
-    Draw a JPEG of the camera's size with one line of text on it.
+    Make the JPEG that stands in for a camera: lines of text, or the user's own file.
 
+    :param lines: ASCII text, the camera's name first.
+    :param width: in pixels, like the height; the user's file keeps its own size.
+    :raises OSError: when the user's file cannot be read.
     :raises SourceError: when OpenCV cannot be imported.
     """
+    if camera.offline_picture not in PICTURE_CHOICES:
+        return Path(camera.offline_picture).read_bytes()
     encoder = make_encoder(camera.jpeg_quality)
     from camd.sources.placeholder import draw
 
-    return encoder.encode(draw(text, camera.camera_width, camera.camera_height))
+    return encoder.encode(draw(lines, width, height))
 
 
 #: What the names of JPEG files end in; a single such file is a folder of one.

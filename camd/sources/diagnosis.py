@@ -59,9 +59,7 @@ def why_no_device(
         reason = _ask_device(path, open_file)
     except OSError as error:
         reason = _SYSTEM_REASONS.get(error.errno or 0) or _in_words(error)
-        if reason == "no such device":
-            reason = f"{reason}; {_devices(folder)}"
-    return reason
+    return f"{reason}; {_others(path, folder)}"
 
 
 def why_no_answer(url: str, connect: Connect = socket.create_connection) -> str:
@@ -109,11 +107,13 @@ def _ask_capabilities(descriptor: int) -> str:
     return "busy: another program is using it (or it has no format that OpenCV knows)"
 
 
-def _devices(folder: Path) -> str:
+def _others(path: str, folder: Path) -> str:
     found = sorted(folder.glob("video[0-9]*"), key=lambda path: (len(path.name), path))
-    if not found:
-        return f"there is no {folder}/video* at all"
-    return "there are " + ", ".join(map(str, found))
+    # Behind a name such as /dev/v4l/by-id/... stands one of them.
+    others = [one for one in found if one != Path(path).resolve()]
+    if not others:
+        return f"there is no other {folder}/video*"
+    return "there are " + ", ".join(map(str, others))
 
 
 def _in_words(error: OSError) -> str:

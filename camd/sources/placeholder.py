@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from camd.sources import Image
@@ -10,17 +12,24 @@ from camd.sources.lettering import stamp, stencil
 _PAPER = (44, 33, 26)
 _INK = (244, 240, 236)
 
+#: Pixels that a capital letter has at least, to be read at all.
+_SMALLEST = 6
 
-def draw(text: str, width: int, height: int) -> Image:
+
+def draw(lines: Sequence[str], width: int, height: int) -> Image:
     """
-    Draw one line of ASCII text in the middle of an otherwise empty picture.
+    Draw lines of ASCII text, one below the other, in an otherwise empty picture.
 
     :param width: in pixels, as the height; the letters are made to fit.
     """
     picture = np.full((height, width, 3), _PAPER, np.uint8)
+    longest = max(1, *map(len, lines))
     # Letters are a bit narrower than high; a tenth of the width is left free.
-    tall = max(6, min(height // 14, int(0.9 * width / max(len(text), 1))))
-    letters = stencil(text, tall)
-    left = max(0, (width - letters.shape[1]) // 2)
-    stamp(picture, letters, left, (height - letters.shape[0]) // 2, _INK)
+    tall = max(_SMALLEST, min(height // 14, int(0.9 * width / longest)))
+    # A line is twice as high as a capital letter.
+    top = max(0, (height - 2 * tall * len(lines)) // 2)
+    for line in lines:
+        letters = stencil(line, tall)
+        stamp(picture, letters, max(0, (width - letters.shape[1]) // 2), top, _INK)
+        top += 2 * tall
     return picture

@@ -31,9 +31,9 @@ from twisted.web.http import Request
 
 from camd import __version__
 from camd.camera import Camera
-from camd.capture import State
 from camd.rights import TO_COUNT
 from camd.stats import CameraStats, Histogram, Sent
+from camd.supervision import State
 from camd.web.answers import NO_STORE, Answer
 
 Cameras = Mapping[str, Camera]
@@ -163,6 +163,11 @@ _CAPTURED: tuple[tuple[str, str, Callable[[CameraStats], int]], ...] = (
         "camera_reopens",
         "Times that the camera was opened again after it had worked.",
         lambda s: s.reopens,
+    ),
+    (
+        "threads_left_behind",
+        "Threads that hung in the driver and were given up.",
+        lambda s: s.threads_left_behind,
     ),
 )
 

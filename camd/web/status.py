@@ -9,9 +9,9 @@ from typing import Any
 from twisted.web.http import Request
 
 from camd.camera import Camera
-from camd.capture import State
 from camd.config import mask_url
 from camd.rights import TO_COUNT, TO_SEE_OR_COUNT, Right
+from camd.supervision import State
 from camd.viewer import Viewer
 from camd.web.access import holder_of
 from camd.web.answers import Answer, json_answer, text_answer
@@ -122,6 +122,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "capture_fps": round(stats.rate.per_second(now), 2),
         "frame_age": _age(capture.captured, now),
         "camera_reopens": stats.reopens,
+        "threads_left_behind": stats.threads_left_behind,
         "last_error": stats.last_error,
         "uptime": round(now - camera.started, 3),
         "clients": [_client(viewer, now) for viewer in camera.viewers],
@@ -159,7 +160,7 @@ def _encoder(passed_through: bool | None) -> str | None:
 def _resolution(camera: Camera) -> str:
     """Give the frames' true size; before the first, what is said or asked."""
     frame, given = camera.feed.cache.newest, camera.feed.capture.given
-    if frame is not None:
+    if frame is not None and frame.number:
         return str(frame.size)
     if given is not None:
         return given.resolution

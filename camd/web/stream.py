@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
@@ -29,9 +31,6 @@ from camd.web.answers import (
 from camd.web.channel import RETRY_AFTER as AFTER_FULL
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import Lack
-
-RETRY_AFTER = b"1"
-"""Seconds after which a snapshot that is not there yet may be asked for again."""
 
 
 class StreamResource(Resource):
@@ -62,6 +61,8 @@ class StreamResource(Resource):
         lack = self._lack(self._camera, self._proxies.client(request))
         if lack is not None:
             return body_for(request, self._full(request, lack))
+        if self._camera.feed.stand_in.closed:
+            return body_for(request, unavailable(request, self._camera))
         for name, value in RESPONSE_HEADERS:
             request.setHeader(name, value)
         if request.method == b"HEAD":
@@ -94,7 +95,12 @@ class StreamResource(Resource):
 
 
 class SnapshotResource(Resource):
-    """``/api/NAME/snapshot``: the newest frame as one JPEG."""
+    """
+    ``/api/NAME/snapshot``: the newest frame as one JPEG.
+
+    503 where there is none, or it is from before the camera went offline. Who wants a
+    picture all the same asks for ``?placeholder=1``: one that says so, with 200.
+    """
 
     isLeaf = True
     opened_by = TO_SEE
@@ -115,12 +121,12 @@ class SnapshotResource(Resource):
 
     async def _answer(self, request: Request) -> None:
         try:
-            frame = await self._camera.feed.snapshot()
+            frame = await self._frame(request)
         except CancelledError:
             raise  # The client is gone.
         except Exception:
             # Whatever it was, the capture has counted and said it.
-            finish(request, self._none(request))
+            finish(request, unavailable(request, self._camera))
         else:
             finish(request, self._picture(frame, request))
 
@@ -128,19 +134,37 @@ class SnapshotResource(Resource):
         if not failure.check(CancelledError):
             self._log.failure("A snapshot", failure)
 
-    def _none(self, request: Request) -> bytes:
-        self._set_state(request)
-        request.setHeader(b"Retry-After", RETRY_AFTER)
-        return text_answer(request, "no picture yet; try again", 503)
-
-    def _set_state(self, request: Request) -> None:
-        state = self._camera.feed.capture.state
-        request.setHeader(b"X-Camera-State", state.value.encode())
+    async def _frame(self, request: Request) -> Frame:
+        feed = self._camera.feed
+        try:
+            return await feed.snapshot()
+        except CancelledError:
+            raise
+        except Exception:
+            if (request.args or {}).get(b"placeholder", [b""])[0] != b"1":
+                raise
+            return await feed.stand_in.picture()
 
     def _picture(self, frame: Frame, request: Request) -> bytes:
-        self._set_state(request)
+        _set_state(request, self._camera)
+        if frame.number:
+            age = self._camera.world.clock.seconds() - frame.captured
+            request.setHeader(b"X-Frame-Age", b"%.3f" % age)
         request.setHeader(*NO_STORE)
         request.setHeader(b"Content-Type", b"image/jpeg")
         request.setHeader(b"X-Timestamp", b"%.6f" % frame.timestamp)
         request.setHeader(b"X-Frame", b"%d" % frame.number)
         return frame.jpeg
+
+
+def unavailable(request: Request, camera: Camera) -> bytes:
+    """Answer 503, with the time after which to ask again; give the body."""
+    _set_state(request, camera)
+    seconds = math.ceil(camera.feed.capture.health.retry_in)
+    request.setHeader(b"Retry-After", b"%d" % max(1, seconds))
+    return text_answer(request, "no picture yet; try again", 503)
+
+
+def _set_state(request: Request, camera: Camera) -> None:
+    state = camera.feed.capture.state
+    request.setHeader(b"X-Camera-State", state.value.encode())
