@@ -32,6 +32,7 @@ class Mood(Enum):
     SENDING = "it sends pictures"
     SILENT = "it holds the connection and sends nothing"
     GONE = "it hangs up, and answers 503"
+    HANGING = "it takes connections and answers nothing at all"
 
 
 class HttpCamera:
@@ -74,6 +75,8 @@ class HttpCamera:
         if self.mood is Mood.GONE:
             request.send_error(503)
             return
+        while self.mood is Mood.HANGING:
+            time.sleep(1 / self.fps)
         request.send_response(200)
         kind = "multipart/x-mixed-replace; boundary=picture"
         request.send_header("Content-Type", kind)

@@ -67,12 +67,15 @@ class Seen:
     One part that a watcher got.
 
     :ivar moment: when it was complete, on the monotonic clock.
-    :ivar number: the frame's number; a heartbeat has that of the frame it repeats.
+    :ivar number: the frame's number; a heartbeat has that of the frame it repeats, and
+        a placeholder has 0.
+    :ivar state: what a placeholder says of the camera; empty on all other parts.
     """
 
     moment: float
     number: int
     jpeg: bytes
+    state: str = ""
 
 
 class Watcher(Thread):
@@ -108,7 +111,8 @@ class Watcher(Thread):
         while not self._stopped and (data := self._answer.read1(65536)):
             for part in parser.receive(data):
                 number = int(part.headers[b"x-frame"])
-                self.seen.append(Seen(time.monotonic(), number, part.body))
+                state = part.headers.get(b"x-camera-state", b"").decode()
+                self.seen.append(Seen(time.monotonic(), number, part.body, state))
 
     def stop(self) -> None:
         """Hang up; a second time does nothing."""

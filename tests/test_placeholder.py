@@ -20,7 +20,7 @@ def test_any_size(size: tuple[int, int]) -> None:
     """It has the size that is asked for, with something light on a dark ground."""
     picture = draw(LINES, *size)
     assert picture.shape == (size[1], size[0], 3)
-    assert picture.min() < 60
+    assert picture.min() < 90
     assert picture.max() > 150
 
 
@@ -34,8 +34,8 @@ def test_each_line_stands_by_itself() -> None:
 def test_letters_keep_within_the_picture() -> None:
     """A long line is made smaller, so that both of its edges stay dark."""
     picture = draw(("a" * 120, *LINES), 640, 480)
-    assert picture[:, :8].max() < 60
-    assert picture[:, -8:].max() < 60
+    assert picture[:, :8].max() < 100
+    assert picture[:, -8:].max() < 100
 
 
 def test_other_words_are_another_picture() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from camd.sources import Image
 from camd.sources.lettering import stamp, stencil
 
-_PAPER = (44, 33, 26)
+# No camera gives so even a grey: neither a lens cap nor a lamp.
+_PAPER = (86, 72, 62)
 _INK = (244, 240, 236)
 
 #: Pixels that a capital letter has at least, to be read at all.
