@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from camd.config.settings import CameraSettings
 from camd.frame import Frame, FrameCache
-from camd.jpeg import Size, measure, trimmed
+from camd.jpeg import Size, measure
 from camd.supervision import State, Supervision
 
 EVERY = 1.0
@@ -120,8 +120,7 @@ class StandIn:
         self._waiting.remove(asked)
 
     def _frame(self, jpeg: bytes) -> Frame:
-        health, jpeg = self._health, trimmed(jpeg)
-        now = self._clock.seconds()
+        health, now = self._health, self._clock.seconds()
         # No client is to take it for new by its time: that is when the last true
         # picture came.
         timestamp = self._wall() - (now - self._since())

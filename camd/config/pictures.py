@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from camd.config.settings import PICTURE_CHOICES
-from camd.jpeg import Damaged, measure, trimmed
+from camd.jpeg import Damaged, measure
 
 PICTURE_MOST = 4 * 1024 * 1024
 """Bytes that the file may have: it is sent to every viewer once a second."""
@@ -26,7 +26,7 @@ def picture_fault(picture: str) -> str | None:
     if len(content) > PICTURE_MOST:
         return f"has more than {PICTURE_MOST // 1024**2} MB"
     try:
-        measure(trimmed(content))
+        measure(content)
     except Damaged as fault:
         return f"is no whole JPEG ({fault})"
     return None
