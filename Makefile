@@ -30,9 +30,12 @@ test: $(VENV)/.test ## install and run the tests, in parallel
 	@.ci/needs cv2 $(BIN)/python
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
+# Debian keeps servers where root alone looks for commands.
+e2e: export PATH := $(PATH):/usr/sbin
 e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs cv2 $(BIN)/python
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus
+	@.ci/needs commands nginx haproxy caddy apache2=apache2-bin varnishd=varnish
 	$(BIN)/python -m pytest e2e $(ARGS)
 
 lint: $(VENV)/.lint ## ruff: rules and format; the Dockerfile

@@ -9,10 +9,12 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
 from camd.multipart import Parser
@@ -20,6 +22,8 @@ from e2e.daemon import Daemon
 from e2e.waiting import PATIENCE, until
 
 STREAM = "/api/robot/stream"
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,25 @@ class Watcher(Thread):
     :ivar headers: the answer's headers, with names in lower case.
 
     :param version: of HTTP, ``1.0`` or ``1.1``.
+    :param path: the stream's.
+    :param source: the address of this computer that it comes from.
+    :param headers: further ones to send.
     """
 
-    def __init__(self, daemon: Daemon, version: str = "1.1") -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        version: str = "1.1",
+        path: str = STREAM,
+        source: str = "127.0.0.1",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
         super().__init__(daemon=True)
         self.seen: list[Seen] = []
         self.trouble: Exception | None = None
         self._stopped = False
-        self._answer = _open_stream(daemon, version)
+        request = _request(daemon, version, path, headers)
+        self._answer = _open_stream(daemon, request, source)
         self.status = self._answer.status
         self.headers = {k.lower(): v for k, v in self._answer.getheaders()}
 
@@ -108,15 +123,20 @@ class Watcher(Thread):
 
     def _read(self) -> None:
         parser = Parser.from_content_type(self.headers["content-type"].encode())
+        unpack = _unpacking(self.headers.get("content-encoding"))
         while not self._stopped and (data := self._answer.read1(65536)):
-            for part in parser.receive(data):
+            for part in parser.receive(unpack(data)):
                 number = int(part.headers[b"x-frame"])
                 state = part.headers.get(b"x-camera-state", b"").decode()
                 self.seen.append(Seen(time.monotonic(), number, part.body, state))
 
+    def leave(self) -> None:
+        """Read no more than what comes next; do not wait for it."""
+        self._stopped = True
+
     def stop(self) -> None:
         """Hang up; a second time does nothing."""
-        self._stopped = True
+        self.leave()
         self.join(PATIENCE)
         self._answer.close()
 
@@ -128,9 +148,21 @@ class Watcher(Thread):
         return list(once.values())
 
 
-def _open_stream(daemon: Daemon, version: str) -> http.client.HTTPResponse:
-    connection = socket.create_connection(("127.0.0.1", daemon.port), PATIENCE)
-    connection.sendall(_request(daemon, version))
+def _unpacking(encoding: str | None) -> Callable[[bytes], bytes]:
+    """Give what undoes a proxy's compression; None for none."""
+    if encoding is None:
+        return bytes
+    # 32: a header of gzip's or zlib's, whichever comes.
+    return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress
+
+
+def _open_stream(
+    daemon: Daemon, request: bytes, source: str
+) -> http.client.HTTPResponse:
+    connection = socket.create_connection(
+        ("127.0.0.1", daemon.port), PATIENCE, (source, 0)
+    )
+    connection.sendall(request)
     answer = http.client.HTTPResponse(connection)
     answer.begin()
     # The answer keeps the socket open for itself.
@@ -138,32 +170,42 @@ def _open_stream(daemon: Daemon, version: str) -> http.client.HTTPResponse:
     return answer
 
 
-def _request(daemon: Daemon, version: str) -> bytes:
+def _request(
+    daemon: Daemon,
+    version: str = "1.1",
+    path: str = STREAM,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> bytes:
     lines = (
-        f"GET {STREAM} HTTP/{version}",
+        f"GET {path} HTTP/{version}",
         "Host: 127.0.0.1",
         "User-Agent: e2e",
         f"X-API-Key: {daemon.key}",
+        *(f"{name}: {value}" for name, value in headers.items()),
     )
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 @contextmanager
 def watching(
-    daemon: Daemon, count: int = 1, version: str = "1.1"
+    daemon: Daemon, count: int = 1, version: str = "1.1", **further: Any
 ) -> Iterator[list[Watcher]]:
     """
     Have several watchers at once; each has a frame before this goes on.
 
     :param version: of HTTP, ``1.0`` or ``1.1``.
+    :param further: what else a :class:`Watcher` can be told.
     """
-    watchers = [Watcher(daemon, version) for _ in range(count)]
+    watchers = [Watcher(daemon, version, **further) for _ in range(count)]
     try:
         for watcher in watchers:
             watcher.start()
         until(lambda: all(w.seen for w in watchers), "each watcher has a frame")
         yield watchers
     finally:
+        # First all of them: each must wait for its next frame.
+        for watcher in watchers:
+            watcher.leave()
         for watcher in watchers:
             watcher.stop()
 
@@ -176,5 +218,5 @@ def not_reading(daemon: Daemon) -> Iterator[socket.socket]:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE)
         connection.connect(("127.0.0.1", daemon.port))
-        connection.sendall(_request(daemon, "1.1"))
+        connection.sendall(_request(daemon))
         yield connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,12 +26,20 @@ PACKAGES = {
     "ffmpeg": "ffmpeg",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "nginx": "nginx",
+    "haproxy": "haproxy",
+    "caddy": "caddy",
+    # The program alone: no site of its own that would be started.
+    "apache2": "apache2-bin",
+    "varnishd": "varnish",
 }
 """Program -> the Debian package it comes in."""
 
 
 def pytest_configure() -> None:
     """End in one line, before anything else, when something is missing."""
+    # Debian keeps servers where root alone looks for commands.
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
     missing = sorted({PACKAGES[name] for name in PACKAGES if not shutil.which(name)})
     if missing:
         raise pytest.UsageError(f"missing; run: apt install {' '.join(missing)}")
