@@ -15,8 +15,8 @@ from e2e.proxies import DEFAULT, RECOMMENDED
 from e2e.through import through
 from e2e.waiting import until
 
-MUCH = 1_000_000
-"""Bytes, on the whole way; a viewer with 1 Mbit/s is 8 s behind by them."""
+MUCH = 2_000_000
+"""Bytes, on the whole way; a viewer with 1 Mbit/s is 16 s behind by them."""
 
 STILL = 2.0
 """Seconds in which camd could send nothing more: all is full."""
