@@ -5,6 +5,7 @@ The daemon itself is started with ``twistd camd``.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -17,7 +18,9 @@ from camd.config import ConfigError, Loaded, load
 from camd.config.listening import address_of
 from camd.config.masking import MASK, mask_url
 from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
+from camd.listing import in_data, in_words
 from camd.rights import Right
+from camd.sources.devices import Census, census
 from camd.web.auth import keys_of
 from camd.web.links import Links, duration, link_path
 
@@ -71,6 +74,11 @@ def _parser() -> ArgumentParser:
     )
     sign.add_argument("--key", help="the name of the key to sign with (default: any)")
     sign.set_defaults(run=_sign)
+    cameras = commands.add_parser(
+        "cameras", help="list this machine's cameras, their formats and controls"
+    )
+    cameras.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    cameras.set_defaults(run=_cameras)
     return parser
 
 
@@ -146,6 +154,22 @@ def _signer(settings: Settings, name: str | None) -> str:
     raise ConfigError([f"sign: {which} may sign; expected one in api_keys"])
 
 
+def _cameras(options: Namespace, environ: Mapping[str, str]) -> int:
+    return list_cameras(census(), options.json)
+
+
+def list_cameras(found: Census, as_json: bool) -> int:
+    """Print the cameras, and on stderr what is wrong; 1 when there is no camera."""
+    if as_json:
+        print(json.dumps([in_data(camera) for camera in found.cameras], indent=2))
+    elif found.cameras:
+        print("\n\n".join("\n".join(in_words(camera)) for camera in found.cameras))
+    nothing = () if found.cameras else ("there is no camera on this machine",)
+    for problem in found.problems or nothing:
+        print(f"camd: {problem}", file=sys.stderr)
+    return 0 if found.cameras else 1
+
+
 def report(loaded: Loaded) -> Iterator[str]:
     """The settings in force as lines ``key = value  # origin``, secrets masked."""
     settings, origins = loaded.settings, loaded.origins
@@ -182,8 +206,12 @@ def _shown(settings: StreamSettings, key: str) -> str:
 
 
 def _masked(value: object) -> str:
-    """What a key is for; of the key itself nothing."""
-    return " ".join(value) if isinstance(value, tuple) else MASK
+    """What a key is for, or a control's value; of a key itself nothing."""
+    if isinstance(value, tuple):
+        return " ".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | str) else MASK
 
 
 def _aligned(indent: str, rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:

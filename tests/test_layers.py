@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"config", "stats", "tcp", "thread"},
     # A frame, and where it comes from.
     {"frame", "logs", "sources"},
-    {"outlet", "reader", "supervision"},
+    {"listing", "outlet", "reader", "supervision"},
     {"readers", "viewer"},
     {"capture", "heartbeat", "standin"},
     {"camera"},
