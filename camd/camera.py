@@ -217,6 +217,12 @@ class Camera(Service):
                 "enable_frame_cache stays on",
                 camera=name,
             )
+        if self.settings.camera_controls and not is_device(self.settings.source):
+            self._log.warn(
+                "Camera {camera}: camera_controls are for devices of this machine; "
+                "they are not used",
+                camera=name,
+            )
         if congestion and not has_congestion(congestion):
             self._log.warn(
                 "Camera {camera}: this kernel has no tcp_congestion {congestion}; "

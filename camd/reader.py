@@ -81,6 +81,7 @@ class Reader:
         Read like :meth:`take`, and encode nothing: to see that the camera is well.
 
         :raises SourceError: as :meth:`take`.
+        :raises BadPicture: as :meth:`take`, of a source that decodes.
         """
         shot, given = self._read()
         return Glimpse(shot.captured, given)
@@ -90,6 +91,8 @@ class Reader:
             self._given = self._source.open()
         try:
             return self._source.read(), self._given
+        except Damaged as problem:
+            raise BadPicture(str(problem)) from problem
         except BaseException:
             self.close()
             raise

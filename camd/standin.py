@@ -182,8 +182,7 @@ class StandIn:
             self._size = newest.size
         if self._size is None and expected is not None:
             return Size(expected.width, expected.height)
-        settings = self._settings
-        return self._size or Size(settings.camera_width, settings.camera_height)
+        return self._size or _asked_for(self._settings)
 
     def _words(self) -> Sequence[str]:
         now = self._wall()
@@ -212,3 +211,9 @@ class StandIn:
         if not self._health.missing:
             return "not available"
         return "not there" if self._health.given is None else "unplugged"
+
+
+def _asked_for(settings: CameraSettings) -> Size:
+    """Give the size of pictures as the settings say it, turned as they say."""
+    width, height = settings.camera_width, settings.camera_height
+    return Size(height, width) if settings.rotate in (90, 270) else Size(width, height)

@@ -86,12 +86,13 @@ def test_examples_are_valid(tmp_path: Path, text: str) -> None:
         ["api_keys"],
         ["api_rights"],
         ["cloudflare_access"],
+        ["camera_controls"],
         ["door", "garden"],
     ]
-    listen, keys, rights, cloudflare, cameras = found
+    listen, keys, rights, cloudflare, controls, cameras = found
     # The certificates of the example are on no machine but the reader's.
     listen["listen"] = [kind for kind in listen["listen"] if "etc/" not in kind]
-    said = {**listen, **keys, **rights, **cloudflare, "cameras": cameras}
+    said = {**listen, **keys, **rights, **cloudflare, **controls, "cameras": cameras}
     path.write_text(yaml.safe_dump(said, sort_keys=False))
     settings = load(path, {}).settings
     assert list(settings.cameras) == ["door", "garden"]

@@ -267,6 +267,26 @@ def test_a_congestion_control_that_is_not_there():
     assert len(place.sent(place.visit())) == 1
 
 
+@pytest.mark.parametrize(
+    ("source", "warnings"),
+    [
+        ("/dev/video0", []),
+        (
+            "pattern",
+            [
+                "Camera robot: camera_controls are for devices of this machine; they "
+                "are not used"
+            ],
+        ),
+    ],
+)
+def test_controls_of_what_has_none(source, warnings):
+    """That only devices have controls is said once, at the start."""
+    with capturedLogs() as events:
+        Place(source=source, camera_controls={"brightness": 1})
+    assert said(e for e in events if e["log_level"] is LogLevel.warn) == warnings
+
+
 # ---- Snapshots
 
 

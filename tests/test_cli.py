@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from camd import __version__
-from camd.cli import main, signed
+from camd.cli import list_cameras, main, signed
 from camd.config import load
+from camd.sources.devices import Census, census
 from camd.web.auth import Keys
 from camd.web.links import Links
+from tests.fake_v4l2 import FakeDriver
 
 Captured = pytest.CaptureFixture[str]
 
@@ -84,6 +87,10 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
         "camera_timeout       = 2                         # default",
         "offline_picture      = placeholder               # default",
         "offline_after        = 10                        # default",
+        "camera_controls      = none                      # default",
+        "rotate               = 0                         # default",
+        "flip                 = none                      # default",
+        'overlay              = ""                        # default',
         "stream_fps           = 7.5                       # environment",
         "idle_fps             = 1                         # default",
         "jpeg_quality         = 90                        # preset hd",
@@ -103,6 +110,10 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
         "  camera_timeout     = 2                         # default",
         "  offline_picture    = placeholder               # default",
         "  offline_after      = 10                        # default",
+        "  camera_controls    = none                      # default",
+        "  rotate             = 0                         # default",
+        "  flip               = none                      # default",
+        '  overlay            = ""                        # default',
         "  stream_fps         = 7.5                       # environment",
         "  idle_fps           = 1                         # default",
         "  jpeg_quality       = 1                         # x.yaml",
@@ -200,3 +211,54 @@ def test_sign_without_keys(capsys: Captured) -> None:
     assert main(["sign", "robot/stream"], {}) == 1
     line = "camd: sign: no key may sign; expected one in api_keys\n"
     assert capsys.readouterr().err == line
+
+
+# ---- camd cameras
+
+
+def test_cameras(tmp_path: Path, capsys: Captured) -> None:
+    """The cameras of this machine are listed, one after the other."""
+    assert list_cameras(found(tmp_path, 2), as_json=False) == 0
+    captured = capsys.readouterr()
+    first, second = captured.out.split("\n\n")
+    assert first.splitlines()[0] == f"{tmp_path}/video0  Webcam C1: Webcam C1  " + (
+        "(uvcvideo, usb-1)"
+    )
+    assert second.startswith(f"{tmp_path}/video1  ")
+    assert captured.err == ""
+
+
+def test_cameras_for_scripts(tmp_path: Path, capsys: Captured) -> None:
+    """With --json the list is JSON, and nothing else."""
+    assert list_cameras(found(tmp_path, 1), as_json=True) == 0
+    (camera,) = json.loads(capsys.readouterr().out)
+    assert camera["path"] == f"{tmp_path}/video0"
+
+
+@pytest.mark.parametrize(("as_json", "out"), [(False, ""), (True, "[]\n")])
+def test_no_cameras(capsys: Captured, as_json: bool, out: str) -> None:
+    """Where there is none, one line says so, and the status is 1."""
+    assert list_cameras(Census((), ()), as_json) == 1
+    captured = capsys.readouterr()
+    assert captured.out == out
+    assert captured.err == "camd: there is no camera on this machine\n"
+
+
+def test_cameras_not_to_be_opened(capsys: Captured) -> None:
+    """A camera that may not be opened is told of, rather than that there is none."""
+    assert list_cameras(Census((), ("/dev/video0: denied",)), as_json=False) == 1
+    assert capsys.readouterr().err == "camd: /dev/video0: denied\n"
+
+
+def test_cameras_of_this_machine(capsys: Captured) -> None:
+    """The command lists what this machine has, be it nothing."""
+    status = main(["cameras", "--json"], {})
+    cameras = json.loads(capsys.readouterr().out)
+    assert status == (0 if cameras else 1)
+
+
+def found(folder: Path, number: int) -> Census:
+    """So many usual USB cameras."""
+    for index in range(number):
+        (folder / f"video{index}").touch()
+    return census(folder, FakeDriver().opened)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ class FakeSettings:
     camera_width: int = 160
     camera_height: int = 120
     camera_fps: float = 10
+    camera_controls: dict[str, Any] = field(default_factory=dict)
+    rotate: int = 0
+    flip: str = "none"
+    overlay: str = ""
 
 
 def settings(source: str) -> Any:

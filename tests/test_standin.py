@@ -259,6 +259,17 @@ def test_waiting_for_a_first_picture() -> None:
     assert place.world.sizes[0] == (640, 480)
 
 
+@pytest.mark.parametrize(
+    ("rotate", "size"), [(0, (640, 480)), (90, (480, 640)), (180, (640, 480))]
+)
+def test_waiting_for_a_turned_picture(rotate: int, size: tuple[int, int]) -> None:
+    """What is shown ahead of the first picture is as wide and high as pictures are."""
+    place = Place(takes=None, heartbeat_interval=1, rotate=rotate)
+    place.visit()
+    place.world.run(2)
+    assert place.world.sizes[0] == size
+
+
 def test_the_first_picture_after_the_wait() -> None:
     """When the camera comes at last, its frame is sent at once."""
     place = Place(takes=None)

@@ -72,7 +72,13 @@ def read_text(path: Path) -> str | None:
         raise ConfigError([f"{path}: {reason}; expected a readable file"]) from None
 
 
-MAPPINGS = ("cameras", "api_keys", "api_rights", "cloudflare_access")
+MAPPINGS = (
+    "cameras",
+    "api_keys",
+    "api_rights",
+    "cloudflare_access",
+    "camera_controls",
+)
 """Keys whose values have keys of their own."""
 
 

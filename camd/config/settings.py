@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -25,7 +24,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from camd.config.expected import Expected
 from camd.config.masking import mask_url
+from camd.config.picture_keys import Controls, Flip, Overlay, Rotation
 from camd.rights import Right
 
 PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
@@ -73,13 +74,6 @@ _HOST = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
 
 # 64 characters: room enough for a name, and a path that no proxy cuts.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a key takes, in words, for error messages: "expected ..."."""
-
-    words: str
 
 
 def _is_name(text: str) -> str:
@@ -196,6 +190,14 @@ class StreamSettings(_Frozen):
     """What viewers see of a silent camera when :attr:`offline_after` is over."""
     offline_after: Annotated[float, Field(ge=0, le=3600)] = 10
     """Time for which a camera's last picture is held before that."""
+    camera_controls: Controls = Field(default_factory=dict)
+    """V4L2 control -> value, set whenever a device of this machine is opened."""
+    rotate: Annotated[Rotation, Expected("0, 90, 180 or 270")] = 0
+    """Degrees by which pictures are turned, clockwise."""
+    flip: Annotated[Flip, Expected("none, horizontal, vertical or both")] = "none"
+    """How pictures are mirrored, after they are turned."""
+    overlay: Overlay = ""
+    """What is written into each picture; empty for nothing."""
     stream_fps: Annotated[float, Field(ge=0.1, le=240)] = 15
     """The most frames a second that a viewer gets."""
     idle_fps: Annotated[float, Field(ge=0, le=10)] = 1

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from camd.config.layers import MAPPINGS, KeyPath, Layer, flat, read_text
+from camd.config.picture_keys import Rotation
 from camd.config.problems import ConfigError
 from camd.config.settings import KEYS, CameraSettings
 from camd.config.strict_yaml import YamlError, parse_yaml
@@ -74,6 +75,7 @@ _DECODE: dict[str, Callable[[str], object]] = {
     "api_keys": _keys,
     "api_rights": _mapping_or_text,
     "cloudflare_access": _mapping_or_text,
+    "camera_controls": _mapping_or_text,
 }
 
 
@@ -97,6 +99,8 @@ def _variables_layer(origin: str, variables: Mapping[str, str]) -> Layer:
 def _typed(path: KeyPath, value: object) -> object:
     """Text as the type of its key, or as it is where it does not fit."""
     key = path[-1]
+    if key == "camera_controls":
+        return _controls(value)
     if not isinstance(value, str) or path[:-1] == ("cameras",):
         return value
     if key == "listen":
@@ -104,6 +108,22 @@ def _typed(path: KeyPath, value: object) -> object:
     field = CameraSettings.model_fields.get(str(key))
     convert = _CONVERT.get(field.annotation) if field else None
     return convert(value) if convert else value
+
+
+def _controls(value: object) -> object:
+    """Controls by name, be they in one variable or in one for each."""
+    named = _mapping_or_text(value) if isinstance(value, str) else value
+    if not isinstance(named, dict):
+        return named
+    return {name: _scalar(each) for name, each in named.items()}
+
+
+def _scalar(value: object) -> object:
+    """A text as YAML reads it: 40 is a number, on is true, manual stays."""
+    try:
+        return parse_yaml(value) if isinstance(value, str) else value
+    except YamlError:
+        return value
 
 
 def _list_or_text(text: str) -> object:
@@ -132,6 +152,7 @@ _CONVERT: Mapping[Any, Callable[[str], object]] = {
     int: _number,
     float: _number,
     bool: _truth,
+    Rotation: _number,
 }
 
 

@@ -123,6 +123,7 @@ class Source(Protocol):
         Wait for the newest picture, newer than the last one returned.
 
         :raises SourceError: when there is none; close and open again.
+        :raises Damaged: when this one is no good (`camd.jpeg`); read on.
         """
         ...
 
@@ -151,6 +152,16 @@ def make_source(
 
     :raises SourceError: when it takes OpenCV and that cannot be imported.
     """
+    source = _make_plain(camera, clock, sleep)
+    if camera.camera_controls and is_device(camera.source):
+        source = _with_controls(source, camera)
+    if camera.rotate or camera.flip != "none" or camera.overlay:
+        source = _redrawn(source, camera, clock)
+    return source
+
+
+def _make_plain(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
+    """Make the source as its pictures come."""
     address = camera.source
     if _names_jpegs(address):
         return _make_folder(camera, clock, sleep)
@@ -224,6 +235,21 @@ def _demand_opencv() -> None:
     reason = why_no_opencv()
     if reason is not None:
         raise SourceError(reason)
+
+
+def _with_controls(source: Source, camera: CameraSettings) -> Source:
+    from camd.sources.controlled import Controlled
+    from camd.sources.v4l2 import device_path
+
+    path = device_path(camera.source)
+    return Controlled(source, path, camera.camera_controls, camera.name)
+
+
+def _redrawn(source: Source, camera: CameraSettings, clock: Clock) -> Source:
+    _demand_opencv()
+    from camd.sources.redrawn import Redrawn
+
+    return Redrawn(source, camera, clock)
 
 
 def _make_pattern(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:

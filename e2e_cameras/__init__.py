@@ -1,0 +1,1 @@
+"""Tests with the kernel's own camera drivers, in a guest."""

@@ -1,0 +1,1 @@
+"""Tests with two USB webcams, whose faults the test decides."""

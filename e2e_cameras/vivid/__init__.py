@@ -1,0 +1,1 @@
+"""Tests with a camera that gives raw pictures only."""
