@@ -32,8 +32,22 @@ PACKAGES = {
     # The program alone: no site of its own that would be started.
     "apache2": "apache2-bin",
     "varnishd": "varnish",
+    "curl": "curl",
+    "mpv": "mpv",
+    "node": "nodejs",
+    "vlc": "vlc-bin vlc-plugin-base",
+    "gst-launch-1.0": "gstreamer1.0-tools gstreamer1.0-plugins-base "
+    "gstreamer1.0-plugins-good",
 }
-"""Program -> the Debian package it comes in."""
+"""Program -> the Debian packages that it takes."""
+
+MODULES = {
+    "aiohttp": "aiohttp",
+    "requests": "requests",
+    "selenium": "selenium",
+    "vlc": "python-vlc",
+}
+"""Python module -> the project it comes in."""
 
 
 def pytest_configure() -> None:
@@ -43,8 +57,9 @@ def pytest_configure() -> None:
     missing = sorted({PACKAGES[name] for name in PACKAGES if not shutil.which(name)})
     if missing:
         raise pytest.UsageError(f"missing; run: apt install {' '.join(missing)}")
-    if not find_spec("selenium"):
-        raise pytest.UsageError("missing; run: pip install selenium")
+    missing = [MODULES[name] for name in MODULES if not find_spec(name)]
+    if missing:
+        raise pytest.UsageError(f"missing; run: pip install {' '.join(missing)}")
 
 
 class Start(Protocol):
