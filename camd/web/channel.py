@@ -6,6 +6,7 @@ Twisted's own 16 KiB of request line and headers, and those that stand here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,11 +23,16 @@ REQUEST_TIME = 30
 LONGEST_BODY = 8192
 """Bytes of a request's body; the largest that means anything here has fifty."""
 
+TOO_LARGE = (b"413 Content Too Large", "too long")
+
 BUSY_TIME = 5
 """Seconds that a client too many has to ask, so that it hears why it is sent away."""
 
 RETRY_AFTER = 10
 """Seconds after which who was sent away may well try again."""
+
+_SITE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+"""What stands ahead of the path in a whole address."""
 
 
 class Channel(HTTPChannel):
@@ -66,7 +72,11 @@ def _ignored(data: bytes) -> None:
 
 
 class BoundedRequest(Request):
-    """A request whose body is read up to :data:`LONGEST_BODY` bytes."""
+    """
+    A request for a path, whose body is read up to :data:`LONGEST_BODY` bytes.
+
+    What is no path never gets as far as the log: it may hold a password.
+    """
 
     _came = 0
     _refused = False
@@ -75,26 +85,45 @@ class BoundedRequest(Request):
         """Send a client away that announces more."""
         super().gotLength(length)
         if length is not None and length > LONGEST_BODY:
-            self._refuse()
+            self._refuse(*TOO_LARGE)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Send a client away that sends more, announced or not."""
         self._came += len(data)
         if self._came > LONGEST_BODY:
-            self._refuse()
+            self._refuse(*TOO_LARGE)
         else:
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Answer, unless it was refused: the rest of it may have come along."""
+        target = origin_form(path)
+        # Twisted takes any first character for a slash, and answers "*" to everybody.
+        if not target.startswith(b"/"):
+            self._refuse(b"400 Bad Request", "no such address")
         if not self._refused:
-            super().requestReceived(command, path, version)
+            super().requestReceived(command, target, version)
 
-    def _refuse(self) -> None:
+    def _refuse(self, status: bytes, line: str) -> None:
         channel: Any = self.channel
         if not self._refused:
             self._refused = True
-            channel.refuse(b"413 Content Too Large", "too long")
+            channel.refuse(status, line)
+
+
+def origin_form(target: bytes) -> bytes:
+    """
+    Give the path and query of a whole address, and anything else as it is.
+
+    Clients of a proxy send whole addresses, and every server must take them (RFC 9112
+    3.2.2). There is one site here, so that what stands ahead of the path decides
+    nothing.
+    """
+    site = _SITE.match(target)
+    if site is None:
+        return target
+    rest = target[site.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 class Busy(Protocol, TimeoutMixin):
