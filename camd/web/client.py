@@ -43,8 +43,13 @@ class Proxies:
         ]
 
     def client(self, request: Request) -> str:
-        """Give the client's address; empty for a UNIX socket with nobody named."""
-        peer = str(getattr(request.getClientAddress(), "host", ""))
+        """
+        Give the client's address, in its usual form.
+
+        Empty for a UNIX socket with nobody named, and where there is no address.
+        """
+        # Behind the PROXY protocol this is whatever text a proxy has sent.
+        peer = str(_address(getattr(request.getClientAddress(), "host", "")) or "")
         nearest = peer
         if self._trusts(peer):
             for hop in _hops(request):
