@@ -31,7 +31,8 @@ def grainy(number: int, scale: int) -> Picture:
     :param scale: how many times larger than :data:`WIDTH` and :data:`HEIGHT`.
     """
     squares = np.kron(draw(number), np.ones((scale, scale, 1), np.uint8))
-    return squares ^ _grain(scale)
+    grain = _grain(scale)
+    return np.where(squares > 127, 255 - grain, grain)
 
 
 @cache
