@@ -36,7 +36,7 @@ class Client:
 
     :ivar command: what to run; ``ADDRESS`` stands for the stream's.
     :ivar jpegs: whether it writes JPEGs, and not pixels.
-    :ivar lag: seconds by which it shows every picture late by its own nature.
+    :ivar lag: seconds by which it may show every picture late by its own nature.
     """
 
     command: str
@@ -48,12 +48,12 @@ CLIENTS = {
     "ffmpeg": Client(
         "ffmpeg -nostdin -v error -i ADDRESS -fps_mode passthrough"
         f" -s {WIDTH}x{HEIGHT} -pix_fmt bgr24 -f rawvideo -",
-        # It gives a picture out when it is sent the next one.
-        lag=0.1,
+        # It gives a picture out when something comes behind it.
+        lag=0.5,
     ),
     "opencv": Client(f"{READER} opencv ADDRESS"),
-    # One frame and what it caches.
-    "vlc": Client(f"{READER} vlc ADDRESS", lag=1),
+    # It plays by a clock of its own, which a busy machine sets back once for all.
+    "vlc": Client(f"{READER} vlc ADDRESS", lag=10),
     "mpv": Client(
         "mpv --no-config --profile=low-latency --untimed --no-audio"
         " --msg-level=all=error,lavf=fatal"
