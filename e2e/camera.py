@@ -1,7 +1,8 @@
 """A network camera whose moods the test decides: it sends, falls silent, or is gone.
 
 It is a plain MJPEG server, as cheap cameras have one. Each of its pictures carries its
-number in black and white squares, which no JPEG encoder can blur.
+number in dark and light squares, which no JPEG encoder can blur. They have colours, by
+which the picture is told from anything grey around it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ FPS = 20
 SQUARE = 60
 """Pixels that the side of a square has."""
 COLUMNS, ROWS = 4, 3
-COUNT = 2 ** (COLUMNS * ROWS)
+COUNT: int = 2 ** (COLUMNS * ROWS)
 """Where the numbers start again at 0."""
+COLOURS = np.array([(100, 0, 0), (155, 255, 255)], np.uint8)
+"""Blue, green and red of a 0, dark blue, and of a 1, pale yellow."""
 
 
 class Mood(Enum):
@@ -106,22 +109,21 @@ def http_camera(fps: float = FPS) -> Iterator[HttpCamera]:
         camera.stop()
 
 
-def draw(number: int) -> Picture:
+def draw(number: int, square: int = SQUARE) -> Picture:
     """Draw a number below :data:`COUNT`, the lowest bit in the upper left square."""
     bits = [number >> bit & 1 for bit in range(COLUMNS * ROWS)]
-    squares = np.array(bits, np.uint8).reshape(ROWS, COLUMNS) * 255
-    grey = np.kron(squares, np.ones((SQUARE, SQUARE), np.uint8))
-    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+    squares = COLOURS[np.array(bits).reshape(ROWS, COLUMNS)]
+    return np.kron(squares, np.ones((square, square, 1), np.uint8))
 
 
-def number_in(picture: Picture) -> int:
+def number_in(picture: Picture, square: int = SQUARE) -> int:
     """
     Read the number that a picture carries.
 
     :raises AssertionError: when it carries none, as a placeholder or a grey one.
     """
-    assert picture.shape == (ROWS * SQUARE, COLUMNS * SQUARE, 3), picture.shape
-    middles = picture[SQUARE // 2 :: SQUARE, SQUARE // 2 :: SQUARE].mean(axis=2)
+    assert picture.shape == (ROWS * square, COLUMNS * square, 3), picture.shape
+    middles = picture[square // 2 :: square, square // 2 :: square].mean(axis=2)
     assert np.all((middles < 50) | (middles > 205)), middles
     return sum(1 << bit for bit, grey in enumerate(middles.flat) if grey > 128)
 

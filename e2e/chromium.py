@@ -18,7 +18,6 @@ from e2e.video import Picture, decode
 from e2e.waiting import PATIENCE, until
 
 FLAGS = (
-    "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -68,6 +67,7 @@ def chromium(profile: Path, width: int = 1280, scale: float = 1) -> Iterator[Dri
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     window = (
+        "--headless=new",
         f"--window-size={width},900",
         f"--force-device-scale-factor={scale}",
         f"--user-data-dir={profile}",

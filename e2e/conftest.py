@@ -38,6 +38,9 @@ PACKAGES = {
     "vlc": "vlc-bin vlc-plugin-base",
     "gst-launch-1.0": "gstreamer1.0-tools gstreamer1.0-plugins-base "
     "gstreamer1.0-plugins-good",
+    "firefox-esr": "firefox-esr",
+    "WebKitWebDriver": "webkit2gtk-driver",
+    "Xvfb": "xvfb",
 }
 """Program -> the Debian packages that it takes."""
 

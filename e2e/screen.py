@@ -1,0 +1,187 @@
+"""A screen of its own for a program with windows, and the camera's picture on it.
+
+What is on it is read from the X server's memory. No browser is asked, so none can show
+one thing and tell another, and all of them are looked at in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+
+from e2e.camera import COLUMNS, HttpCamera, number_in
+from e2e.video import Picture
+from e2e.waiting import PATIENCE
+
+WIDTH, HEIGHT = 1024, 768
+"""Pixels; MiniBrowser's window has this width, whatever it is told."""
+
+GRAIN = 4
+"""Only each fourth pixel of each fourth row is looked at: the squares are far larger,
+and a look takes a sixteenth of the time."""
+
+COLOURED = 50
+"""By how much the blue of a pixel differs at least from its red where the picture is:
+by 100 when drawn. All around it is grey."""
+
+PAUSE = 0.01
+"""Seconds between two looks; a picture of a 15 fps camera stands for 67 ms."""
+
+
+class Screen:
+    """
+    An X server without a screen of glass.
+
+    :ivar display: its name, for the environment variable ``DISPLAY``.
+
+    :param memory: the file, in the format of xwd, that holds what is on the screen.
+    """
+
+    def __init__(self, display: str, memory: Path) -> None:
+        self.display = display
+        # Of the 25 words at the beginning: the header's size, bytes a row, colours.
+        words = struct.unpack(">25I", memory.read_bytes()[:100])
+        offset, row, colours = words[0], words[12], words[19]
+        shape = (HEIGHT, row // 4, 4)
+        pixels = np.memmap(memory, np.uint8, "r", offset + 12 * colours, shape)
+        self._pixels = pixels[::GRAIN, :WIDTH:GRAIN, :3]
+
+    def look(self) -> Picture:
+        """Give what is on it, smaller by :data:`GRAIN`."""
+        return np.array(self._pixels)
+
+
+@contextmanager
+def screen() -> Iterator[Screen]:
+    """Have a screen of :data:`WIDTH` by :data:`HEIGHT` pixels, black at first."""
+    with tempfile.TemporaryDirectory() as folder, _x_server(folder) as display:
+        yield Screen(f":{display}", Path(folder, "Xvfb_screen0"))
+
+
+@contextmanager
+def _x_server(folder: str) -> Iterator[int]:
+    reading, writing = os.pipe()
+    size = ("-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-fbdir", folder)
+    # It picks a display that is free, and tells which when it is ready.
+    command = ["Xvfb", "-displayfd", str(writing), "-nolisten", "tcp", "-nocursor"]
+    with (
+        os.fdopen(reading) as told,
+        subprocess.Popen(
+            [*command, *size], pass_fds=[writing], stderr=subprocess.DEVNULL
+        ) as server,
+    ):
+        os.close(writing)
+        try:
+            assert select.select([told], [], [], PATIENCE)[0], "Xvfb does not start"
+            yield int(told.readline())
+        finally:
+            server.terminate()
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """
+    What was on the screen at one moment.
+
+    :ivar moment: on the monotonic clock.
+    :ivar sent: the picture that the camera had sent last; it says so a moment later.
+    :ivar number: the picture on the screen; None when there was none, or no whole one.
+    :ivar square: pixels that the side of one of its squares had.
+    """
+
+    moment: float
+    sent: int
+    number: int | None
+    square: int
+
+
+class Onlooker(Thread):
+    """
+    Looks at a screen without a pause, and writes down what is on it.
+
+    :ivar glances: all since the first picture. Only ever grows.
+    """
+
+    def __init__(self, screen: Screen, camera: HttpCamera) -> None:
+        super().__init__(daemon=True)
+        self.glances: list[Glance] = []
+        self._screen = screen
+        self._camera = camera
+        self._stopped = Event()
+
+    def run(self) -> None:
+        """Look on and on."""
+        before = self._screen.look()
+        while not self._stopped.wait(PAUSE):
+            now = self._screen.look()
+            self._note(now, still=np.array_equal(before, now))
+            before = now
+
+    def _note(self, seen: Picture, still: bool) -> None:
+        sent, moment = self._camera.number or 0, time.monotonic()
+        picture = coloured(seen)
+        # One that is being drawn is half the old one: it counts when it stands still.
+        if picture is None or still:
+            number = None if picture is None else _number(picture)
+            square = 0 if picture is None else picture.shape[1] * GRAIN // COLUMNS
+            if self.glances or number is not None:
+                self.glances.append(Glance(moment, sent, number, square))
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        self.join(PATIENCE)
+
+    @property
+    def number(self) -> int:
+        """
+        The picture that is on the screen.
+
+        :raises AssertionError: when there is none.
+        """
+        number = self.glances[-1].number
+        assert number is not None, "there is no whole picture on the screen"
+        return number
+
+    @property
+    def square(self) -> int:
+        """Pixels that the side of a square of it has; 0 when there is no picture."""
+        return self.glances[-1].square
+
+
+@contextmanager
+def looking_at(screen: Screen, camera: HttpCamera) -> Iterator[Onlooker]:
+    """Have somebody look at a screen on which this camera's pictures are to be."""
+    onlooker = Onlooker(screen, camera)
+    onlooker.start()
+    try:
+        yield onlooker
+    finally:
+        onlooker.stop()
+
+
+def coloured(seen: Picture) -> Picture | None:
+    """Cut out what has a colour; None when all is grey."""
+    blue, red = seen[..., 0].astype(np.int16), seen[..., 2]
+    mask = abs(blue - red) > COLOURED
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return seen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _number(picture: Picture) -> int | None:
+    with suppress(AssertionError):
+        return number_in(picture, picture.shape[1] // COLUMNS)
+    return None

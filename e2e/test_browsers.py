@@ -1,0 +1,267 @@
+"""
+Chromium, Firefox and WebKit, each with an <img> and with the stream as its page.
+
+Each cell of that table stands against each mood of a camera. It holds when what is on
+the screen is the newest picture as soon as it comes, goes forward only, and is never
+blank; and when neither the browser nor its one connection ends.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from itertools import pairwise, product
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+import pytest
+
+from e2e.browsers import BROWSERS, browsing
+from e2e.camera import COUNT, HttpCamera, Mood, draw, http_camera, number_in
+from e2e.client import STREAM, ask, stats
+from e2e.conftest import Start
+from e2e.daemon import Daemon
+from e2e.screen import Glance, Onlooker, looking_at, screen
+from e2e.video import decode
+from e2e.waiting import until
+
+in_each_cell = pytest.mark.parametrize(
+    ("browser", "shape"), list(product(BROWSERS, ("img", "page")))
+)
+
+never_cancels = pytest.mark.xfail(
+    raises=AssertionError,
+    reason="WebKit goes on loading an image that nobody wants any more: "
+    "https://bugs.webkit.org/show_bug.cgi?id=6656",
+)
+
+REPEAT = 0.2
+"""Seconds after which, at the earliest, camd sends a picture of a slow camera again. A
+picture that is on the screen before is there of itself."""
+
+SOON = 0.5
+"""Seconds from the camera to the screen that half of the pictures may take on a loaded
+machine; on an idle one it is about 0.03 (measured)."""
+
+GRACE = 5.0
+"""Seconds that a browser may take to close a connection; 0.1 is usual (measured)."""
+
+IMG = """<!DOCTYPE html><title>A page</title>
+<body style="margin: 0; background: #888">
+<img src="{address}">
+"""
+
+CLEARED = """<!DOCTYPE html><title>A page that is done with the stream after 1 s</title>
+<img src="{address}" onload="setTimeout(() => this.src = '', 1000)">
+"""
+
+FRAMED = """<!DOCTYPE html><title>A page that is done with a frame after 1 s</title>
+<iframe width="400" height="300" style="border: 0" srcdoc="<img src='{address}'>">
+</iframe>
+<script>
+    const frame = document.querySelector("iframe");
+    const image = () => frame.contentDocument.querySelector("img");
+    const done = () => setTimeout(() => frame.remove(), 1000);
+    const look = () => image()?.naturalWidth ? done() : setTimeout(look, 50);
+    look();
+</script>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A camera, the daemon, a browser, and somebody who looks at its window."""
+
+    camera: HttpCamera
+    daemon: Daemon
+    browser: subprocess.Popen[bytes]
+    onlooker: Onlooker
+
+    @property
+    def viewer(self) -> dict[str, Any]:
+        """What the daemon tells of its only viewer."""
+        (viewer,) = stats(self.daemon)["clients"]
+        return dict(viewer)
+
+    def await_state(self, state: str) -> None:
+        """Wait until the camera's state is this one."""
+        until(lambda: stats(self.daemon)["state"] == state, f"the camera is {state}")
+
+    def await_pictures(self, count: int) -> None:
+        """Wait until so many more pictures were sent, and the last is on the screen."""
+        last = self.onlooker.number + count
+        until(lambda: forward(last, self.onlooker.number), f"picture {last} is shown")
+
+    def check(self) -> list[Glance]:
+        """See that nothing was ever wrong; give all that was on the screen."""
+        glances = list(self.onlooker.glances)
+        numbers = [seen.number for seen in glances if seen.number is not None]
+        assert len(numbers) == len(glances), "the screen was blank"
+        back = [(a, b) for a, b in pairwise(numbers) if not forward(a, b)]
+        assert back == []
+        sent = zip(numbers, (seen.sent for seen in glances), strict=True)
+        assert [(a, b) for a, b in sent if not forward(a, b + 1)] == []
+        assert self.viewer["number"] == 1
+        assert self.browser.poll() is None
+        return glances
+
+
+class Show(Protocol):
+    """Has a browser show a camera of so many pictures a second."""
+
+    def __call__(
+        self, fps: float, page: str = IMG, query: str = "", **settings: Any
+    ) -> Scene:
+        """Give the scene once a picture is on the screen."""
+        ...
+
+
+@pytest.fixture
+def show(browser: str, shape: str, start: Start, tmp_path: Path) -> Iterator[Show]:
+    """Show a camera in this browser in this shape until the test is over."""
+    with ExitStack() as stack:
+
+        def shown(
+            fps: float, page: str = IMG, query: str = "", **settings: Any
+        ) -> Scene:
+            camera = stack.enter_context(http_camera(fps))
+            robot = {"source": camera.address, "camera_timeout": 1.5}
+            daemon = start({"robot": robot}, **settings)
+            window = stack.enter_context(screen())
+            onlooker = stack.enter_context(looking_at(window, camera))
+            address = daemon.with_query(STREAM) + query
+            if shape == "img":
+                address = write(tmp_path / "page.html", page, address)
+            program = browsing(browser, address, window, tmp_path / browser)
+            process = stack.enter_context(program)
+            until(lambda: onlooker.glances, "a picture is on the screen")
+            return Scene(camera, daemon, process, onlooker)
+
+        yield shown
+
+
+def write(path: Path, page: str, address: str) -> str:
+    """Write a page that shows what is at an address; give the page's own."""
+    path.write_text(page.format(address=escape(address)))
+    return path.as_uri()
+
+
+def forward(earlier: int, later: int) -> bool:
+    """Tell whether a picture is the same or a later one; the numbers go round."""
+    return (later - earlier) % COUNT < COUNT // 2
+
+
+def delays(glances: list[Glance]) -> list[float]:
+    """Give the seconds from the camera to the screen, of each picture on the screen."""
+    sent: dict[int, float] = {}
+    shown: dict[int | None, float] = {}
+    for glance in glances:
+        sent.setdefault(glance.sent, glance.moment)
+        shown.setdefault(glance.number, glance.moment)
+    # Nobody looked yet when the first one was sent.
+    since = list(sent)[1:]
+    return [shown[number] - sent[number] for number in since if number in shown]
+
+
+def check_at_once(glances: list[Glance], within: float) -> None:
+    """
+    See that pictures are on the screen when they come.
+
+    :param within: seconds for the quickest, which no load held up: less than it takes
+        until something comes behind a picture.
+    """
+    took = delays(glances)
+    assert min(took) < within
+    assert median(took) < SOON
+
+
+@in_each_cell
+def test_15fps(show: Show) -> None:
+    """15 pictures a second: each is on the screen before the next one comes."""
+    scene = show(15)
+    scene.await_pictures(30)
+    check_at_once(scene.check(), within=1 / 15)
+
+
+@in_each_cell
+def test_1fps(show: Show) -> None:
+    """1 picture a second: none is left out, and each is on the screen at once."""
+    scene = show(1)
+    first = scene.onlooker.number
+    scene.await_pictures(3)
+    glances = scene.check()
+    assert {glance.number for glance in glances} == {*range(first, first + 4)}
+    check_at_once(glances, within=REPEAT)
+
+
+@in_each_cell
+def test_silence(show: Show) -> None:
+    """A camera that falls silent for three heartbeats and more, and comes back."""
+    scene = show(15, heartbeat_interval=0.5)
+    scene.camera.mood = Mood.SILENT
+    scene.await_state("stalled")
+    number = number_in(decode(ask(scene.daemon, "/api/robot/snapshot").body))
+    assert scene.onlooker.number == number
+    goal = scene.viewer["heartbeats"] + 3
+    until(lambda: scene.viewer["heartbeats"] >= goal, "three heartbeats")
+    assert scene.onlooker.number == number
+    scene.camera.mood = Mood.SENDING
+    scene.await_pictures(10)
+    scene.check()
+
+
+@in_each_cell
+def test_heartbeats_between(show: Show) -> None:
+    """2 pictures a second, and more heartbeats than pictures."""
+    scene = show(2, heartbeat_interval=0.1)
+    scene.await_pictures(4)
+    check_at_once(scene.check(), within=REPEAT)
+    assert scene.viewer["heartbeats"] > scene.viewer["frames"]
+
+
+@in_each_cell
+def test_new_size(show: Show) -> None:
+    """A camera that starts again with larger pictures, and then with smaller ones."""
+    scene = show(15)
+    for square in (80, 40):
+        scene.camera.mood = Mood.GONE
+        scene.await_state("offline")
+        scene.camera.draw = partial(draw, square=square)
+        scene.camera.mood = Mood.SENDING
+        scene.await_pictures(5)
+        assert scene.onlooker.square == square
+    scene.check()
+
+
+@pytest.mark.parametrize("shape", ["img"])
+@pytest.mark.parametrize("browser", ["chromium", "webkit"])
+def test_plain_form_needs_the_repeat(show: Show) -> None:
+    """In the form for programs a picture is late, as these tests see: by the repeat."""
+    scene = show(1, query="&wire=plain")
+    scene.await_pictures(3)
+    took = delays(scene.check())
+    assert min(took) > REPEAT
+    assert median(took) < REPEAT + SOON
+
+
+@pytest.mark.parametrize("shape", ["img"])
+@pytest.mark.parametrize(
+    "browser", ["chromium", "firefox", pytest.param("webkit", marks=never_cancels)]
+)
+def test_empty_src_ends_the_stream(show: Show) -> None:
+    """A page that sets img.src to nothing is a viewer no more."""
+    scene = show(15, page=CLEARED)
+    until(lambda: not stats(scene.daemon)["clients"], "nobody watches", GRACE)
+
+
+@pytest.mark.parametrize("shape", ["img"])
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_removed_frame_ends_the_stream(show: Show) -> None:
+    """A page that removes the <iframe> around the <img> is a viewer no more."""
+    scene = show(15, page=FRAMED)
+    until(lambda: not stats(scene.daemon)["clients"], "nobody watches", GRACE)
