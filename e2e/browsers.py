@@ -77,7 +77,7 @@ def browsing(
         (folder / "output").open("wb") as output,
         subprocess.Popen(
             [*BROWSERS[name](folder), address],
-            env=_environment(screen, folder),
+            env=environment(screen, folder),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -92,7 +92,8 @@ def browsing(
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment(screen: Screen, folder: Path) -> dict[str, str]:
+def environment(screen: Screen, folder: Path) -> dict[str, str]:
+    """Give a browser's environment: its screen, and its folder for a home."""
     return {
         **os.environ,
         "DISPLAY": screen.display,
