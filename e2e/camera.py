@@ -45,6 +45,7 @@ class HttpCamera:
     :ivar mood: what it does from now on; the test sets it.
     :ivar fps: pictures a second from now on; the test sets it.
     :ivar number: the picture that it sent last; None before the first.
+    :ivar sent: when it sent which number, on the monotonic clock.
     :ivar draw: makes a picture of a number; the test may set another.
     :ivar address: where it is.
     """
@@ -53,6 +54,7 @@ class HttpCamera:
         self.mood = Mood.SENDING
         self.fps = fps
         self.number: int | None = None
+        self.sent: dict[int, float] = {}
         self.draw = draw
         camera = self
 
@@ -93,6 +95,7 @@ class HttpCamera:
         while self.mood is not Mood.GONE:
             if self.mood is Mood.SENDING:
                 number = 0 if self.number is None else (self.number + 1) % COUNT
+                self.sent[number] = time.monotonic()
                 request.wfile.write(_part(self.draw(number)))
                 self.number = number
             time.sleep(1 / self.fps)

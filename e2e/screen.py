@@ -20,7 +20,7 @@ from threading import Event, Thread
 
 import numpy as np
 
-from e2e.camera import COLUMNS, HttpCamera, number_in
+from e2e.camera import COLUMNS, number_in
 from e2e.video import Picture
 from e2e.waiting import PATIENCE
 
@@ -95,13 +95,11 @@ class Glance:
     What was on the screen at one moment.
 
     :ivar moment: on the monotonic clock.
-    :ivar sent: the picture that the camera had sent last; it says so a moment later.
     :ivar number: the picture on the screen; None when there was none, or no whole one.
     :ivar square: pixels that the side of one of its squares had.
     """
 
     moment: float
-    sent: int
     number: int | None
     square: int
 
@@ -113,11 +111,10 @@ class Onlooker(Thread):
     :ivar glances: all since the first picture. Only ever grows.
     """
 
-    def __init__(self, screen: Screen, camera: HttpCamera) -> None:
+    def __init__(self, screen: Screen) -> None:
         super().__init__(daemon=True)
         self.glances: list[Glance] = []
         self._screen = screen
-        self._camera = camera
         self._stopped = Event()
 
     def run(self) -> None:
@@ -129,14 +126,13 @@ class Onlooker(Thread):
             before = now
 
     def _note(self, seen: Picture, still: bool) -> None:
-        sent, moment = self._camera.number or 0, time.monotonic()
-        picture = coloured(seen)
+        moment, picture = time.monotonic(), coloured(seen)
         # One that is being drawn is half the old one: it counts when it stands still.
         if picture is None or still:
             number = None if picture is None else _number(picture)
             square = 0 if picture is None else picture.shape[1] * GRAIN // COLUMNS
             if self.glances or number is not None:
-                self.glances.append(Glance(moment, sent, number, square))
+                self.glances.append(Glance(moment, number, square))
 
     def stop(self) -> None:
         """Look no more."""
@@ -161,9 +157,9 @@ class Onlooker(Thread):
 
 
 @contextmanager
-def looking_at(screen: Screen, camera: HttpCamera) -> Iterator[Onlooker]:
-    """Have somebody look at a screen on which this camera's pictures are to be."""
-    onlooker = Onlooker(screen, camera)
+def looking_at(screen: Screen) -> Iterator[Onlooker]:
+    """Have somebody look at a screen on which a camera's pictures are to be."""
+    onlooker = Onlooker(screen)
     onlooker.start()
     try:
         yield onlooker
