@@ -170,7 +170,7 @@ def build(
         wall=time.time,
         random=random.random,
         new_thread=lambda name: CameraThread(reactor, name),
-        new_source=make_source,
+        new_source=lambda camera: make_source(camera, reactor),
         new_encoder=make_encoder,
         new_placeholder=partial(
             # Drawing never hangs, so Twisted's own threads will do.

@@ -30,6 +30,9 @@ CORNERS = {
     "d": PICTURE[1, 2],
 }
 
+#: The reactor that no source may touch before it is opened.
+NO_REACTOR = None
+
 
 def settings(**keys: Any) -> CameraSettings:
     """A camera's settings."""
@@ -223,16 +226,18 @@ def test_pixels_cost_nothing_to_speak_of() -> None:
 )
 def test_any_of_the_three(keys: dict[str, Any]) -> None:
     """Each of the three keys makes the source a redrawn one."""
-    assert isinstance(make_source(settings(**keys)), Redrawn)
+    assert isinstance(make_source(settings(**keys), NO_REACTOR), Redrawn)
 
 
 def test_without_any() -> None:
     """Where none is set, nothing stands between source and viewer."""
-    assert isinstance(make_source(settings(source="/dev/video0")), Live)
+    assert isinstance(make_source(settings(source="/dev/video0"), NO_REACTOR), Live)
 
 
 def test_controls_of_devices_alone() -> None:
     """A device gets its controls; an address has none."""
     keys = {"camera_controls": {"brightness": 1}}
-    assert isinstance(make_source(settings(source="0", **keys)), Controlled)
-    assert isinstance(make_source(settings(source="rtsp://host/", **keys)), Live)
+    assert isinstance(make_source(settings(source="0", **keys), NO_REACTOR), Controlled)
+    assert isinstance(
+        make_source(settings(source="rtsp://host/", **keys), NO_REACTOR), Live
+    )

@@ -49,6 +49,7 @@ def test_defaults() -> None:
         "rotate": 0,
         "flip": "none",
         "overlay": "",
+        "camera_verify_tls": True,
         "stream_fps": 15,
         "idle_fps": 1,
         "jpeg_quality": 80,

@@ -198,6 +198,8 @@ class StreamSettings(_Frozen):
     """How pictures are mirrored, after they are turned."""
     overlay: Overlay = ""
     """What is written into each picture; empty for nothing."""
+    camera_verify_tls: Annotated[bool, Expected("true or false")] = True
+    """False: an ``https://`` camera may show any certificate."""
     stream_fps: Annotated[float, Field(ge=0.1, le=240)] = 15
     """The most frames a second that a viewer gets."""
     idle_fps: Annotated[float, Field(ge=0, le=10)] = 1

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from camd.config.settings import PICTURE_CHOICES
 from camd.sources.opencv_check import prepare, why_no_opencv
@@ -145,14 +145,19 @@ class Encoder(Protocol):
 
 
 def make_source(
-    camera: CameraSettings, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+    camera: CameraSettings,
+    reactor: Any,
+    clock: Clock = time.monotonic,
+    sleep: Sleep = time.sleep,
 ) -> Source:
     """
     Choose the source that a camera's settings name. Opens nothing yet.
 
+    :param reactor: the reactor, for cameras that are asked over HTTP.
+    :param clock: the same as the reactor's.
     :raises SourceError: when it takes OpenCV and that cannot be imported.
     """
-    source = _make_plain(camera, clock, sleep)
+    source = _make_plain(camera, reactor, clock, sleep)
     if camera.camera_controls and is_device(camera.source):
         source = _with_controls(source, camera)
     if camera.rotate or camera.flip != "none" or camera.overlay:
@@ -160,11 +165,15 @@ def make_source(
     return source
 
 
-def _make_plain(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
+def _make_plain(
+    camera: CameraSettings, reactor: Any, clock: Clock, sleep: Sleep
+) -> Source:
     """Make the source as its pictures come."""
     address = camera.source
     if _names_jpegs(address):
         return _make_folder(camera, clock, sleep)
+    if address.lower().startswith(("http://", "https://")):
+        return _make_http(camera, reactor, clock, sleep)
     _demand_opencv()
     if address == "pattern":
         return _make_pattern(camera, clock, sleep)
@@ -286,6 +295,26 @@ def _make_device(camera: CameraSettings, clock: Clock) -> Source:
         camera.camera_height,
         camera.camera_fps,
         clock=clock,
+    )
+
+
+def _make_http(
+    camera: CameraSettings, reactor: Any, clock: Clock, sleep: Sleep
+) -> Source:
+    from camd.sources.http_camera import HttpCamera
+
+    def otherwise() -> Source:
+        _demand_opencv()
+        return _make_address(camera, clock)
+
+    return HttpCamera(
+        camera.source,
+        camera.camera_fps,
+        verify_tls=camera.camera_verify_tls,
+        reactor=reactor,
+        clock=clock,
+        sleep=sleep,
+        otherwise=otherwise,
     )
 
 

@@ -1,0 +1,89 @@
+"""An http address as a person writes it: where to ask, what for, and who asks."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+#: Where a camera listens when its address does not say, by scheme.
+_PORTS = {"http": 80, "https": 443}
+
+# What is percent-encoded already stays, and so does what cameras take literally. Quotes
+# and backslashes would end the quoted string that Digest puts the target into.
+_SAFE = string.punctuation.translate({ord(mark): None for mark in '"\\'})
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user and a password, as they are typed. The ``repr`` shows no password."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """
+    An address that is asked over HTTP.
+
+    :ivar scheme: ``http`` or ``https``.
+    :ivar host: a name in ASCII (IDNA), or a number; IPv6 without brackets.
+    :ivar target: path and query, as they go over the wire.
+    :ivar login: who asks; None where the address names nobody.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    login: Login | None
+
+    @classmethod
+    def parse(cls, text: str) -> Url:
+        """
+        Take an address apart.
+
+        :raises ValueError: when it is none, or neither http nor https.
+        """
+        parts = urlsplit(text)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ValueError("not an http address")
+        path = parts.path or "/"
+        return cls(
+            scheme=parts.scheme,
+            host=parts.hostname.encode("idna").decode("ascii"),
+            port=parts.port or _PORTS[parts.scheme],
+            target=quote(f"{path}?{parts.query}" if parts.query else path, safe=_SAFE),
+            login=_login(parts.username, parts.password),
+        )
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What must be the same for a password to be sent again (RFC 6454)."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def bare(self) -> str:
+        """The address without user and password."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.target}"
+
+    def joined(self, location: str) -> Url:
+        """
+        Where a Location header leads to from here; its login, if any, is left out.
+
+        :raises ValueError: when it leads to no http address.
+        """
+        there = Url.parse(urljoin(self.bare, location))
+        return Url(there.scheme, there.host, there.port, there.target, None)
+
+
+def _login(user: str | None, password: str | None) -> Login | None:
+    if user is None and password is None:
+        return None
+    login = Login(unquote(user or ""), unquote(password or ""))
+    # Neither can stand in a header.
+    if not (login.user + login.password + "-").isprintable():
+        raise ValueError("user or password holds a control character")
+    return login
