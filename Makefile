@@ -34,11 +34,12 @@ test: $(VENV)/.test ## install and run the tests, in parallel
 e2e: export PATH := $(PATH):/usr/sbin
 e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs cv2 $(BIN)/python
-	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus
 	@.ci/needs commands nginx haproxy caddy apache2=apache2-bin varnishd=varnish
 	@.ci/needs commands curl mpv node=nodejs vlc=vlc-bin,vlc-plugin-base \
 	    gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good
 	@.ci/needs commands firefox-esr WebKitWebDriver=webkit2gtk-driver Xvfb=xvfb
+	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus motion openssl
+	@.ci/needs rtsp
 	$(BIN)/python -m pytest e2e $(ARGS)
 
 lint: $(VENV)/.lint ## ruff: rules and format; the Dockerfile

@@ -7,6 +7,7 @@ which the picture is told from anything grey around it.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -40,17 +41,20 @@ class Mood(Enum):
 
 class HttpCamera:
     """
-    Its pictures are numbered one by one, also across connections.
+    Its pictures are numbered one by one, also across connections. ``/moved`` redirects
+    to the stream, ``/snapshot.jpg`` is one picture.
 
+    :param tls: for a camera with an ``https://`` address; None for a plain one.
     :ivar mood: what it does from now on; the test sets it.
     :ivar fps: pictures a second from now on; the test sets it.
     :ivar number: the picture that it sent last; None before the first.
     :ivar sent: when it sent which number, on the monotonic clock.
     :ivar draw: makes a picture of a number; the test may set another.
-    :ivar address: where it is.
+    :ivar origin: where it is.
+    :ivar address: where its stream is.
     """
 
-    def __init__(self, fps: float = FPS) -> None:
+    def __init__(self, fps: float = FPS, tls: ssl.SSLContext | None = None) -> None:
         self.mood = Mood.SENDING
         self.fps = fps
         self.number: int | None = None
@@ -59,6 +63,8 @@ class HttpCamera:
         camera = self
 
         class Request(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self) -> None:
                 camera._answer(self)
 
@@ -66,7 +72,11 @@ class HttpCamera:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Request)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/video.mjpg"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.origin = f"{scheme}://127.0.0.1:{self._server.server_port}"
+        self.address = f"{self.origin}/video.mjpg"
 
     def start(self) -> None:
         """Begin to answer, in threads of its own."""
@@ -84,6 +94,31 @@ class HttpCamera:
             return
         while self.mood is Mood.HANGING:
             time.sleep(1 / self.fps)
+        if request.path == "/moved":
+            request.send_response(302)
+            request.send_header("Location", "/video.mjpg")
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+        elif request.path == "/snapshot.jpg":
+            self._send_one(request)
+        else:
+            self._send_stream(request)
+
+    def _send_one(self, request: BaseHTTPRequestHandler) -> None:
+        number = self._next()
+        jpeg = _jpeg(self.draw(number))
+        request.send_response(200)
+        request.send_header("Content-Type", "image/jpeg")
+        request.send_header("Content-Length", str(len(jpeg)))
+        request.end_headers()
+        request.wfile.write(jpeg)
+        self.number = number
+
+    def _next(self) -> int:
+        return 0 if self.number is None else (self.number + 1) % COUNT
+
+    def _send_stream(self, request: BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
         request.send_response(200)
         kind = "multipart/x-mixed-replace; boundary=picture"
         request.send_header("Content-Type", kind)
@@ -94,17 +129,19 @@ class HttpCamera:
     def _send_pictures(self, request: BaseHTTPRequestHandler) -> None:
         while self.mood is not Mood.GONE:
             if self.mood is Mood.SENDING:
-                number = 0 if self.number is None else (self.number + 1) % COUNT
+                number = self._next()
                 self.sent[number] = time.monotonic()
-                request.wfile.write(_part(self.draw(number)))
+                request.wfile.write(_part(_jpeg(self.draw(number))))
                 self.number = number
             time.sleep(1 / self.fps)
 
 
 @contextmanager
-def http_camera(fps: float = FPS) -> Iterator[HttpCamera]:
+def http_camera(
+    fps: float = FPS, tls: ssl.SSLContext | None = None
+) -> Iterator[HttpCamera]:
     """Have a camera that sends so many pictures a second until the end."""
-    camera = HttpCamera(fps)
+    camera = HttpCamera(fps, tls)
     camera.start()
     try:
         yield camera
@@ -131,7 +168,15 @@ def number_in(picture: Picture, square: int = SQUARE) -> int:
     return sum(1 << bit for bit, grey in enumerate(middles.flat) if grey > 128)
 
 
-def _part(picture: Picture) -> bytes:
-    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+def encode(number: int) -> bytes:
+    """Give the JPEG of a number, the same each time."""
+    return _jpeg(draw(number))
+
+
+def _jpeg(picture: Picture) -> bytes:
+    return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+
+
+def _part(jpeg: bytes) -> bytes:
     head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"
     return f"{head}\r\n".encode() + jpeg + b"\r\n"

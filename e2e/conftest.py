@@ -41,6 +41,8 @@ PACKAGES = {
     "firefox-esr": "firefox-esr",
     "WebKitWebDriver": "webkit2gtk-driver",
     "Xvfb": "xvfb",
+    "motion": "motion",
+    "openssl": "openssl",
 }
 """Program -> the Debian packages that it takes."""
 

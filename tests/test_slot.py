@@ -7,7 +7,8 @@ from threading import Thread
 import pytest
 
 from camd.sources import Shot, SourceError
-from camd.sources.slot import FRESH, Slot
+from camd.sources import slot as slot_module
+from camd.sources.slot import FRESH, SLOW, Slot
 from tests.fake_camera import PATIENCE, FakeTime
 
 
@@ -44,13 +45,33 @@ def test_the_newest_wins(slot: Slot, time: FakeTime) -> None:
     assert slot.take().content == b"new"
 
 
-def test_what_waited_is_left_out(slot: Slot, time: FakeTime) -> None:
-    """A picture that came while nobody read is not taken for a new one."""
+@pytest.mark.parametrize(
+    ("interval", "age"), [(1 / 30, 0.06), (SLOW, FRESH * 2), (3, 2), (1 / 30, 60)]
+)
+def test_what_waited_is_taken(
+    slot: Slot, time: FakeTime, interval: float, age: float
+) -> None:
+    """No picture is lost, be the camera slow or silent."""
     slot.put(shot(time, b"old"))
+    time.now += interval
+    slot.put(shot(time, b"new"))
+    time.now += age
+    assert slot.take().content == b"new"
+
+
+def test_a_fresher_one_is_waited_for(
+    slot: Slot, time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the next picture is due at once, that is taken, and not one that waited."""
+    # Time enough for the slowest machine.
+    monkeypatch.setattr(slot_module, "DUE", 1000)
+    slot.put(shot(time, b"older"))
+    time.now += 1 / 30
+    slot.put(shot(time, b"waited"))
     time.now += FRESH * 1.01
-    slot.fail(SourceError("no other came"))
-    with pytest.raises(SourceError, match="no other came"):
-        slot.take()
+    reading = Reading(slot)
+    slot.put(shot(time, b"fresh"))
+    assert reading.result() == shot(time, b"fresh")
 
 
 def test_a_peek_leaves_it(slot: Slot, time: FakeTime) -> None:
@@ -74,22 +95,37 @@ def test_the_first_reason_is_told(slot: Slot) -> None:
         slot.peek()
 
 
-@pytest.mark.parametrize("good", [True, False])
-def test_a_reader_is_woken_up(slot: Slot, time: FakeTime, good: bool) -> None:
-    """Who waits is told of a picture, and of the end."""
-    seen: list[object] = []
+class Reading:
+    """Somebody who waits in a thread, as the camera's does."""
 
-    def read() -> None:
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self._seen: list[object] = []
+        self._thread = Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
         try:
-            seen.append(slot.take())
+            self._seen.append(self._slot.take())
         except SourceError as error:
-            seen.append(str(error))
+            self._seen.append(str(error))
 
-    reader = Thread(target=read, daemon=True)
-    reader.start()
-    if good:
-        slot.put(shot(time))
-    else:
-        slot.fail(SourceError("gone"))
-    reader.join(PATIENCE)
-    assert seen == [shot(time) if good else "gone"]
+    def result(self) -> object:
+        """What came of it."""
+        self._thread.join(PATIENCE)
+        (seen,) = self._seen
+        return seen
+
+
+def test_a_reader_is_woken_up_by_a_picture(slot: Slot, time: FakeTime) -> None:
+    """Who waits gets the picture that comes."""
+    reading = Reading(slot)
+    slot.put(shot(time))
+    assert reading.result() == shot(time)
+
+
+def test_a_reader_is_woken_up_by_the_end(slot: Slot) -> None:
+    """Who waits is told that nothing comes."""
+    reading = Reading(slot)
+    slot.fail(SourceError("gone"))
+    assert reading.result() == "gone"

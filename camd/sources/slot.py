@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from threading import Condition
 
 from camd.sources import Clock, Shot, SourceError
 
-#: Seconds within which a picture that came unasked is still taken for a new one. A
-#: reader is back within a millisecond or two; a busy machine takes longer now and then.
+#: Seconds for which a picture is fresh: a reader is back within a millisecond or two; a
+#: busy machine takes longer now and then.
 FRESH = 0.02
+
+#: Intervals of the camera within which its next picture should come.
+DUE = 1.5
+
+#: Seconds between pictures from which on nobody waits for a fresher one.
+SLOW = 0.2
 
 
 class Slot:
     """
     Holds the newest picture, which takes the place of the one before.
 
-    A reader waits for the next one to come: what has waited for the reader's tick would
-    be late by up to an interval, each time anew.
+    A reader that finds one which has waited for its tick waits for the next, if that is
+    due; or else its pictures might be late by an interval, each time anew. The last one
+    ahead of a silence is not lost that way.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -24,10 +32,14 @@ class Slot:
         self._turn = Condition()
         self._shot: Shot | None = None
         self._failure: SourceError | None = None
+        self._captured = 0.0
+        self._interval = math.inf
 
     def put(self, shot: Shot) -> None:
         """Bring a picture; never blocks for longer than a reader takes to look."""
         with self._turn:
+            self._interval = shot.captured - self._captured
+            self._captured = shot.captured
             self._shot = shot
             self._turn.notify_all()
 
@@ -48,15 +60,24 @@ class Slot:
 
     def take(self) -> Shot:
         """
-        Wait for the next picture, or take one that came only just now.
+        Wait for a picture that was not taken yet.
 
-        :raises SourceError: when none will come.
+        :raises SourceError: when there is none and none will come.
         """
         with self._turn:
-            if self._shot and self._clock() - self._shot.captured > FRESH:
-                self._shot = None
+            if self._shot is not None:
+                self._linger(self._shot)
             shot, self._shot = self._wait(), None
             return shot
+
+    def _linger(self, waited: Shot) -> None:
+        """Wait for a picture newer than this one, where it pays."""
+        age = self._clock() - waited.captured
+        if age > FRESH and self._interval < SLOW:
+            newer = self._interval * DUE - age
+            self._turn.wait_for(
+                lambda: self._failure or self._shot is not waited, max(0.0, newer)
+            )
 
     def _wait(self) -> Shot:
         self._turn.wait_for(lambda: self._shot or self._failure)

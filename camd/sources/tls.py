@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from OpenSSL import SSL
+from collections.abc import Callable
+from functools import partial
+
+from OpenSSL import SSL, crypto
+from service_identity.hazmat import (
+    DNS_ID,
+    IPAddress_ID,
+    ServiceID,
+    verify_service_identity,
+)
+from service_identity.pyopenssl import extract_patterns
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.ssl import CertificateOptions, platformTrust
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
+
+#: Asked for each certificate of a chain: connection, certificate, error, depth (0 for
+#: the camera's own), and whether OpenSSL is content; tells whether camd is.
+Check = Callable[[SSL.Connection, crypto.X509, int, int, int], bool]
 
 
 def trust(verify: bool) -> IPolicyForHTTPS:
@@ -19,27 +33,74 @@ def trust(verify: bool) -> IPolicyForHTTPS:
         trusts, and bear the camera's name. False for cameras that sign their own:
         the connection is then encrypted, to whoever answers.
     """
-    return BrowserLikePolicyForHTTPS() if verify else _Anybody()
+    return _Trust(verify)
 
 
 @implementer(IPolicyForHTTPS)
-class _Anybody:
+class _Trust:
+    def __init__(self, verify: bool) -> None:
+        self._verify = verify
+
     def creatorForNetloc(
         self, hostname: bytes, port: int
     ) -> IOpenSSLClientConnectionCreator:
-        return _Unverified(hostname)
+        return _Creator(hostname.decode("ascii"), self._verify)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    def __init__(self, hostname: bytes) -> None:
-        self._hostname = hostname
+class _Creator:
+    """
+    Makes connections to one host.
+
+    Twisted's own lets a certificate pass that bears no name at all but is signed well,
+    and logs a traceback for each that is not (26.10); so the names are looked at here.
+    """
+
+    def __init__(self, host: str, verify: bool) -> None:
+        self._host = host
+        self._verify = verify
 
     def clientConnectionForTLS(
         self, tlsProtocol: TLSMemoryBIOProtocol
     ) -> SSL.Connection:
-        context = CertificateOptions(verify=False).getContext()
-        connection = SSL.Connection(context, None)
-        # Some cameras behind one proxy are told apart by it.
-        connection.set_tlsext_host_name(self._hostname)
+        options = (
+            CertificateOptions(trustRoot=platformTrust())
+            if self._verify
+            else CertificateOptions(verify=False)
+        )
+        connection = SSL.Connection(options.getContext(), None)
+        # RFC 6066 3: a number is no server name.
+        if not _is_number(self._host):
+            connection.set_tlsext_host_name(self._host.encode())
+        if self._verify:
+            must = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+            connection.set_verify(must, check_for(self._host))
         return connection
+
+
+def check_for(host: str) -> Check:
+    """Make the check that all are trusted, and the camera's own is this host's."""
+    expected = IPAddress_ID(host) if _is_number(host) else DNS_ID(host)
+    return partial(_check, expected)
+
+
+def _check(
+    expected: ServiceID,
+    connection: SSL.Connection,
+    certificate: crypto.X509,
+    error: int,
+    depth: int,
+    ok: int,
+) -> bool:
+    if not ok or depth:
+        return bool(ok)
+    try:
+        verify_service_identity(extract_patterns(certificate), [expected], [])
+    # An exception that leaves OpenSSL's callback would be lost.
+    except Exception:
+        return False
+    return True
+
+
+def _is_number(host: str) -> bool:
+    return isIPAddress(host) or isIPv6Address(host)

@@ -1,0 +1,110 @@
+"""
+Cameras that are programs of other people: motion as an MJPEG camera that asks for
+Digest, GStreamer as an RTSP camera. Both can be killed, and started again.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from e2e.waiting import until
+
+USER, PASSWORD = "viewer", "swordfish-4711"
+
+MOTION = """\
+daemon off
+netcam_url file://{video}
+width 640
+height 272
+framerate 15
+stream_port {port}
+stream_localhost on
+stream_maxrate 15
+stream_auth_method 2
+stream_authentication {user}:{password}
+webcontrol_port 0
+picture_output off
+movie_output off
+log_level 4
+"""
+
+
+class Server:
+    """
+    A program that listens on a port of 127.0.0.1.
+
+    :ivar port: always the same, however often it is started.
+    """
+
+    def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
+        self.port = port
+        self._command = command
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        until(self._listens, f"{self._command[0]} listens")
+
+    def kill(self) -> None:
+        """End it as a power cut does; a second time does nothing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+        self._process = None
+
+    def address(self, form: str, password: str = PASSWORD) -> str:
+        """Give its address: ``{}`` in the form stands for who asks and where it is."""
+        return form.format(f"{USER}:{password}@127.0.0.1:{self.port}")
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextmanager
+def motion(folder: Path, video: Path) -> Iterator[Server]:
+    """Have motion show a video, to those who know the password."""
+    port = free_port()
+    settings = MOTION.format(video=video, port=port, user=USER, password=PASSWORD)
+    (folder / "motion.conf").write_text(settings)
+    command = ["motion", "-n", "-c", str(folder / "motion.conf")]
+    with _running(Server(command, port, folder / "motion.log")) as server:
+        yield server
+
+
+@contextmanager
+def rtsp(folder: Path) -> Iterator[Server]:
+    """Have GStreamer show a ball, to those who know the password."""
+    port = free_port()
+    script = Path(__file__).with_name("rtsp_server.py")
+    command = ["/usr/bin/python3", str(script), str(port), USER, PASSWORD]
+    with _running(Server(command, port, folder / "rtsp.log")) as server:
+        yield server
+
+
+@contextmanager
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+def free_port() -> int:
+    """Find a port that nobody has just now."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+        return port

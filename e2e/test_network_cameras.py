@@ -1,0 +1,142 @@
+"""Cameras in the network: their own bytes, their logins, and that they come back."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from e2e.camera import encode, http_camera, number_in
+from e2e.client import stats, watching
+from e2e.conftest import Start
+from e2e.daemon import Daemon
+from e2e.servers import PASSWORD, Server, motion, rtsp
+from e2e.video import Film, decode
+from e2e.waiting import until
+
+MJPEG, RTSP = "http://{}/", "rtsp://{}/live"
+
+
+def test_byte_for_byte(start: Start) -> None:
+    """Every picture of an MJPEG camera is the camera's own, also behind a redirect."""
+    with http_camera() as camera:
+        daemon = start({"robot": {"source": f"{camera.origin}/moved"}})
+        with watching(daemon) as (watcher,):
+            until(lambda: len(watcher.frames()) > 20, "some pictures")
+        told = stats(daemon)
+    numbers = [_own(seen.jpeg) for seen in watcher.frames()]
+    assert numbers == sorted(set(numbers))
+    assert told["encoder"] == "passthrough"
+    assert told["camera_resolution"] == "240x180"
+
+
+def test_snapshots(start: Start) -> None:
+    """A camera that gives one picture at a time is a camera too."""
+    with http_camera() as camera:
+        daemon = start({"robot": {"source": f"{camera.origin}/snapshot.jpg"}})
+        with watching(daemon) as (watcher,):
+            until(lambda: len(watcher.frames()) > 20, "some pictures")
+    numbers = [_own(seen.jpeg) for seen in watcher.frames()]
+    # Each was asked for, and none was asked for in vain.
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _own(jpeg: bytes) -> int:
+    number = number_in(decode(jpeg))
+    assert jpeg == encode(number)
+    return number
+
+
+def test_another_camd(start: Start) -> None:
+    """The stream of another camd, behind its key, is passed on byte for byte."""
+    with http_camera() as camera:
+        first = start({"robot": {"source": camera.address}})
+        source = first.with_password("/api/robot/stream")
+        second = start({"robot": {"source": source}})
+        with watching(second) as (watcher,):
+            until(lambda: len(watcher.frames()) > 10, "some pictures")
+        assert first.key not in second.log
+    assert all(_own(seen.jpeg) is not None for seen in watcher.frames())
+
+
+def test_certificates(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody signed is refused, unless one says otherwise or trusts it."""
+    with http_camera(tls=_own_certificate(tmp_path)) as camera:
+        strict = {"source": camera.address}
+        lax = {**strict, "camera_verify_tls": False}
+        daemon = start({"strict": strict, "lax": lax})
+        until(lambda: stats(daemon, "lax")["state"] == "live", "the lax one is live")
+        until(
+            lambda: stats(daemon, "strict")["state"] == "offline", "the strict is not"
+        )
+        assert "certificate is not trusted" in stats(daemon, "strict")["last_error"]
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        trusting = start({"robot": strict})
+        until(lambda: stats(trusting)["state"] == "live", "the trusting one is live")
+
+
+def _own_certificate(folder: Path) -> ssl.SSLContext:
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=camera", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_motion(start: Start, film: Film, tmp_path: Path) -> None:
+    """motion, which asks for Digest, is killed and comes back; nobody notices much."""
+    with motion(tmp_path, film.path) as server:
+        daemon = start({"robot": {"source": server.address(MJPEG)}})
+        _killed_and_back(daemon, server)
+        assert stats(daemon)["encoder"] == "passthrough"
+        assert PASSWORD not in daemon.log
+
+
+def test_rtsp(start: Start, tmp_path: Path) -> None:
+    """The same for an RTSP camera, which OpenCV reads."""
+    with rtsp(tmp_path) as server:
+        daemon = start({"robot": {"source": server.address(RTSP)}})
+        _killed_and_back(daemon, server)
+        assert PASSWORD not in daemon.log
+
+
+def _killed_and_back(daemon: Daemon, server: Server) -> None:
+    """Kill it under three viewers, start it again, and see them go on."""
+    with watching(daemon, 3) as watchers:
+        until(lambda: all(w.seen[-1].number > 5 for w in watchers), "pictures")
+        server.kill()
+        until(lambda: stats(daemon)["state"] == "offline", "the camera is offline")
+        assert PASSWORD not in str(stats(daemon))
+        last = max(w.seen[-1].number for w in watchers)
+        server.start()
+        until(lambda: all(w.seen[-1].number > last + 5 for w in watchers), "new ones")
+        assert [w.trouble for w in watchers] == [None] * 3
+        assert stats(daemon)["active_clients"] == 3
+
+
+@pytest.mark.parametrize("kind", ["motion", "rtsp"])
+def test_a_wrong_password(start: Start, film: Film, tmp_path: Path, kind: str) -> None:
+    """It is said so, and the password that was tried is shown nowhere."""
+    cameras = {"motion": motion(tmp_path, film.path), "rtsp": rtsp(tmp_path)}
+    with cameras[kind] as server:
+        form = MJPEG if kind == "motion" else RTSP
+        wrong = "not-this-one-1234"
+        daemon = start({"robot": {"source": server.address(form, wrong)}})
+        until(lambda: stats(daemon)["state"] == "offline", "the camera is offline")
+        told = stats(daemon)
+    assert "user" in told["last_error"]
+    assert "password" in told["last_error"]
+    assert "viewer:***@" in told["last_error"] + daemon.log
+    assert wrong not in str(told) + daemon.log
