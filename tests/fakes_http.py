@@ -70,6 +70,7 @@ class Web(MemoryReactorClock):
     :ivar wires: the connections, in order.
     :ivar hosts: host and port of each try to connect, in order.
     :ivar refuses: what connecting fails with, by host; None where it hangs.
+    :ivar takes: seconds that pass behind each call from a thread.
     :ivar most: bytes that come in one piece at the most, as from a socket.
     """
 
@@ -80,6 +81,7 @@ class Web(MemoryReactorClock):
         self.hosts: list[str] = []
         self.refuses: dict[str, Exception | None] = {}
         self.most = 64 * 1024
+        self.takes = 0.0
 
     @property
     def wire(self) -> Wire:
@@ -111,6 +113,7 @@ class Web(MemoryReactorClock):
         """Do it now."""
         call(*args, **kw)
         self.advance(0)
+        self.advance(self.takes)
 
     def asked(self, wire: Wire) -> None:
         """Give the next answer."""

@@ -232,6 +232,15 @@ def test_a_poll_that_is_no_picture() -> None:
     assert rig.web.wire.cut
 
 
+def test_half_a_picture() -> None:
+    """A picture that does not go on is not waited for without end."""
+    headers = ("Content-Type: image/jpeg", "Content-Length: 1000")
+    rig = Rig(answer(*headers, body=JPEG[:100]))
+    rig.web.takes = 10
+    assert rig.trouble() == "no whole picture came within 10 s"
+    assert rig.web.wire.cut
+
+
 @pytest.mark.parametrize(
     "kind",
     [

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from OpenSSL import SSL
 from service_identity import VerificationError
+from twisted.internet import defer
 from twisted.internet.error import (
     ConnectError,
     ConnectionLost,
@@ -215,6 +216,7 @@ UNTRUSTED = "its certificate is not trusted; where the camera signed it itself, 
             "cam port 8080 cannot be reached: network is unreachable",
         ),
         (TimeoutError(), "cam port 8080 does not answer within 5 s"),
+        (defer.TimeoutError(), "cam port 8080 gives no answer within 10 s"),
         (VerificationError([]), UNTRUSTED + "camera_verify_tls: false"),
         (
             SSL.Error([("SSL routines", "", "certificate verify failed")]),

@@ -6,7 +6,7 @@ limit on what comes ahead of a body, and cut at once when told so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
@@ -59,7 +59,14 @@ class Connection(ProtocolWrapper):
         self.abortConnection()
 
 
-class _Connecting(WrappingFactory[Connection]):
+if TYPE_CHECKING:
+    _Wrapping = WrappingFactory[Connection]
+else:
+    # It takes no argument in Twisted 24.10.
+    _Wrapping = WrappingFactory
+
+
+class _Connecting(_Wrapping):
     """Makes connections, and keeps a set of those that are open."""
 
     protocol = Connection

@@ -6,8 +6,7 @@ from http import HTTPStatus
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet import error
-from twisted.internet.defer import CancelledError
+from twisted.internet import defer, error
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 
 from camd.sources.http_client import ANSWER
@@ -35,7 +34,11 @@ def why_no_answer(trouble: BaseException, url: Url) -> str:
             return f"nothing listens on {where}"
         case error.TCPTimedOutError() | error.TimeoutError():
             return f"{where} does not answer within {CONNECT:.0f} s"
-        case CancelledError() | TimeoutError() | error.ConnectingCancelledError():
+        case (
+            defer.CancelledError()
+            | defer.TimeoutError()
+            | error.ConnectingCancelledError()
+        ):
             return f"{where} gives no answer within {ANSWER:.0f} s"
         case error.ConnectionClosed():
             return f"{where} hangs up without an answer"
