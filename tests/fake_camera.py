@@ -35,7 +35,8 @@ class FakeTime:
 class FakeCapture:
     """
     What OpenCV makes of a camera or a file: its pictures are numbered from 1, and all
-    pixels of number n are n % 256. A grab takes `grabbing` seconds.
+    pixels of number n are n % 256. A grab takes `grabbing` seconds. With `buffer` set,
+    that is what every picture is made of, unconverted.
     """
 
     def __init__(self, time: FakeTime, fps: float = 30) -> None:
@@ -45,6 +46,7 @@ class FakeCapture:
         self.opened = True
         self.plugged = True
         self.decodes: bool | Exception = True
+        self.buffer: bytes | None = None
         self.told: dict[int, float] = {
             cv2.CAP_PROP_FRAME_WIDTH: 64,
             cv2.CAP_PROP_FRAME_HEIGHT: 48,
@@ -72,6 +74,9 @@ class FakeCapture:
             raise self.decodes
         if not self.decodes:
             return False, None
+        if self.buffer is not None:
+            # As OpenCV gives what it was told not to convert: one row.
+            return True, np.frombuffer(self.buffer, np.uint8).reshape(1, -1)
         return True, np.full((48, 64, 3), self.number % 256, np.uint8)
 
     def get(self, propId: int, /) -> float:
@@ -108,6 +113,10 @@ class LiveCapture(FakeCapture):
         self._drained.clear()
         self.time.now += 1 / self.fps
         self._send()
+        assert self._drained.wait(PATIENCE)
+
+    def drained(self) -> None:
+        """Wait until all that was sent was grabbed, and the next is waited for."""
         assert self._drained.wait(PATIENCE)
 
     def unplug(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 
 import cv2
 import pytest
@@ -20,26 +21,27 @@ def time() -> FakeTime:
 
 
 class Pumped:
-    """A pump on a live camera, and a thread of its own that reads it."""
+    """A pump on a live camera that sends when it is told to."""
 
     def __init__(self, camera: LiveCapture) -> None:
         self.camera = camera
         self.pump = Pump(camera, camera.time.clock, "cam")
-        self._thread = ThreadPoolExecutor(1)
 
     def read(self) -> Shot:
-        """Read, with the camera going on until a picture was taken for the reader."""
-        before = self.camera.retrieved
-        reading = self._thread.submit(self.pump.read)
-        while self.camera.retrieved == before:
-            self.camera.send()
-        return reading.result(PATIENCE)
+        """Read what came last, with the camera silent from then on."""
+        self.camera.drained()
+        return self.pump.read()
 
     def stop(self) -> None:
-        """End both threads."""
+        """End the pump's thread."""
         self.camera.unplug()
         self.pump.release()
-        self._thread.shutdown()
+
+
+def number(shot: Shot) -> int:
+    """The number of the picture."""
+    assert not isinstance(shot.content, bytes)
+    return int(shot.content[0, 0, 0])
 
 
 @pytest.fixture
@@ -55,19 +57,19 @@ def pumped(time: FakeTime) -> Iterator[Pumped]:
 def test_newest(pumped: Pumped, unread: int) -> None:
     """Every read gives the camera's last picture, whatever went by unread."""
     for _ in range(3):
-        for _ in range(unread):
+        assert number(pumped.read()) == pumped.camera.sent % 256
+        for _ in range(unread + 1):
             pumped.camera.send()
-        content = pumped.read().content
-        assert not isinstance(content, bytes)
-        assert content[0, 0, 0] == pumped.camera.sent % 256
 
 
 @pytest.mark.parametrize("unread", [0, 1, 9, 99])
 def test_stamped_on_arrival(pumped: Pumped, unread: int) -> None:
     """A picture is stamped with the time when it came from the camera."""
-    for _ in range(unread):
+    for _ in range(unread + 1):
         pumped.camera.send()
-    assert pumped.read().captured == pumped.camera.time.now
+    came = pumped.camera.time.now
+    pumped.camera.time.now += 0.01
+    assert pumped.read().captured == came
 
 
 def test_every_picture_once(time: FakeTime) -> None:
@@ -79,13 +81,58 @@ def test_every_picture_once(time: FakeTime) -> None:
     assert stamps == sorted(set(stamps))
 
 
-def test_decodes_only_what_is_asked_for(pumped: Pumped) -> None:
-    """Pictures that nobody wants are taken, but not made into pixels."""
-    for _ in range(5):
-        pumped.camera.send()
-    assert pumped.camera.retrieved == 0
+def test_only_once(pumped: Pumped) -> None:
+    """A picture that was kept for a reader is given to no second one."""
     pumped.read()
-    assert pumped.camera.retrieved == 1
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read)
+        with pytest.raises(FutureTimeout):
+            reading.result(0.05)
+        pumped.camera.send()
+        assert number(reading.result(PATIENCE)) == pumped.camera.sent
+
+
+def test_last_before_an_unplug(pumped: Pumped) -> None:
+    """The last picture is given before it is told that the camera is gone."""
+    pumped.camera.send()
+    pumped.stop()
+    assert number(pumped.pump.read()) == pumped.camera.sent
+    with pytest.raises(SourceError, match="no pictures any more"):
+        pumped.pump.read()
+
+
+def test_a_newer_one_is_waited_for(pumped: Pumped) -> None:
+    """A reader gets the next picture rather than one that came before it asked."""
+    pumped.camera.send()
+    # With the clock as far back as this, the next picture is not overdue for a minute.
+    pumped.camera.time.now -= 60
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read)
+        with pytest.raises(FutureTimeout):
+            reading.result(0.05)
+        pumped.camera.send()
+        assert number(reading.result(PATIENCE)) == pumped.camera.sent
+
+
+@pytest.mark.parametrize("silence", [1, 3600])
+def test_a_long_silence_is_no_interval(pumped: Pumped, silence: float) -> None:
+    """After a pause the next picture is waited for as for one of a slow camera."""
+    pumped.camera.drained()
+    pumped.camera.time.now += silence
+    pumped.camera.send()
+    assert 1.4 < pumped.pump._until_overdue() <= 1.5
+
+
+def test_own_content_and_stamp(time: FakeTime) -> None:
+    """What a picture is made of, and when it was taken, is for others to say."""
+    capture = FakeCapture(time)
+    pump = Pump(
+        capture, time.clock, "cam", lambda c, name: name.encode(), lambda now: now - 7
+    )
+    shot = pump.read()
+    pump.release()
+    assert shot.content == b"cam"
+    assert 993 < shot.captured < 994
 
 
 def test_unplugged(time: FakeTime) -> None:
@@ -147,5 +194,6 @@ def test_reading_after_the_end(time: FakeTime) -> None:
     """A pump that was let go gives an error and keeps nobody waiting."""
     pump = Pump(FakeCapture(time), time.clock, "cam")
     pump.release()
+    pump.read()
     with pytest.raises(SourceError, match="cam is not open"):
         pump.read()

@@ -5,19 +5,44 @@ What such a camera sends while nobody reads is kept by the driver or the network
 first. To tell when all of that was thrown away, by how long a grab takes, fails where
 grabs decode: of a stream of 1080p over HTTP, read three times a second, pictures came
 0.4 s to 1.5 s late (measured). So a thread takes every picture the moment it comes.
+
+Each is taken out of the capture, wanted or not, because it may be the last one before a
+silence. Later is too late for that: a capture may be asked for its picture only until
+the next grab begins, and that grab is what waits in the silence. It costs a copy for a
+JPEG, and the conversion to pixels for the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Condition, Thread
+from typing import TypeAlias
 
-from camd.sources import Clock, Shot, SourceError
+from camd.sources import Clock, Image, Shot, SourceError
 from camd.sources.opencv import Capture, retrieve
+
+#: Takes the picture that was grabbed last out of a capture; the name is for the error.
+Content: TypeAlias = "Callable[[Capture, str], bytes | Image]"
+
+#: When a picture was taken that came at this moment, on the same clock.
+Stamp: TypeAlias = Callable[[float], float]
+
+#: Intervals of the camera after which the next picture is no longer waited for.
+OVERDUE = 1.5
+
+#: Seconds between two pictures, as long as there was only one; and the most that is
+#: believed, as the camera may have been silent in between.
+FIRST_GAP, LONGEST_GAP = 0.1, 1.0
+
+
+def on_arrival(now: float) -> float:
+    """Take a picture for as old as its arrival."""
+    return now
 
 
 class Pump:
     """
-    Takes every picture from a capture as it comes, and makes pixels of one when asked.
+    Takes every picture from a capture as it comes, and hands on the newest when asked.
 
     Its thread is a daemon: a camera that hangs must not hold up the end of the process.
 
@@ -25,15 +50,25 @@ class Pump:
     :param name: of the source, for errors; shows no password.
     """
 
-    def __init__(self, capture: Capture, clock: Clock, name: str) -> None:
+    def __init__(
+        self,
+        capture: Capture,
+        clock: Clock,
+        name: str,
+        content: Content = retrieve,
+        stamp: Stamp = on_arrival,
+    ) -> None:
         self._capture = capture
         self._clock = clock
         self._name = name
+        self._content = content
+        self._stamp = stamp
         self._turn = Condition()
-        self._wanted = False
         self._stopped = False
         self._shot: Shot | None = None
         self._failure: SourceError | None = None
+        self._came: float | None = None
+        self._gap = FIRST_GAP
         self._thread = Thread(target=self._run, name=f"pump {name}", daemon=True)
         self._thread.start()
 
@@ -41,15 +76,25 @@ class Pump:
         """
         Wait for the next picture to come from the camera.
 
-        :raises SourceError: when none came, now or since the last call.
+        When it is overdue, give the last one instead, if nobody had it yet.
+
+        :raises SourceError: when there is none, and none comes.
         """
         with self._turn:
-            self._wanted = True
-            self._turn.wait_for(lambda: self._shot or self._failure)
+            kept = self._shot
+            self._turn.wait_for(
+                lambda: self._shot is not kept or self._failure,
+                None if kept is None else self._until_overdue(),
+            )
             shot, self._shot = self._shot, None
         if shot is None:
             raise self._failure or SourceError(f"{self._name} is not open")
         return shot
+
+    def _until_overdue(self) -> float:
+        """Seconds until the next picture is overdue."""
+        waited = self._clock() - (self._came or 0)
+        return max(0.0, OVERDUE * self._gap - waited)
 
     def release(self) -> None:
         """Let the camera go; waits for the grab that is under way."""
@@ -73,16 +118,20 @@ class Pump:
         asked = self._clock()
         if not self._capture.grab():
             raise SourceError(f"{self._name}: {_silence(self._clock() - asked)}")
-        captured = self._clock()
-        if self._wanted:
-            self._tell(shot=Shot(retrieve(self._capture, self._name), captured))
+        now = self._clock()
+        captured = self._stamp(now)
+        shot = Shot(self._content(self._capture, self._name), captured)
+        if self._came is not None:
+            self._gap = min(now - self._came, LONGEST_GAP)
+        self._came = now
+        self._tell(shot=shot)
 
     def _tell(
         self, shot: Shot | None = None, failure: SourceError | None = None
     ) -> None:
         with self._turn:
-            self._wanted = False
-            self._shot = shot
+            # What nobody had yet stays when the camera fails.
+            self._shot = shot or self._shot
             self._failure = failure
             self._turn.notify_all()
 
