@@ -241,6 +241,9 @@ class Capture:
         self._stats.captured += 1
         if not self._bad:
             self._bad = True
+            # The next one at once, in its place. After that the ticks set the pace
+            # again: there may be no good one for long.
+            self._owed = self.awake
             self._log.warn(
                 "Camera {camera}: a picture is no good and was left out: {reason}",
                 camera=self._name,

@@ -434,18 +434,36 @@ def test_offline_is_not_stalled():
 
 
 def test_a_bad_picture():
-    """It is counted and left out; the camera stays live and open."""
+    """It is counted and left out, the next one stands in; the camera stays open."""
     rig = Rig().go()
     rig.run(1)
     rig.source.reads.append(b"garbage")
     published = len(rig.frames)
     rig.run(INTERVAL)
-    assert len(rig.frames) == published
     assert (rig.stats.failed, rig.state) == (1, State.LIVE)
-    rig.run(INTERVAL)
     assert len(rig.frames) == published + 1
     assert rig.frames[-1].number == published + 1
     assert rig.source.calls.count("open") == 1
+
+
+def test_bad_pictures_keep_to_the_pace():
+    """Of a run of bad pictures one is made up for, and the others wait for ticks."""
+    rig = Rig().go()
+    rig.run(1)
+    rig.source.reads.extend([b"garbage"] * 100)
+    rig.run(1)
+    assert rig.stats.failed == FPS + 1
+
+
+def test_a_bad_picture_for_a_snapshot_has_no_successor():
+    """While nobody watches, nothing is read in the place of a bad picture."""
+    rig = Rig()
+    rig.capture.start()
+    reads = rig.source.calls.count("read")
+    rig.source.reads.append(b"garbage")
+    (trouble,) = results(rig.capture.snapshot())
+    assert isinstance(trouble, BadPicture)
+    assert rig.source.calls.count("read") == reads + 1
 
 
 def test_bad_pictures_are_said_once():
