@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from camd import jpeg
 from camd.jpeg import Damaged, Size
-from camd.sources import EncodeError, Encoder, Given, Image, Shot, Source
+from camd.sources import EncodeError, Encoder, Given, Shot, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Reader:
         self._encoder = encoder
         self._clock = clock
         self._given: Given | None = None
+        self._last: Size | None = None
 
     def take(self) -> Picture:
         """
@@ -98,17 +99,29 @@ class Reader:
             raise
 
     def _picture(self, shot: Shot, given: Given) -> Picture:
-        passed_through = isinstance(shot.content, bytes)
-        began = self._clock()
-        data = self._as_jpeg(shot.content)
-        took = None if passed_through else self._clock() - began
-        size = jpeg.measure(data)
-        return Picture(shot.captured, given, data, size, passed_through, took)
-
-    def _as_jpeg(self, content: bytes | Image) -> bytes:
+        content = shot.content
         if isinstance(content, bytes):
-            return jpeg.trimmed(content)
-        return self._encoder.encode(content)
+            whole = jpeg.whole(content)
+            self._check_size(whole.size, given)
+            return Picture(shot.captured, given, whole.jpeg, whole.size, True, None)
+        began = self._clock()
+        data = self._encoder.encode(content)
+        took = self._clock() - began
+        return Picture(shot.captured, given, data, jpeg.measure(data), False, took)
+
+    def _check_size(self, size: Size, given: Given) -> None:
+        """
+        See that a camera's picture has the camera's size.
+
+        One that says otherwise has a damaged header. But when the next one says the
+        same, it is the camera that told us wrong.
+
+        :raises Damaged: when it has another one, for the first time.
+        """
+        known = (Size(given.width, given.height), self._last)
+        self._last = size
+        if given.steady and size not in known:
+            raise Damaged(f"size is {size}, where the camera gives {given.resolution}")
 
     def close(self) -> None:
         """Release the source, so that it can be opened anew."""

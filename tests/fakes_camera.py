@@ -208,7 +208,8 @@ class FakeWorld:
 
     def _new_source(self, settings: CameraSettings) -> FakeSource:
         source = FakeSource(self.clock)
-        source.always = self.always or source.always
+        if self.always is not None:
+            source.always = self.always
         self.sources.append(source)
         return source
 

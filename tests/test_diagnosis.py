@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from camd.sources.diagnosis import why_no_answer, why_no_device
+from camd.sources.diagnosis import formats_of, why_no_answer, why_no_device
+from camd.sources.v4l2 import Format
 
 
 def refusing(code: int) -> object:
@@ -149,3 +151,25 @@ def test_port(url: str, port: int) -> None:
 def test_bad_address(url: str, reason: str) -> None:
     """An address that leads nowhere is not connected to."""
     assert reason in why_no_answer(url, connecting(AssertionError("connected")))
+
+
+def test_formats_of_no_camera() -> None:
+    """A device that knows nothing of video has no formats."""
+    assert formats_of("/dev/null") == "it tells no formats"
+
+
+def test_formats_of_no_device(tmp_path: Path) -> None:
+    """For want of the device, that is said."""
+    assert formats_of(str(tmp_path / "video0")) == "no such file or directory"
+
+
+def test_formats() -> None:
+    """Each format is named by its four letters."""
+
+    class Camera:
+        def formats(self) -> list[Format]:
+            return [Format(code, "", ()) for code in ("YUYV", "Y16", "MJPG")]
+
+    assert formats_of("cam", lambda path: nullcontext(Camera())) == (
+        "it has YUYV, Y16, MJPG"
+    )

@@ -6,26 +6,20 @@ from typing import SupportsIndex
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from camd.jpeg import Damaged, Size, measure, trimmed
+from camd.huffman import STANDARD_TABLES
+from camd.jpeg import Damaged, Size, Whole, measure, quality, whole
+from tests.jpegs import encode, without_tables
 
 # A busy machine is no reason to fail.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
-
-
-def encode(width: int, height: int, *options: int) -> bytes:
-    """A real picture with some detail, as OpenCV encodes it."""
-    noise = np.random.default_rng(7).integers(0, 255, (6, 8, 3), dtype=np.uint8)
-    picture = cv2.resize(noise, (width, height))
-    good, jpeg = cv2.imencode(".jpg", picture, options)
-    assert good
-    return jpeg.tobytes()
 
 
 REAL = encode(64, 48)
@@ -44,7 +38,7 @@ def sof(width: int = 640, height: int = 480, marker: int = 0xC0) -> bytes:
 
 SOS = segment(0xDA, b"\x01\x01\x00\x00\x3f\x00")
 DHT = segment(0xC4, bytes(17))
-SCAN = b"scan"
+SCAN = b"scan" * 4
 
 
 def picture(*segments: bytes) -> bytes:
@@ -247,17 +241,243 @@ def test_fill_bytes_cost_one_look_a_run() -> None:
     assert looks(many) == looks(one)
 
 
-def test_padding_behind_the_end_is_cut() -> None:
-    """Zeros behind EOI go, and the rest is the picture as it was."""
-    assert trimmed(REAL + bytes(1000)) == REAL
+# ---- Whole
+
+KINDS = {
+    "baseline": encode(64, 48),
+    "own tables": encode(64, 48, cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+    "progressive": encode(64, 48, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "restarts": encode(64, 48, cv2.IMWRITE_JPEG_RST_INTERVAL, 1),
+    "coarse": encode(64, 48, cv2.IMWRITE_JPEG_QUALITY, 1),
+    "fine": encode(64, 48, cv2.IMWRITE_JPEG_QUALITY, 100),
+    "no tables": without_tables(encode(64, 48)),
+}
+
+every_kind = pytest.mark.parametrize("real", KINDS.values(), ids=KINDS)
+kinds = st.sampled_from(list(KINDS.values()))
+sequential = st.sampled_from([KINDS[kind] for kind in KINDS if kind != "progressive"])
 
 
-def test_a_picture_without_padding_is_the_same_object() -> None:
-    """Nothing is copied when there is nothing to cut."""
-    assert trimmed(REAL) is REAL
+def decode(jpeg: bytes) -> npt.NDArray[np.uint8]:
+    """The pixels of a JPEG."""
+    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return np.asarray(pixels, np.uint8)
 
 
-@pytest.mark.parametrize("jpeg", [b"", b"\0\0\0", REAL[:-2] + b"\0\0"])
-def test_zeros_behind_anything_else_stay(jpeg: bytes) -> None:
-    """Zeros with no EOI ahead of them may belong to the picture."""
-    assert trimmed(jpeg) is jpeg
+def flat(*options: int) -> bytes:
+    """A picture all of one grey, which takes the fewest bits there can be."""
+    grey = np.full((480, 640, 3), 128, np.uint8)
+    return cv2.imencode(".jpg", grey, options)[1].tobytes()
+
+
+def scan_of(jpeg: bytes) -> int:
+    """Where the first scan begins."""
+    header = jpeg.index(b"\xff\xda")
+    return header + 2 + int.from_bytes(jpeg[header + 2 : header + 4], "big")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "no tables"])
+def test_a_whole_picture_is_the_same_object(kind: str) -> None:
+    """Nothing is copied when there is nothing to mend."""
+    found = whole(KINDS[kind])
+    assert found.jpeg is KINDS[kind]
+    assert found.size == Size(64, 48)
+
+
+@every_kind
+@pytest.mark.parametrize("behind", [bytes(1000), b"\0", b"\xff", b"left over", EOI])
+def test_what_stands_behind_the_end_is_cut(real: bytes, behind: bytes) -> None:
+    """Zeros or whatever else behind EOI goes, and the rest is the picture as it was."""
+    assert whole(real + behind).jpeg == whole(real).jpeg
+
+
+def test_missing_tables_are_put_in() -> None:
+    """A picture without DHT gets the standard tables ahead of its scan header."""
+    bare = KINDS["no tables"]
+    mended = whole(bare).jpeg
+    at = bare.index(b"\xff\xda")
+    assert mended == bare[:at] + STANDARD_TABLES + bare[at:]
+    assert np.array_equal(decode(mended), decode(REAL))
+
+
+def test_the_standard_tables_are_those_that_libjpeg_writes() -> None:
+    """OpenCV's encoder writes the tables of T.81 Annex K, each in a DHT of its own."""
+    tables, at = STANDARD_TABLES[4:], 0
+    while at < len(tables):
+        length = 17 + sum(tables[at + 1 : at + 17])
+        assert segment(0xC4, tables[at : at + length]) in REAL
+        at += length
+    assert at == 2 * (17 + 12) + 2 * (17 + 162)
+
+
+@pytest.mark.parametrize("marker", [0xC2, 0xC3, 0xC9])
+def test_other_frames_get_no_tables(marker: int) -> None:
+    """The standard tables are for sequential frames with Huffman codes alone."""
+    jpeg = picture(sof(marker=marker), SOS)
+    assert whole(jpeg).jpeg is jpeg
+
+
+def test_a_flat_picture_is_whole() -> None:
+    """The fewest bits that a scan can have are enough."""
+    for options in ((), (cv2.IMWRITE_JPEG_OPTIMIZE, 1)):
+        jpeg = flat(*options)
+        assert whole(jpeg).jpeg is jpeg
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.3])
+def test_a_scan_that_is_too_short(share: float) -> None:
+    """A scan with too few bytes for its picture was cut, though EOI is there."""
+    jpeg = flat()
+    start = scan_of(jpeg)
+    cut = jpeg[: start + int(share * (len(jpeg) - start))] + EOI
+    with pytest.raises(Damaged, match=r"the scan is (cut|empty)"):
+        whole(cut)
+
+
+def test_one_component_takes_fewer_blocks() -> None:
+    """A grey picture, whatever sampling its header names, has one block per 8x8."""
+    grey = cv2.imencode(".jpg", np.full((480, 640), 128, np.uint8))[1].tobytes()
+    assert whole(grey).size == Size(640, 480)
+
+
+@pytest.mark.parametrize("marker", [0x02, 0xC0, 0xC8, 0xD8, 0xDE, 0xF0])
+def test_markers_within_the_scan(marker: int) -> None:
+    """A picture into which another one ran, or garbage, is damaged."""
+    at = scan_of(REAL) + 20
+    with pytest.raises(Damaged, match=f"marker {marker:02X} within the scan"):
+        whole(REAL[:at] + bytes((0xFF, marker)) + REAL[at:])
+
+
+def test_two_pictures_in_one() -> None:
+    """The first half of one picture and the whole of the next are damaged."""
+    at = scan_of(REAL) + 40
+    with pytest.raises(Damaged, match="marker D8 within the scan"):
+        whole(REAL[:at] + REAL)
+
+
+def test_a_second_frame_behind_a_scan() -> None:
+    """A frame header between scans belongs to another picture."""
+    jpeg = picture(sof(16, 16), SOS) + sof(16, 16)
+    jpeg = jpeg.replace(EOI, DHT) + SOS + SCAN + EOI
+    with pytest.raises(Damaged, match="two frame headers"):
+        whole(jpeg)
+
+
+def test_tables_with_no_scan_behind() -> None:
+    """A picture that ends in tables behind its first scan has no end."""
+    with pytest.raises(Damaged, match="no EOI at the end"):
+        whole(picture(sof(16, 16), SOS)[:-2] + DHT + EOI)
+
+
+@every_kind
+def test_no_beginning_of_a_kind_is_whole(real: bytes) -> None:
+    """A picture of any kind that is cut anywhere is damaged."""
+    for length in range(len(real)):
+        with pytest.raises(Damaged):
+            whole(real[:length])
+
+
+@every_kind
+def test_no_beginning_with_zeros_is_whole(real: bytes) -> None:
+    """Nor is it with the zeros of a driver's buffer behind."""
+    for length in range(0, len(real), 7):
+        with pytest.raises(Damaged):
+            whole(real[:length].ljust(len(real), b"\0"))
+
+
+def is_whole(found: Whole) -> None:
+    """Check that a picture can be sent, and is found so again, with the same words."""
+    assert found.jpeg.startswith(SOI)
+    assert found.jpeg.endswith(EOI)
+    assert measure(found.jpeg) == found.size
+    assert whole(found.jpeg) == found
+
+
+@unhurried
+@given(sequential, st.data())
+def test_garbage_in_the_scan(real: bytes, data: st.DataObject) -> None:
+    """With garbage in its scan a picture is damaged, or decodes to its size."""
+    at = data.draw(st.integers(scan_of(real), len(real)))
+    garbage = data.draw(st.binary(min_size=1, max_size=200))
+    try:
+        found = whole(real[:at] + garbage + real[at + len(garbage) :])
+    except Damaged:
+        return
+    is_whole(found)
+    assert decode(found.jpeg).shape == (48, 64, 3)
+
+
+@unhurried
+@given(kinds, st.data())
+def test_garbage_anywhere(real: bytes, data: st.DataObject) -> None:
+    """With garbage written over or pushed into it, a picture is damaged or whole."""
+    at = data.draw(st.integers(0, len(real)))
+    garbage = data.draw(st.binary(min_size=1, max_size=200))
+    gone = data.draw(st.sampled_from([0, len(garbage)]))
+    try:
+        found = whole(real[:at] + garbage + real[at + gone :])
+    except Damaged:
+        return
+    is_whole(found)
+
+
+@unhurried
+@given(kinds, st.data())
+def test_a_piece_that_was_lost(real: bytes, data: st.DataObject) -> None:
+    """With a piece lost on the way, a picture is damaged or whole."""
+    start = data.draw(st.integers(0, len(real)))
+    end = data.draw(st.integers(start, len(real)))
+    try:
+        found = whole(real[:start] + real[end:])
+    except Damaged:
+        return
+    is_whole(found)
+
+
+@unhurried
+@given(st.binary())
+def test_any_bytes(content: bytes) -> None:
+    """Whatever comes, with SOI and EOI or without, nothing but Damaged is raised."""
+    for data in (content, SOI + content, SOI + content + EOI):
+        try:
+            found = whole(data)
+        except Damaged:
+            continue
+        is_whole(found)
+
+
+@unhurried
+@given(st.lists(st.sampled_from([SOI, sof(16, 16), DHT, SOS, SCAN, EOI, b"\xff"])))
+def test_any_order_of_segments(parts: list[bytes]) -> None:
+    """Segments that each are in order, in any order, are damaged or whole."""
+    try:
+        found = whole(SOI + b"".join(parts))
+    except Damaged:
+        return
+    is_whole(found)
+
+
+# ---- Quality
+
+
+@pytest.mark.parametrize("asked", [20, 50, 70, 80, 95, 99])
+def test_quality(asked: int) -> None:
+    """The quality that OpenCV was asked for is read out of the picture."""
+    assert quality(encode(64, 48, cv2.IMWRITE_JPEG_QUALITY, asked)) == asked
+
+
+@pytest.mark.parametrize(("asked", "least", "most"), [(1, 1, 12), (100, 99, 100)])
+def test_quality_at_the_ends(asked: int, least: int, most: int) -> None:
+    """At the ends of the scale it is near."""
+    told = quality(encode(64, 48, cv2.IMWRITE_JPEG_QUALITY, asked))
+    assert told is not None
+    assert least <= told <= most
+
+
+@pytest.mark.parametrize(
+    "table", [b"", b"\x01" + bytes(64), b"\x00" + bytes(63), b"\x10" + bytes(128)]
+)
+def test_quality_of_other_tables(table: bytes) -> None:
+    """A picture without a luminance table of 8 bits has no quality to tell."""
+    assert quality(picture(segment(0xDB, table), sof(), SOS)) is None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import pytest
 
-from camd.sources import SourceError
-from camd.sources.live import Live, address, device
-from tests.fake_camera import FakeCapture, FakeOpener, FakeTime
+from camd.config.settings import CameraFormat
+from camd.sources import Shot, SourceError
+from camd.sources.live import Line, Live, address, device
+from camd.sources.opencv import given_by
+from tests.fake_camera import FakeCapture, FakeOpener, FakeTime, LiveCapture
+
+MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 
 
 @pytest.fixture
@@ -23,14 +29,42 @@ def ended(time: FakeTime, fps: float = 30) -> FakeCapture:
     return capture
 
 
+def line(capture: FakeCapture, **more: Any) -> Line:
+    """A connection to this camera."""
+    return Line(capture, given_by(capture), **more)
+
+
+def webcam(time: FakeTime, jpeg: bytes = b"") -> FakeCapture:
+    """A camera that gives its own JPEGs."""
+    capture = FakeCapture(time)
+    capture.told[cv2.CAP_PROP_FOURCC] = MJPG
+    capture.buffer = jpeg
+    return capture
+
+
+def wishing(time: FakeTime, opener: FakeOpener, wanted: CameraFormat = "auto") -> Live:
+    """A device of which 64x48 at 30 fps is asked."""
+    return device(
+        "0",
+        64,
+        48,
+        30,
+        wanted,
+        clock=time.clock,
+        opener=opener,
+        why=lambda path: f"no {path}",
+        formats=lambda path: f"{path} has YUYV",
+    )
+
+
 def test_reopening_lets_go_first(time: FakeTime) -> None:
     """The old capture is released before a new one is made, or the name is taken."""
     capture = ended(time)
     released: list[int] = []
 
-    def connect() -> FakeCapture:
+    def connect() -> Line:
         released.append(capture.released)
-        return capture
+        return line(capture)
 
     source = Live("cam", connect, time.clock)
     source.open()
@@ -41,7 +75,7 @@ def test_reopening_lets_go_first(time: FakeTime) -> None:
 def test_closed(time: FakeTime) -> None:
     """Closed twice is released once, and a closed camera gives nothing."""
     capture = FakeCapture(time)
-    source = Live("cam", lambda: capture, time.clock)
+    source = Live("cam", lambda: line(capture), time.clock)
     source.open()
     source.close()
     source.close()
@@ -50,28 +84,106 @@ def test_closed(time: FakeTime) -> None:
         source.read()
 
 
+def stamped(time: FakeTime, stamped: bool) -> Shot:
+    """A picture that came a second after the opening began; the driver says half."""
+    capture = LiveCapture(time, waiting=1)
+    capture.told[cv2.CAP_PROP_POS_MSEC] = 1000 * (time.now + 0.5)
+
+    def connect() -> Line:
+        time.sleep(1)
+        return line(capture, stamped=stamped)
+
+    source = Live("cam", connect, time.clock)
+    source.open()
+    shot = source.read()
+    capture.unplug()
+    source.close()
+    return shot
+
+
 def test_picture(time: FakeTime) -> None:
-    """An open camera gives pictures."""
+    """An open camera gives pictures, stamped when they came."""
+    shot = stamped(time, False)
+    assert not isinstance(shot.content, bytes)
+    assert shot.content.shape == (48, 64, 3)
+    assert shot.captured == 1001
+
+
+def test_driver_stamps(time: FakeTime) -> None:
+    """A camera whose driver can be asked tells when the picture was taken."""
+    assert stamped(time, True).captured == 1000.5
+
+
+def test_device_is_asked_in_one_list(time: FakeTime) -> None:
+    """Format, size, rate and "as it is" stand in the parameters."""
+    opener = FakeOpener(webcam(time))
+    source = device("/dev/video3", 800, 600, 24.6, clock=time.clock, opener=opener)
+    source.open()
+    source.close()
+    wishes = {
+        cv2.CAP_PROP_FOURCC: MJPG,
+        cv2.CAP_PROP_FRAME_WIDTH: 800,
+        cv2.CAP_PROP_FRAME_HEIGHT: 600,
+        cv2.CAP_PROP_FPS: 25,
+        cv2.CAP_PROP_CONVERT_RGB: 0,
+    }
+    assert opener.calls == [("/dev/video3", cv2.CAP_V4L2, wishes)]
+
+
+@pytest.mark.parametrize("wanted", ["auto", "mjpeg"])
+@pytest.mark.parametrize("code", ["MJPG", "JPEG"])
+def test_jpegs_as_they_are(time: FakeTime, wanted: CameraFormat, code: str) -> None:
+    """The JPEGs of a camera that has them are handed on to the byte."""
+    capture = webcam(time, b"as it came\0")
+    capture.told[cv2.CAP_PROP_FOURCC] = cv2.VideoWriter.fourcc(*code)
+    source = wishing(time, FakeOpener(capture), wanted)
+    given = source.open()
+    shot = source.read()
+    source.close()
+    assert shot.content == b"as it came\0"
+    assert (given.format, given.steady, given.asked) == (code, True, None)
+
+
+def test_without_jpegs(time: FakeTime) -> None:
+    """A camera without JPEGs is let go, and opened again to be converted."""
+    first, second = FakeCapture(time), FakeCapture(time)
+    opener = FakeOpener(first, second)
+    source = wishing(time, opener)
+    source.open()
+    shot = source.read()
+    source.close()
+    assert first.released == 1
+    assert not isinstance(shot.content, bytes)
+    assert shot.content.shape == (48, 64, 3)
+    assert set(opener.calls[1][2]) == {
+        cv2.CAP_PROP_FRAME_WIDTH,
+        cv2.CAP_PROP_FRAME_HEIGHT,
+        cv2.CAP_PROP_FPS,
+    }
+
+
+def test_jpegs_or_nothing(time: FakeTime) -> None:
+    """A camera that must give JPEGs, and has none, says what it has."""
     capture = FakeCapture(time)
-    source = Live("cam", lambda: capture, time.clock)
+    source = wishing(time, FakeOpener(capture), "mjpeg")
+    words = "^/dev/video0: it gives no MJPEG; /dev/video0 has YUYV$"
+    with pytest.raises(SourceError, match=words):
+        source.open()
+    assert capture.released == 1
+
+
+def test_no_jpegs_wanted(time: FakeTime) -> None:
+    """With raw, a camera of JPEGs gives pixels, and no format is asked for."""
+    capture = FakeCapture(time)
+    capture.told[cv2.CAP_PROP_FOURCC] = MJPG
+    opener = FakeOpener(capture)
+    source = wishing(time, opener, "raw")
     source.open()
     shot = source.read()
     source.close()
     assert not isinstance(shot.content, bytes)
-    assert shot.content.shape == (48, 64, 3)
-
-
-def test_device_is_asked_in_one_list(time: FakeTime) -> None:
-    """Format, size and rate stand in the parameters."""
-    opener = FakeOpener(ended(time))
-    device("/dev/video3", 800, 600, 24.6, clock=time.clock, opener=opener).open()
-    wishes = {
-        cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"MJPG"),
-        cv2.CAP_PROP_FRAME_WIDTH: 800,
-        cv2.CAP_PROP_FRAME_HEIGHT: 600,
-        cv2.CAP_PROP_FPS: 25,
-    }
-    assert opener.calls == [("/dev/video3", cv2.CAP_V4L2, wishes)]
+    assert len(opener.calls) == 1
+    assert cv2.CAP_PROP_FOURCC not in opener.calls[0][2]
 
 
 def test_device_by_number(time: FakeTime) -> None:
@@ -82,38 +194,42 @@ def test_device_by_number(time: FakeTime) -> None:
 
 
 def test_device_tells_what_it_gives(time: FakeTime) -> None:
-    """What the camera gives is read back, not what it was asked for."""
+    """What the camera gives is read back, and what it was asked for stands beside."""
     opener = FakeOpener(ended(time, fps=12.5))
     given = device("0", 640, 480, 30, clock=time.clock, opener=opener).open()
     assert (given.resolution, given.fps, given.format) == ("64x48", 12.5, "YUYV")
+    assert str(given) == "64x48 at 12.5 fps, YUYV (asked for 640x480 at 30 fps)"
+
+
+@pytest.mark.parametrize(
+    ("fps", "asked"), [(30, None), (29.97, None), (0, None), (25, "64x48 at 30 fps")]
+)
+def test_another_rate(time: FakeTime, fps: float, asked: str | None) -> None:
+    """Another rate than the one asked for is told, one that is not known is not."""
+    assert wishing(time, FakeOpener(ended(time, fps))).open().asked == asked
 
 
 def test_device_that_takes_no_wishes(time: FakeTime) -> None:
-    """A device that refuses the list is opened as it is."""
+    """A device that refuses the lists is opened as it is."""
     picky = FakeCapture(time)
     picky.opened = False
-    opener = FakeOpener(picky, ended(time))
+    opener = FakeOpener(picky, picky, ended(time))
     device("0", 640, 480, 30, clock=time.clock, opener=opener).open()
-    assert opener.calls[1][2] == {}
-    assert picky.released == 1
+    assert opener.calls[2][2] == {}
+    assert picky.released == 2
 
 
-def test_device_that_does_not_open(time: FakeTime) -> None:
+@pytest.mark.parametrize(("wanted", "tries"), [("auto", 3), ("mjpeg", 1), ("raw", 2)])
+def test_device_that_does_not_open(
+    time: FakeTime, wanted: CameraFormat, tries: int
+) -> None:
     """The error names the device and the reason, and nothing is left open."""
     capture = FakeCapture(time)
     capture.opened = False
-    source = device(
-        "0",
-        640,
-        480,
-        30,
-        clock=time.clock,
-        opener=FakeOpener(capture),
-        why=lambda path: f"no {path}",
-    )
+    source = wishing(time, FakeOpener(capture), wanted)
     with pytest.raises(SourceError, match=r"^/dev/video0: no /dev/video0$"):
         source.open()
-    assert capture.released == 2
+    assert capture.released == tries
 
 
 def test_address_is_not_waited_for_too_long(time: FakeTime) -> None:

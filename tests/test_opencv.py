@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from camd.sources import SourceError
-from camd.sources.opencv import given_by, retrieve
+from camd.sources.opencv import DriverStamps, given_by, retrieve, retrieve_jpeg
 from tests.fake_camera import FakeCapture, FakeTime
 
 
@@ -58,3 +58,42 @@ def test_undecodable(capture: FakeCapture, failure: bool | Exception) -> None:
     capture.decodes = failure
     with pytest.raises(SourceError, match="cam: a picture cannot be decoded"):
         retrieve(capture, "cam")
+
+
+def test_jpeg(capture: FakeCapture) -> None:
+    """The camera's own bytes are given as they are, to the byte."""
+    capture.buffer = b"\xff\xd8 whatever \xff\xd9\0\0"
+    assert retrieve_jpeg(capture, "cam") == capture.buffer
+
+
+def stamp(capture: FakeCapture, told: float) -> float:
+    """When a picture was taken, by a driver that tells this, opened at 990 s."""
+    capture.told[cv2.CAP_PROP_POS_MSEC] = told * 1000
+    return DriverStamps(capture, 990)(1000)
+
+
+@pytest.mark.parametrize("told", [995.5, 999.999, 1000])
+def test_driver_stamp(capture: FakeCapture, told: float) -> None:
+    """The driver's own time is believed."""
+    assert stamp(capture, told) == told
+
+
+@pytest.mark.parametrize(
+    "told", [0, -0.001, 994.9, 1000.035, 1_800_000_000, float("nan"), float("inf")]
+)
+def test_impossible_stamp(capture: FakeCapture, told: float) -> None:
+    """What was stamped ahead of time, long ago or not at all, counts from arrival."""
+    assert stamp(capture, told) == 1000
+
+
+def test_stamp_older_than_the_opening(capture: FakeCapture) -> None:
+    """No picture was taken before the device was opened."""
+    capture.told[cv2.CAP_PROP_POS_MSEC] = 998_000
+    assert DriverStamps(capture, 999)(1000) == 1000
+
+
+def test_stamp_that_stands_still(capture: FakeCapture) -> None:
+    """A driver that stamps all pictures alike is believed once."""
+    capture.told[cv2.CAP_PROP_POS_MSEC] = 999_000
+    stamps = DriverStamps(capture, 990)
+    assert [stamps(1000), stamps(1001), stamps(1002)] == [999, 1001, 1002]

@@ -10,6 +10,7 @@ from camd.jpeg import Size
 from camd.reader import BadPicture, Glimpse, Reader
 from camd.sources import EncodeError, Given, SourceError
 from tests.fakes_camera import GIVEN, FakeEncoder, FakeSource, tiny_jpeg
+from tests.jpegs import without_tables
 
 PIXELS = np.zeros((24, 32, 3), np.uint8)
 
@@ -83,6 +84,37 @@ def test_padding_is_cut(reader, source):
     """The zeros that some cameras put behind a picture do not make it a bad one."""
     source.always = tiny_jpeg() + bytes(100)
     assert reader.take().jpeg == tiny_jpeg()
+
+
+def test_missing_tables_are_put_in(reader, source):
+    """A picture that leaves the standard Huffman tables out goes out with them."""
+    source.always = without_tables(tiny_jpeg())
+    jpeg = reader.take().jpeg
+    assert b"\xff\xc4" in jpeg
+    assert len(jpeg) > len(source.always)
+
+
+def test_a_steady_camera(reader, source):
+    """A camera's picture that says another size than the camera has is damaged."""
+    source.opens.append(Given(640, 480, 30, "MJPG", steady=True))
+    words = "size is 32x24, where the camera gives 640x480"
+    with pytest.raises(BadPicture, match=words):
+        reader.take()
+    assert source.is_open
+
+
+def test_a_camera_that_told_us_wrong(reader, source):
+    """When all pictures are of that other size, it is the camera's true size."""
+    source.opens.append(Given(640, 480, 30, "MJPG", steady=True))
+    with pytest.raises(BadPicture):
+        reader.take()
+    assert [reader.take().size for _ in range(3)] == [Size(32, 24)] * 3
+
+
+def test_sizes_of_all_kinds(reader, source):
+    """Where pictures may be of any size, as in a folder, each is taken."""
+    source.opens.append(Given(640, 480, 30, "JPEG"))
+    assert reader.take().size == Size(32, 24)
 
 
 def test_a_look_encodes_nothing(reader, source, encoder):

@@ -42,6 +42,7 @@ def test_defaults() -> None:
         "camera_width": 640,
         "camera_height": 480,
         "camera_fps": 30,
+        "camera_format": "auto",
         "camera_timeout": 2,
         "offline_picture": "placeholder",
         "offline_after": 10,

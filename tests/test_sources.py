@@ -32,6 +32,7 @@ class FakeSettings:
     camera_width: int = 160
     camera_height: int = 120
     camera_fps: float = 10
+    camera_format: str = "auto"
     camera_controls: dict[str, Any] = field(default_factory=dict)
     rotate: int = 0
     flip: str = "none"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from camd.sources import Given, SourceError
-from tests.fakes_camera import KEY, House
+from tests.fakes_camera import KEY, House, tiny_jpeg
 
 STATS = "/api/robot/stream/stats"
 STREAM = "/api/robot/stream"
@@ -21,7 +22,8 @@ def stats(house: House) -> dict[str, object]:
 
 def test_the_five_names():
     """The names that clients rely on are there, with the types that they rely on."""
-    house = House(jpeg_quality=70, stream_fps=15)
+    pixels = np.zeros((24, 32, 3), np.uint8)
+    house = House(jpeg_quality=70, stream_fps=15, always=pixels)
     house.ask(STREAM)
     told = stats(house)
     assert told["active_clients"] == 1
@@ -31,6 +33,27 @@ def test_the_five_names():
     assert told["jpeg_quality"] == 70
     assert type(told["active_clients"]) is type(told["stream_fps"]) is int
     assert type(told["jpeg_quality"]) is int
+
+
+def test_quality_of_a_camera_that_encodes():
+    """Of a camera's own JPEGs it is told how they were encoded, once they come."""
+    house = House(always=b"garbage", jpeg_quality=70)
+    house.ask(STREAM)
+    assert stats(house)["jpeg_quality"] == 70
+    house.world.sources[0].always = tiny_jpeg()
+    house.world.run(1)
+    assert stats(house)["jpeg_quality"] == 95
+
+
+def test_what_it_was_asked_for():
+    """A camera that gives something else than it was asked for is shown beside it."""
+    house = House()
+    asked = Given(32, 24, 30, "MJPG", asked="800x600 at 30 fps")
+    house.world.sources[0].reads.append(SourceError("gone"))
+    house.world.sources[0].opens.append(asked)
+    house.ask(STREAM)
+    house.world.run(3)
+    assert stats(house)["camera_asked"] == "800x600 at 30 fps"
 
 
 def test_a_camera_at_work():
@@ -48,10 +71,11 @@ def test_a_camera_at_work():
         "frame_cache_enabled": True,
         "stream_fps": 16,
         "camera_resolution": "32x24",
-        "jpeg_quality": 80,
+        "jpeg_quality": 95,
         "source": "pattern",
         "camera_fps": 30,
         "camera_format": "YUYV",
+        "camera_asked": None,
         "encoder": "passthrough",
         "frames_captured": 34,
         "frames_published": 33,

@@ -32,6 +32,7 @@ from camd.rights import Right
 PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
 LogFormat = Literal["text", "json"]
 LogLevelName = Literal["debug", "info", "warn", "error"]
+CameraFormat = Literal["auto", "mjpeg", "raw"]
 
 
 def _preset(
@@ -180,6 +181,8 @@ class StreamSettings(_Frozen):
     """Height that the camera is asked for."""
     camera_fps: Annotated[float, Field(ge=0.1, le=240)] = 30
     """Rate that the camera is asked for."""
+    camera_format: Annotated[CameraFormat, Expected("auto, mjpeg or raw")] = "auto"
+    """What a device is to give: its own JPEGs, pixels, or ``auto``, as it can."""
     camera_timeout: Annotated[float, Field(ge=0.2, le=60)] = 2
     """Time without a picture until the camera counts as stalled."""
     offline_picture: Annotated[

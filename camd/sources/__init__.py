@@ -78,12 +78,17 @@ class Given:
     :param fps: pictures per second; None when the camera does not tell.
     :param format: how the pictures come in, such as ``BGR``, ``YUYV``, ``MJPG``,
         ``JPEG`` or ``h264``; shown to people, not interpreted.
+    :param asked: what it was asked for, in words, where that is something else.
+    :param steady: whether all pictures are of this size, as a camera's are; JPEGs that
+        say otherwise are damaged.
     """
 
     width: int
     height: int
     fps: float | None
     format: str
+    asked: str | None = None
+    steady: bool = False
 
     @property
     def resolution(self) -> str:
@@ -92,7 +97,8 @@ class Given:
 
     def __str__(self) -> str:
         rate = f" at {self.fps:g} fps" if self.fps else ""
-        return f"{self.resolution}{rate}, {self.format}"
+        asked = f" (asked for {self.asked})" if self.asked else ""
+        return f"{self.resolution}{rate}, {self.format}{asked}"
 
 
 class SourceError(Exception):
@@ -294,6 +300,7 @@ def _make_device(camera: CameraSettings, clock: Clock) -> Source:
         camera.camera_width,
         camera.camera_height,
         camera.camera_fps,
+        camera.camera_format,
         clock=clock,
     )
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from camd.sources.v4l2 import OpenDevice, opened
+
 #: Opens a path with flags, as `os.open` does.
 OpenFile: TypeAlias = Callable[[str, int], int]
 
@@ -60,6 +62,16 @@ def why_no_device(
     except OSError as error:
         reason = _SYSTEM_REASONS.get(error.errno or 0) or _in_words(error)
     return f"{reason}; {_others(path, folder)}"
+
+
+def formats_of(path: str, open_device: OpenDevice = opened) -> str:
+    """Tell which formats a V4L2 device has: "it has YUYV, NV12"."""
+    try:
+        with open_device(path) as device:
+            codes = [given.code for given in device.formats()]
+    except OSError as error:
+        return _in_words(error)
+    return f"it has {', '.join(codes)}" if codes else "it tells no formats"
 
 
 def why_no_answer(url: str, connect: Connect = socket.create_connection) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from camd.jpeg import Damaged, Size, measure, trimmed
+from camd.jpeg import Damaged, Size, whole
 from camd.sources import Clock, Given, Shot, Sleep, SourceError
 from camd.sources.pace import Pace
 
@@ -100,7 +100,7 @@ def _jpeg_files(path: Path) -> list[Path]:
 def _first_size(path: Path, contents: Iterable[bytes]) -> Size:
     for content in contents:
         try:
-            return measure(trimmed(content))
+            return whole(content).size
         except Damaged:
             continue
     raise SourceError(f"{path}: there is no whole JPEG (*.jpg, *.jpeg) in it")

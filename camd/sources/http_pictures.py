@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.threads import blockingCallFromThread
 
-from camd.jpeg import Damaged, Size, measure, trimmed
+from camd.jpeg import Damaged, Size, whole
 from camd.multipart import Parser
 from camd.sources import Clock, Given, Shot, Sleep, SourceError
 from camd.sources.http_body import Single, Stream
@@ -78,7 +78,7 @@ class PictureStream:
     def _first_size(self) -> Size:
         for _ in range(TRIES):
             try:
-                return measure(trimmed(_jpeg(self._slot.peek())))
+                return whole(_jpeg(self._slot.peek())).size
             except Damaged:
                 self._slot.take()
         raise SourceError(f"{self._name}: what it sends are no whole JPEGs")
@@ -122,7 +122,7 @@ class PicturePolls:
         """
         self._first = self._fetch()
         try:
-            size = measure(trimmed(_jpeg(self._first)))
+            size = whole(_jpeg(self._first)).size
         except Damaged as damage:
             reason = f"{self._name}: what it sends is no whole JPEG: {damage}"
             raise SourceError(reason) from damage

@@ -48,6 +48,9 @@ Opener: TypeAlias = Callable[[str, int, Sequence[int]], Capture]
 #: their clock, such as 90000.
 _FASTEST = 1000.0
 
+#: Seconds; a picture older than this was stamped by another clock.
+_OLDEST = 5.0
+
 
 def open_capture(address: str, backend: int, parameters: Sequence[int]) -> Capture:
     """Open with OpenCV itself; ask `isOpened` whether it went well."""
@@ -55,7 +58,7 @@ def open_capture(address: str, backend: int, parameters: Sequence[int]) -> Captu
 
 
 def given_by(capture: Capture) -> Given:
-    """What a capture tells of its pictures."""
+    """What a capture tells of its pictures; what it was asked for is not in it."""
     fps = capture.get(cv2.CAP_PROP_FPS)
     return Given(
         width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
@@ -80,6 +83,42 @@ def retrieve(capture: Capture, name: str) -> Image:
     if not decoded:
         raise SourceError(f"{name}: a picture cannot be decoded")
     return np.asarray(picture, np.uint8)
+
+
+def retrieve_jpeg(capture: Capture, name: str) -> bytes:
+    """
+    Take the camera's own JPEG of a capture that was told not to convert.
+
+    OpenCV 5 gives it as a row of bytes, as many as the driver said there are.
+
+    :param name: of the source, for the error.
+    :return: the bytes as they came: whether they are a whole JPEG is not looked at.
+    :raises SourceError: when the driver's buffer cannot be read.
+    """
+    return retrieve(capture, name).tobytes()
+
+
+class DriverStamps:
+    """
+    When pictures were taken, as a V4L2 driver tells it (``CAP_PROP_POS_MSEC``).
+
+    Drivers stamp by CLOCK_MONOTONIC, which is also what `time.monotonic` tells. Some
+    do not: their stamps are 0, Unix time, or (vivid, measured) ahead of the clock by an
+    interval. Then the time of arrival stands in.
+
+    :param since: when the device was opened; no picture is older.
+    """
+
+    def __init__(self, capture: Capture, since: float) -> None:
+        self._capture = capture
+        self._last = since
+
+    def __call__(self, now: float) -> float:
+        """When the picture grabbed last was taken, `now` being the time."""
+        told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        believed = max(self._last, now - _OLDEST) < told <= now
+        self._last = told if believed else now
+        return self._last
 
 
 def _format(code: float) -> str:

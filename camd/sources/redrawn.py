@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from twisted.logger import Logger
 
-from camd.jpeg import Damaged, measure, trimmed
+from camd.jpeg import Damaged, whole
 from camd.sources import Clock, Given, Image, Shot, Source
 from camd.sources.orientation import oriented, oriented_size
 from camd.sources.overlay import Overlay
@@ -93,12 +93,11 @@ def decoded(content: bytes) -> Image:
 
     :raises Damaged: when it is not whole, too large, or cannot be decoded.
     """
-    content = trimmed(content)
-    size = measure(content)
-    if size.width * size.height > MOST_PIXELS:
-        raise Damaged(f"too large to be decoded: {size}")
+    found = whole(content)
+    if found.size.width * found.size.height > MOST_PIXELS:
+        raise Damaged(f"too large to be decoded: {found.size}")
     try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        picture = cv2.imdecode(np.frombuffer(found.jpeg, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise Damaged("it cannot be decoded") from error
     if picture is None:

@@ -10,6 +10,7 @@ from twisted.web.http import Request
 
 from camd.camera import Camera
 from camd.config import mask_url
+from camd.jpeg import quality
 from camd.rights import TO_COUNT, TO_SEE_OR_COUNT, Right
 from camd.supervision import State
 from camd.viewer import Viewer
@@ -107,10 +108,11 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "frame_cache_enabled": camera.shares,
         "stream_fps": settings.stream_fps,
         "camera_resolution": _resolution(camera),
-        "jpeg_quality": settings.jpeg_quality,
+        "jpeg_quality": _quality(camera),
         "source": mask_url(settings.source),
         "camera_fps": given.fps if given else None,
         "camera_format": given.format if given else None,
+        "camera_asked": given.asked if given else None,
         "encoder": _encoder(capture.passed_through),
         "frames_captured": stats.captured,
         "frames_published": stats.published,
@@ -155,6 +157,14 @@ def _encoder(passed_through: bool | None) -> str | None:
     if passed_through is None:
         return None
     return "passthrough" if passed_through else "opencv"
+
+
+def _quality(camera: Camera) -> int | None:
+    """Give the setting; of a camera's own JPEGs what they tell, None if nothing."""
+    if not camera.feed.capture.passed_through:
+        return camera.settings.jpeg_quality
+    frame = camera.feed.cache.newest
+    return quality(frame.jpeg) if frame is not None else None
 
 
 def _resolution(camera: Camera) -> str:

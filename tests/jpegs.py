@@ -1,0 +1,29 @@
+"""JPEGs for tests: real ones, and the same with what cameras do to them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+DHT = 0xC4
+SOS = 0xDA
+
+
+def encode(width: int, height: int, *options: int) -> bytes:
+    """A real picture with some detail, as OpenCV encodes it."""
+    noise = np.random.default_rng(7).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    picture = cv2.resize(noise, (width, height))
+    good, jpeg = cv2.imencode(".jpg", picture, options)
+    assert good
+    return jpeg.tobytes()
+
+
+def without_tables(jpeg: bytes) -> bytes:
+    """The same JPEG without its Huffman tables, as many webcams send it."""
+    kept, at = jpeg[:2], 2
+    while jpeg[at + 1] != SOS:
+        end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if jpeg[at + 1] != DHT:
+            kept += jpeg[at:end]
+        at = end
+    return kept + jpeg[at:]
