@@ -13,11 +13,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 # Two installs at once into one environment would spoil it.
 .NOTPARALLEL:
-.PHONY: help run test e2e lint types bench clean
+.PHONY: help run test e2e e2e-cameras lint types bench clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z0-9]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
-	    while IFS='|' read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r target text; do printf '%-17s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo "PYTHON=$(PYTHON)  VENV=$(VENV)  CAMD_CONFIG=$(CAMD_CONFIG)"
 	@echo "As root on Debian, system packages that are missing are installed; APT= forbids it."
@@ -41,6 +41,10 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus motion openssl
 	@.ci/needs rtsp
 	$(BIN)/python -m pytest e2e $(ARGS)
+
+e2e-cameras: $(VENV)/.test ## the kernel's camera drivers, in a guest that vcam starts
+	@.ci/needs cv2 $(BIN)/python
+	$(BIN)/python -m e2e_cameras $(ARGS)
 
 lint: $(VENV)/.lint ## ruff: rules and format; the Dockerfile
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ GROWTH_BAR_KB = 1.0
 CACHE_BAR = 0.35
 IDLE_BAR = 2.0
 ENCODE_BAR = 1.05
+THROUGH_BAR = 0.1
 
 
 def per_frame(rig: Rig, folder: Path, viewers: int) -> Row:
@@ -173,6 +174,20 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
+def _beside(
+    what: str,
+    bar: float,
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    count: int,
+) -> Row:
+    """The CPU time of one thing beside that of another, done in turn."""
+    times = [(seconds_of(ours), seconds_of(other)) for _ in range(count)]
+    factor = median_ratio(times)
+    one, two = (1e3 * sorted(column)[count // 2] for column in zip(*times, strict=True))
+    return Row(what, "ms", one, two, factor, f"<= {bar} x", factor <= bar)
+
+
 def encode(rig: Rig) -> Row:
     """The daemon's encoder beside cv2.imencode alone, on the same picture."""
     import cv2
@@ -183,23 +198,41 @@ def encode(rig: Rig) -> Row:
     picture = scene(VGA, 0)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
     encoder = make_encoder(80)
-    times = [
-        (
-            seconds_of(lambda: encoder.encode(picture)),
-            seconds_of(lambda: cv2.imencode(".jpg", picture, quality)),
-        )
-        for _ in range(50 if rig.quick else 400)
-    ]
-    factor = median_ratio(times)
-    one, other = (
-        sorted(column)[len(times) // 2] for column in zip(*times, strict=True)
-    )
-    return Row(
+    return _beside(
         "encode 640x480 at quality 80 (beside: cv2.imencode)",
-        "ms",
-        one * 1e3,
-        other * 1e3,
-        factor,
-        f"<= {ENCODE_BAR} x",
-        factor <= ENCODE_BAR,
+        ENCODE_BAR,
+        lambda: encoder.encode(picture),
+        lambda: cv2.imencode(".jpg", picture, quality),
+        50 if rig.quick else 400,
+    )
+
+
+def through(rig: Rig) -> list[Row]:
+    """A camera's own JPEG passed through, beside decoding and encoding it."""
+    return [_through(folder, 50 if rig.quick else 400) for folder in (rig.vga, rig.hd)]
+
+
+def _through(folder: Path, count: int) -> Row:
+    import cv2
+    import numpy as np
+
+    from bench.pictures import QUALITY
+    from camd import jpeg
+    from camd.sources import make_encoder
+
+    data = sorted(folder.glob("*.jpg"))[0].read_bytes()
+    # As OpenCV hands it out: a row of bytes, which is copied once.
+    buffer = np.frombuffer(data, np.uint8)
+    encoder = make_encoder(QUALITY)
+
+    def again() -> bytes:
+        picture = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+        return encoder.encode(np.asarray(picture, np.uint8))
+
+    return _beside(
+        f"pass a camera's {folder.name} through (beside: decode, encode)",
+        THROUGH_BAR,
+        lambda: jpeg.whole(buffer.tobytes()),
+        again,
+        count,
     )

@@ -29,6 +29,7 @@ ROWS: dict[str, Measure] = {
     "cache": cost.cache,
     "idle": cost.idle,
     "encode": cost.encode,
+    "through": cost.through,
     "churn": age.coming_and_going,
     "answers": age.answers,
 }
