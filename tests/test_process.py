@@ -299,7 +299,9 @@ def test_a_log_file(run, tmp_path):
 
 def test_a_made_key_opens(run):
     """The address in the log is one that can be opened as it stands."""
-    process = run(config().replace(f"api_keys:\n  test: {KEY}\n", ""))
+    # A snapshot waits for as long as camera_timeout; a busy machine may need it.
+    text = config().replace("camera_timeout: 0.2", "camera_timeout: 20")
+    process = run(text.replace(f"api_keys:\n  test: {KEY}\n", ""))
     port = listening(process)
     key = process.until(r"Open http://127\.0\.0\.1:\d+/\?api_key=(\S+)")[1]
     with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
