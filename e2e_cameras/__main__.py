@@ -19,6 +19,9 @@ GUESTS = {
 DEFAULT = "../shared/vcam/vcam"
 """Where vcam is looked for, from the checkout."""
 
+LONGEST = 1800
+"""Seconds that a guest may take; to unplug a webcam a hundred times takes 300."""
+
 NOTHING = 5
 """pytest's exit status when no test was selected."""
 
@@ -41,6 +44,7 @@ def run(vcam: Path, folder: str, words: list[str]) -> int:
     command = [
         str(vcam),
         "run",
+        *("--timeout", str(LONGEST)),
         *GUESTS[folder],
         "--",
         *pytest,
