@@ -2,178 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from camd.backoff import Backoff
-from camd.capture import Capture
 from camd.config.settings import CameraSettings
-from camd.frame import Frame, FrameCache
-from camd.heartbeat import Heartbeat
+from camd.feed import RELEASE, Feed, World
 from camd.outlet import Outlet
-from camd.reader import Reader
-from camd.readers import OwnThread, Post, Readers
 from camd.rights import Holder
-from camd.sources import Encoder, Source, is_device, local_path
-from camd.standin import StandIn
+from camd.sources import is_device
 from camd.stats import CameraStats, Sent, Visits
-from camd.supervision import State, Supervision
 from camd.tcp import has_congestion
 from camd.viewer import Guest, Viewer
 
-RELEASE = 0.3
-"""Seconds that a source is given to let go of its device at shutdown."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """
-    Everything outside of the daemon that a camera touches; tests bring their own.
-
-    :ivar clock: the reactor's clock.
-    :ivar wall: gives Unix seconds.
-    :ivar random: gives a number from 0 to 1.
-    :ivar new_thread: makes a thread of its own, by name.
-    :ivar new_source: makes a camera's source, closed.
-    :ivar new_encoder: makes an encoder of that quality.
-    :ivar new_placeholder: draws a JPEG with lines of text, of that width and height,
-        in a thread that is no camera's.
-    :ivar exists: whether there is such a device; must not block.
-    """
-
-    clock: IReactorTime
-    wall: Callable[[], float]
-    random: Callable[[], float]
-    new_thread: Callable[[str], OwnThread]
-    new_source: Callable[[CameraSettings], Source]
-    new_encoder: Callable[[int], Encoder]
-    new_placeholder: Callable[
-        [CameraSettings, Sequence[str], int, int], Deferred[bytes]
-    ]
-    exists: Callable[[str], bool]
-
-
-class Feed:
-    """
-    The way of frames from one source to those who share it.
-
-    :ivar capture: what brings the frames in.
-    :ivar cache: the newest frame.
-    :ivar heartbeat: what keeps silent streams alive.
-    :ivar stand_in: what is shown while no pictures come.
-    """
-
-    def __init__(
-        self, settings: CameraSettings, stats: CameraStats, world: World
-    ) -> None:
-        self._clock = world.clock
-        self._patience = settings.camera_timeout
-        self.cache = FrameCache(world.clock, stats.lateness)
-        self.heartbeat = Heartbeat(
-            world.clock,
-            lambda: self.cache.newest,
-            settings.heartbeat_interval,
-            settings.stream_fps,
-        )
-        health = _supervision(settings, world)
-        self.capture = Capture(
-            settings.name,
-            Readers(settings.name, lambda: _post(settings, world), stats, world.clock),
-            health,
-            self._publish,
-            fps=settings.stream_fps,
-            idle_fps=settings.idle_fps,
-            stats=stats,
-            clock=world.clock,
-            wall=world.wall,
-        )
-        self.stand_in = StandIn(
-            settings,
-            health,
-            self.cache,
-            lambda lines, size: world.new_placeholder(
-                settings, lines, size.width, size.height
-            ),
-            self._publish,
-            world.clock,
-            world.wall,
-        )
-
-    def _publish(self, frame: Frame) -> None:
-        self.cache.publish(frame)
-        self.heartbeat.published()
-
-    def start(self) -> None:
-        """Begin to capture."""
-        self.heartbeat.start()
-        self.stand_in.start()
-        self.capture.start()
-
-    def stop(self) -> Deferred[object]:
-        """Release the source, without waiting longer than :data:`RELEASE` for it."""
-        self.heartbeat.stop()
-        self.stand_in.stop()
-        released = self.capture.stop()
-        released.addTimeout(RELEASE, self._clock)
-        return released.addErrback(lambda _: None)
-
-    def join(self, viewer: Viewer) -> None:
-        """Show this viewer the newest frame, and every one from now on."""
-        if not self.capture.awake:
-            # What it shows is from when somebody watched last; a new one comes at once.
-            self.cache.forget()
-            self.capture.wake()
-        self.cache.join(viewer)
-        self.heartbeat.join(viewer)
-        viewer.open(lambda: self.cache.newest)
-        self.stand_in.look()
-
-    def leave(self, viewer: Viewer) -> None:
-        """Show this viewer no more."""
-        self.cache.leave(viewer)
-        self.heartbeat.leave(viewer)
-        if not self.cache:
-            self.capture.rest()
-
-    def snapshot(self) -> Deferred[Frame]:
-        """
-        Give the newest frame; one that is taken for this while nobody watches.
-
-        :return: fails when there is none: never a placeholder, and never the last
-            picture of a camera that is offline.
-        """
-        newest, online = self.cache.newest, self.capture.state is not State.OFFLINE
-        if self.capture.awake and online and newest is not None and newest.number:
-            return succeed(newest)
-        taken = self.capture.snapshot()
-        taken.addTimeout(self._patience, self._clock)
-        return taken
-
-
-def _post(settings: CameraSettings, world: World) -> Post:
-    source = world.new_source(settings)
-    encoder = world.new_encoder(settings.jpeg_quality)
-    reader = Reader(source, encoder, world.clock.seconds)
-    return Post(reader, world.new_thread(f"camera {settings.name}"))
-
-
-def _supervision(settings: CameraSettings, world: World) -> Supervision:
-    path = local_path(settings.source)
-    # Only devices: a file may be on a server that does not answer.
-    device = path if is_device(settings.source) else None
-    return Supervision(
-        settings.name,
-        settings.camera_timeout,
-        world.clock,
-        Backoff(world.random, local=path is not None),
-        is_missing=lambda: device is not None and not world.exists(device),
-    )
+DRAIN = 2.0
+"""Seconds for that where nothing is said: some parts on a link that still moves."""
 
 
 class Camera(Service):
@@ -189,16 +34,29 @@ class Camera(Service):
     :ivar viewers: who watches, and through which feed.
     :ivar shares: whether one feed serves all viewers.
     :ivar started: when the daemon started it, on the reactor's clock.
+    :ivar drain: seconds that streams have for their last part when they are to end.
     """
 
     _log = Logger()
 
-    def __init__(self, settings: CameraSettings, visits: Visits, world: World) -> None:
+    def __init__(
+        self,
+        settings: CameraSettings,
+        visits: Visits,
+        world: World,
+        drain: float = DRAIN,
+    ) -> None:
         self.settings = settings
+        self.drain = drain
+        self._emptied: Deferred[None] | None = None
         self.stats = CameraStats()
         self.viewers: dict[Viewer, Feed] = {}
         self.world = world
         self._visits = visits
+        self._settle()
+
+    def _settle(self) -> None:
+        settings = self.settings
         self.shares = settings.enable_frame_cache or is_device(settings.source)
 
     def startService(self) -> None:
@@ -232,12 +90,82 @@ class Camera(Service):
             )
 
     def stopService(self) -> Deferred[Any]:
-        """Let the viewers and the source go; takes at most :data:`RELEASE`."""
+        """
+        Let the viewers and the source go.
+
+        :return: fires when all are gone, :attr:`drain` seconds from now at the latest,
+            or :data:`RELEASE`.
+        """
         super().stopService()
         feeds = {self.feed, *self.viewers.values()}
+        return DeferredList([self.end("shutdown"), *(feed.stop() for feed in feeds)])
+
+    def end(self, reason: str) -> Deferred[None]:
+        """
+        End all streams, each behind the part that is under way.
+
+        :return: fires when all are gone; those that are not in time are cut off.
+        """
         for viewer in list(self.viewers):
-            viewer.leave("shutdown")
-        return DeferredList([feed.stop() for feed in feeds])
+            viewer.end(reason)
+        return self._when_empty(self.drain).addErrback(lambda _: self._cut_off(reason))
+
+    def _cut_off(self, reason: str) -> Deferred[None]:
+        for viewer in list(self.viewers):
+            viewer.leave(reason)
+        # Their connections end in the reactor's next turn, and are still to be counted.
+        return self._when_empty(RELEASE).addErrback(lambda _: None)
+
+    def _when_empty(self, within: float) -> Deferred[None]:
+        emptied: Deferred[None] = Deferred()
+        self._emptied = emptied
+        self._look_if_empty()
+        return emptied.addTimeout(within, self.world.clock)
+
+    def _look_if_empty(self) -> None:
+        if not self.viewers and self._emptied is not None:
+            emptied, self._emptied = self._emptied, None
+            emptied.callback(None)
+
+    def change(self, settings: CameraSettings) -> None:
+        """
+        Go by these settings from now on.
+
+        The source is opened anew; those who watch stay, and go on seeing the last
+        picture until there is one by the new settings.
+        """
+        if settings == self.settings:
+            return
+        self.settings = settings
+        self._settle()
+        former, last = {self.feed, *self.viewers.values()}, self.feed
+        self.feed = Feed(settings, self.stats, self.world)
+        self.feed.follow(last)
+        fresh = [self.feed]
+        for viewer, feed in self.viewers.items():
+            feed.cache.leave(viewer)
+            feed.heartbeat.leave(viewer)
+            fresh += self._hand_over(viewer, last)
+        # A device can be opened once only, so the one waits for the other.
+        released = DeferredList([feed.stop() for feed in former])
+        released.addCallback(lambda _: self._start(fresh))
+
+    def _hand_over(self, viewer: Viewer, last: Feed) -> list[Feed]:
+        """Show a viewer what another feed brings; give that one if it is new."""
+        feed = self.feed
+        if not self.shares:
+            feed = Feed(self.settings, self.stats, self.world)
+            feed.follow(last)
+        self.viewers[viewer] = feed
+        feed.cache.join(viewer)
+        feed.heartbeat.join(viewer)
+        return [] if self.shares else [feed]
+
+    def _start(self, feeds: list[Feed]) -> None:
+        # It may have been stopped meanwhile, or changed again.
+        for feed in feeds:
+            if self.running and feed in {self.feed, *self.viewers.values()}:
+                feed.start()
 
     def _new_feed(self) -> Feed:
         feed = Feed(self.settings, self.stats, self.world)
@@ -287,6 +215,7 @@ class Camera(Service):
         # At shutdown it has been stopped already.
         if feed is not self.feed and self.running:
             feed.stop()
+        self._look_if_empty()
         self._visits.depart()
         self.stats.depart(viewer.sent, viewer.reason)
         self._log.info(

@@ -94,6 +94,11 @@ class Capture:
         """What the camera really gives; None before it was opened first."""
         return self.health.given
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the camera's driver holds all threads that there may be."""
+        return self._readers.stuck
+
     def start(self) -> None:
         """Begin, with nobody watching."""
         self._pace(self._idle_fps or 1 / RELEASE_AFTER)

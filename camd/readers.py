@@ -85,6 +85,11 @@ class Readers:
         self._left: set[Post] = set()
         self._full = False
 
+    @property
+    def stuck(self) -> bool:
+        """Whether all threads that there may be are stuck."""
+        return self._full
+
     def run(self, what: Callable[[Reader], T]) -> Deferred[T]:
         """
         Do this with the reader, in its thread.

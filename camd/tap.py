@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from twisted.application import strports
-from twisted.application.internet import TimerService
-from twisted.application.service import MultiService, Service
+from twisted.application.service import MultiService
 from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
@@ -25,12 +23,11 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 
 from camd import __version__, config
-from camd.camera import Camera, World
-from camd.config.listening import address_of
 from camd.config.settings import Settings
-from camd.descriptors import raise_limit, safe_connections
-from camd.logs.observer import SUMMARIES, LogObserver, observer_for
-from camd.memory import keep_out_of_the_way
+from camd.daemon import Daemon
+from camd.feed import World
+from camd.logs.observer import LogObserver, observer_for
+from camd.reload import Reload
 from camd.sources import (
     make_encoder,
     make_placeholder,
@@ -38,15 +35,8 @@ from camd.sources import (
     prepare,
     why_no_opencv,
 )
-from camd.stats import Visits
+from camd.systemd import Watch, notifier, watchdog_interval
 from camd.thread import CameraThread
-from camd.web.access import Access
-from camd.web.auth import keys_of
-from camd.web.channel import Connections
-from camd.web.client import Proxies
-from camd.web.cloudflare import CloudflareAccess, fetcher
-from camd.web.limits import Room
-from camd.web.site import CamdSite, tree
 
 _log = Logger(namespace="camd")
 
@@ -76,9 +66,17 @@ class Options(usage.Options):
         if missing is not None:
             _give_up(missing)
         try:
-            self["settings"] = config.load(_path(self["config"]), os.environ).settings
+            self["settings"] = self.read()
         except config.ConfigError as error:
             _give_up(*error.problems)
+
+    def read(self) -> Settings:
+        """
+        Read the settings.
+
+        :raises camd.config.ConfigError: something is wrong with them.
+        """
+        return config.load(_path(self["config"]), os.environ).settings
 
 
 def _path(given: str | None) -> Path | None:
@@ -95,42 +93,30 @@ def _give_up(*problems: str, to: TextIO | None = None) -> None:
     raise SystemExit(1)
 
 
-class Daemon(MultiService):
+class Camd(MultiService):
     """
-    All of camd's services; ends in one line when it cannot listen.
+    What twistd starts; ends in one line when it cannot listen.
 
-    :param connections: told how many of them the machine allows.
-    :param most: of them at once, as the settings say; 0: as many as are safe.
+    :ivar daemon: does the work.
+    :ivar watch: tells systemd about it.
     :param observer: writes the log; None where somebody else does.
     """
 
     def __init__(
-        self, connections: Connections, most: int, observer: LogObserver | None
+        self, daemon: Daemon, watch: Watch, observer: LogObserver | None
     ) -> None:
         super().__init__()
-        self._connections = connections
-        self._most = most
+        self.daemon = daemon
+        self.watch = watch
         self._observer = observer
+        daemon.setServiceParent(self)
+        watch.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         """Become part of the application; twistd then asks it who writes the log."""
         super().setServiceParent(parent)
         if self._observer is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._observer)
-
-    def startService(self) -> None:
-        """Make room for viewers, and start."""
-        keep_out_of_the_way()
-        before, now = raise_limit()
-        safe = safe_connections(now)
-        self._connections.most = min(self._most or safe, safe)
-        _log.info(
-            "Open files: at most {now} (was {before}); connections: at most {most}",
-            now=now,
-            before=before,
-            most=self._connections.most,
-        )
-        super().startService()
 
     def privilegedStartService(self) -> None:
         """Bind the ports."""
@@ -153,19 +139,41 @@ def makeService(options: Options) -> MultiService:
     observer = observer_for(
         settings, options.parent, time.monotonic, time.time, reactor
     )
-    return build(settings, reactor, observer)
+    whole = build(settings, reactor, os.environ, observer)
+    reload = Reload(
+        whole.daemon, options.read, partial(on_hangup, reactor), whole.watch
+    )
+    reload.setServiceParent(whole)
+    return whole
+
+
+def on_hangup(reactor: Any, act: Callable[[], None]) -> None:
+    """Have something called, in the reactor, at each SIGHUP."""
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(act))
 
 
 def build(
-    settings: Settings, reactor: Any, observer: LogObserver | None = None
-) -> MultiService:
+    settings: Settings,
+    reactor: Any,
+    environ: Mapping[str, str],
+    observer: LogObserver | None = None,
+) -> Camd:
     """
     Build the daemon.
 
     :param reactor: the reactor all of it runs on.
+    :param environ: the environment, in which systemd says what it wants to be told.
     :param observer: writes the log; None where somebody else does.
     """
-    world = World(
+    daemon = Daemon(settings, world(reactor), reactor, observer)
+    within = watchdog_interval(environ, os.getpid())
+    watch = Watch(daemon.cameras.values, notifier(environ), within, reactor)
+    return Camd(daemon, watch, observer)
+
+
+def world(reactor: Any) -> World:
+    """Give what cameras touch of the world outside, on this reactor."""
+    return World(
         clock=reactor,
         wall=time.time,
         random=random.random,
@@ -179,84 +187,3 @@ def build(
         ),
         exists=os.path.exists,
     )
-    visits = Visits()
-    cameras = {
-        name: Camera(camera, visits, world) for name, camera in settings.cameras.items()
-    }
-    made = None if settings.api_keys else secrets.token_urlsafe(24)
-    cloudflare = _cloudflare(settings, reactor)
-    access = Access(keys_of(settings, made, time.time), time.time, cloudflare)
-    site = _site(settings, cameras, access, reactor)
-    daemon = Daemon(site.connections, settings.max_connections, observer)
-    if observer is not None:
-        observer.secrets.hide([made or ""])
-        Summaries(observer, reactor).setServiceParent(daemon)
-    for camera in cameras.values():
-        camera.setServiceParent(daemon)
-    if cloudflare is not None:
-        cloudflare.setServiceParent(daemon)
-    for listen in settings.listen:
-        strports.service(listen, site, reactor=reactor).setServiceParent(daemon)
-    Greeting(settings, made).setServiceParent(daemon)
-    return daemon
-
-
-def _site(
-    settings: Settings, cameras: Mapping[str, Camera], access: Access, reactor: Any
-) -> CamdSite:
-    proxies, base = Proxies(settings.trusted_proxies), settings.base_path
-    room = Room(settings.max_viewers, settings.max_viewers_per_address)
-    root = tree(cameras, access, proxies, base, room)
-    return CamdSite(root, access, reactor, proxies, settings.cors_origins, base)
-
-
-def _cloudflare(settings: Settings, reactor: Any) -> CloudflareAccess | None:
-    team = settings.cloudflare_access
-    if team is None:
-        return None
-    fetch = fetcher(reactor)
-    return CloudflareAccess(team.team_domain, team.audience, fetch, reactor, time.time)
-
-
-class Summaries(TimerService):
-    """Has the log told, from time to time and at the end, what was held back of it."""
-
-    def __init__(self, observer: LogObserver, clock: Any) -> None:
-        super().__init__(SUMMARIES, observer.tell_held)
-        self.clock = clock
-        self._observer = observer
-
-    def stopService(self) -> Any:
-        """Tell it a last time."""
-        self._observer.tell_held()
-        return super().stopService()
-
-
-class Greeting(Service):
-    """
-    Says, once, which address to open.
-
-    :param made_key: the key that was made as none was set; None if there was one.
-    """
-
-    def __init__(self, settings: Settings, made_key: str | None) -> None:
-        self._listen = settings.listen
-        self._base = settings.base_path
-        self._made_key = made_key
-
-    def startService(self) -> None:
-        """Say it."""
-        super().startService()
-        query = f"?api_key={self._made_key}" if self._made_key else ""
-        # A key that was made must be seen, or nobody gets in.
-        say = _log.warn if self._made_key else _log.info
-        for listen in self._listen:
-            address = address_of(listen) + self._base
-            say(
-                "Open {address}/{query}",
-                address=address,
-                query=query,
-                log_unmasked=True,
-            )
-        if self._made_key:
-            _log.warn("This key was made for this run; set your own with api_keys.")

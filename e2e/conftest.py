@@ -38,6 +38,7 @@ PACKAGES = {
     "vlc": "vlc-bin vlc-plugin-base",
     "gst-launch-1.0": "gstreamer1.0-tools gstreamer1.0-plugins-base "
     "gstreamer1.0-plugins-good",
+    "systemd-analyze": "systemd",
     "firefox-esr": "firefox-esr",
     "WebKitWebDriver": "webkit2gtk-driver",
     "Xvfb": "xvfb",

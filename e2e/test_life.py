@@ -19,7 +19,7 @@ from e2e.daemon import Daemon
 from e2e.video import Film, decode
 from e2e.waiting import until
 
-IN_TIME = 1.0
+IN_TIME = 3.5
 """Seconds that a shutdown may take."""
 
 

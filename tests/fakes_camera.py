@@ -23,8 +23,9 @@ from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from camd.camera import Camera, World
+from camd.camera import Camera
 from camd.config.settings import CameraSettings
+from camd.feed import World
 from camd.sources import Given, Image, Shot
 from camd.stats import Visits
 from camd.viewer import Viewer

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import LogLevel, capturedLogs
 
-from camd.camera import RELEASE
+from camd.feed import RELEASE
 from camd.frame import Frame
 from camd.sources import SourceError
 from camd.stats import Visits
@@ -335,15 +335,43 @@ def test_a_snapshot_before_the_first_frame():
 
 
 def test_the_end():
-    """Viewers are let go, the source is closed, the thread ends: all at once."""
+    """Streams end behind their part, the source is closed, the thread ends."""
     place = Place()
     viewer = place.visit()
     place.world.run(1)
     stopped = place.stop()
-    assert len(stopped) == 1
-    assert (viewer.reason, place.outlets[viewer].aborted) == ("shutdown", 1)
+    assert (viewer.reason, place.outlets[viewer].finished) == ("shutdown", 1)
     assert (place.source.is_open, place.thread.stops) == (False, 1)
+    assert stopped == []
     place.camera.departed(viewer)
+    assert len(stopped) == 1
+    assert place.world.clock.getDelayedCalls() == []
+
+
+def test_the_end_of_a_viewer_that_is_not_through():
+    """Who takes longer than drain_seconds for the last part is cut off."""
+    place = Place()
+    viewer = place.visit()
+    place.world.run(1)
+    place.outlets[viewer].busy = True
+    stopped = place.stop()
+    place.world.clock.advance(place.camera.drain * 0.9)
+    assert (stopped, place.outlets[viewer].aborted) == ([], 0)
+    place.world.clock.advance(place.camera.drain * 0.2)
+    assert (stopped, place.outlets[viewer].aborted) == ([], 1)
+    place.camera.departed(viewer)
+    assert len(stopped) == 1
+    assert place.world.clock.getDelayedCalls() == []
+
+
+def test_the_end_of_a_viewer_whose_end_is_not_told():
+    """Whatever becomes of its connection, the end is not put off much longer."""
+    place = Place()
+    place.visit()
+    place.world.run(1)
+    stopped = place.stop()
+    place.world.clock.pump([place.camera.drain, RELEASE])
+    assert len(stopped) == 1
     assert place.world.clock.getDelayedCalls() == []
 
 
@@ -357,6 +385,8 @@ def test_the_end_of_a_camera_that_hangs(watched):
     place.thread.takes = None
     place.world.run(3)
     stopped = place.stop()
+    for viewer in list(place.camera.viewers):
+        place.camera.departed(viewer)
     place.world.clock.advance(RELEASE * 0.9)
     assert stopped == []
     place.world.clock.advance(RELEASE * 0.2)

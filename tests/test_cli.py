@@ -74,6 +74,7 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
         "cloudflare_access    = none                      # default",
         'base_path            = ""                        # default',
         "trusted_proxies      = none                      # default",
+        "drain_seconds        = 2                         # default",
         "cors_origins         = none                      # default",
         "max_viewers          = 2000                      # default",
         "max_viewers_per_address = 100                       # default",

@@ -20,16 +20,19 @@ ROOT = Path(__file__).parents[1]
 FLOORS: list[set[str]] = [
     {"camd", "huffman"},
     # What is known of formats, of settings, of the machine.
-    {"backoff", "descriptors", "jpeg", "memory", "multipart", "rights"},
+    {"backoff", "certificates", "descriptors", "jpeg", "memory", "multipart", "rights"},
     {"config", "stats", "tcp", "thread"},
     # A frame, and where it comes from.
     {"frame", "logs", "sources"},
     {"listing", "outlet", "reader", "supervision"},
     {"readers", "viewer"},
     {"capture", "heartbeat", "standin"},
+    {"feed"},
     {"camera"},
     # What is answered, and to whom.
-    {"web"},
+    {"systemd", "web"},
+    {"daemon"},
+    {"reload"},
     {"cli", "tap"},
 ]
 

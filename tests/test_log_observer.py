@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger, LogLevel
 from zope.interface.verify import verifyObject
 
+from camd import daemon as daemon_module
 from camd import tap
 from camd.config.settings import Settings
 from camd.logs import observer as module
@@ -219,7 +220,7 @@ def test_twistd_asks_the_daemon():
     """Twistd finds the observer at the application, and takes it for its own."""
     sheet = Sheet()
     application = Application("camd")
-    daemon = tap.build(Settings(), FakeReactor(), sheet.observer)
+    daemon = tap.build(Settings(), FakeReactor(), {}, sheet.observer)
     daemon.setServiceParent(application)
     assert application.getComponent(ILogObserver) is sheet.observer
 
@@ -227,7 +228,7 @@ def test_twistd_asks_the_daemon():
 def test_without_an_observer():
     """The daemon can be built without one; twistd then makes its own."""
     application = Application("camd")
-    tap.build(Settings(), FakeReactor()).setServiceParent(application)
+    tap.build(Settings(), FakeReactor(), {}).setServiceParent(application)
     assert application.getComponent(ILogObserver, None) is None
 
 
@@ -236,7 +237,7 @@ def test_a_made_key_is_hidden():
     sheet = Sheet()
     hidden: set[str] = set()
     sheet.observer.secrets.hide = hidden.update  # type: ignore[method-assign]
-    tap.build(Settings(), FakeReactor(), sheet.observer)
+    tap.build(Settings(), FakeReactor(), {}, sheet.observer)
     (key,) = hidden
     assert len(key) >= 32
 
@@ -244,9 +245,9 @@ def test_a_made_key_is_hidden():
 def test_it_is_told_from_time_to_time(monkeypatch):
     """What was held back is told every ten seconds, and when the daemon ends."""
     sheet = Sheet()
-    monkeypatch.setattr(tap, "raise_limit", lambda: (1024, 4096))
+    monkeypatch.setattr(daemon_module, "raise_limit", lambda: (1024, 4096))
     reactor = FakeReactor()
-    daemon = tap.build(Settings(), reactor, sheet.observer)
+    daemon = tap.build(Settings(), reactor, {}, sheet.observer)
     daemon.startService()
     for ends in (lambda: reactor.advance(module.SUMMARIES), daemon.stopService):
         sheet.clock.advance(100)

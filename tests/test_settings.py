@@ -255,6 +255,7 @@ def test_where_keys_may_stand() -> None:
         "base_path",
         "trusted_proxies",
         "cors_origins",
+        "drain_seconds",
         "max_viewers",
         "max_viewers_per_address",
         "max_connections",

@@ -356,6 +356,8 @@ def test_a_stuck_thread_does_not_keep_the_end() -> None:
     place.thread.takes = None
     place.world.run(STUCK + 2)
     stopped: list[Any] = place.stop()
+    for viewer in list(place.camera.viewers):
+        place.camera.departed(viewer)
     assert len(stopped) == 1
     assert not place.world.sources[1].is_open
 

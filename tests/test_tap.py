@@ -12,6 +12,7 @@ from twisted.logger import capturedLogs
 from twisted.plugin import getPlugins
 
 from camd import __version__, tap
+from camd import daemon as daemon_module
 from camd.camera import Camera
 from camd.config.listening import address_of
 from camd.config.settings import Settings
@@ -39,7 +40,7 @@ def nothing_around(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("STREAM_FPS", "API_KEYS", "LISTEN", "PRESET"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(tap, "raise_limit", lambda: (1024, 4096))
+    monkeypatch.setattr(daemon_module, "raise_limit", lambda: (1024, 4096))
 
 
 def parsed(*words: str) -> tap.Options:
@@ -146,8 +147,9 @@ def test_the_daemons_services():
     daemon = tap.build(
         settings(cameras=TWO, listen=["tcp:8001:interface=127.0.0.1", "tcp:8002"]),
         reactor,
+        {},
     )
-    cameras = [s for s in daemon if isinstance(s, Camera)]
+    cameras = [s for s in daemon.daemon if isinstance(s, Camera)]
     assert IService.providedBy(daemon)
     assert [camera.settings.name for camera in cameras] == ["robot", "door"]
     assert reactor.tcpServers == []
@@ -160,7 +162,7 @@ def test_a_unix_socket(tmp_path):
     """It listens on a UNIX socket, too."""
     reactor = FakeReactor()
     path = tmp_path / "camd.sock"
-    tap.build(settings(listen=[f"unix:{path}:mode=660"]), reactor).startService()
+    tap.build(settings(listen=[f"unix:{path}:mode=660"]), reactor, {}).startService()
     ((address, _, _, mode, _),) = reactor.unixServers
     assert (Path(address), mode) == (path, 0o660)
 
@@ -168,7 +170,7 @@ def test_a_unix_socket(tmp_path):
 def test_what_listens_is_the_site():
     """Who connects is asked for the key, and let in with it."""
     reactor = FakeReactor()
-    daemon = tap.build(settings(api_keys={"me": "a-secret"}), reactor)
+    daemon = tap.build(settings(api_keys={"me": "a-secret"}), reactor, {})
     daemon.startService()
     site = reactor.tcpServers[0][1]
     line, other = Line(site), Line(site)
@@ -180,7 +182,7 @@ def test_what_listens_is_the_site():
 
 def started(**given: object) -> list[str]:
     """What a daemon with these settings says when it starts."""
-    daemon = tap.build(settings(**given), FakeReactor())
+    daemon = tap.build(settings(**given), FakeReactor(), {})
     with capturedLogs() as events:
         daemon.startService()
     daemon.stopService()
@@ -221,7 +223,7 @@ def test_the_limit_is_said():
 
 def test_a_port_in_use(capfd):
     """It is one line on the terminal's stderr, in the log too, and exit status 1."""
-    daemon = tap.build(settings(), FullReactor())
+    daemon = tap.build(settings(), FullReactor(), {})
     with capturedLogs() as logged, pytest.raises(SystemExit) as stop:
         daemon.privilegedStartService()
     assert stop.value.code == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from camd.config.settings import PICTURE_CHOICES
+from camd.config.checks import PICTURE_CHOICES
 from camd.jpeg import Damaged, measure
 
 PICTURE_MOST = 4 * 1024 * 1024

@@ -7,9 +7,7 @@ these models. They are frozen, and building one from wrong values raises pydanti
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -22,12 +20,24 @@ from pydantic import (
     SecretStr,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
 
+from camd.config.checks import (
+    HOST,
+    ORIGIN,
+    is_free,
+    is_key,
+    is_name,
+    is_network,
+    is_picture,
+    is_right,
+    is_source,
+    number_as_text,
+    off_or_sane,
+    text_as_tuple,
+)
 from camd.config.expected import Expected
 from camd.config.masking import mask_url
 from camd.config.picture_keys import Controls, Flip, Overlay, Rotation
-from camd.rights import Right
 
 PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
 LogFormat = Literal["text", "json"]
@@ -60,90 +70,6 @@ PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 )
 """Preset -> key -> value. A preset is weaker than the file and the environment."""
 
-TAKEN_NAMES = frozenset({"cameras", "sign"})
-"""Names no camera may have: ``/api/cameras`` and ``/api/sign`` mean something else."""
-
-PICTURE_CHOICES = ("placeholder", "hold", "close")
-"""What ``offline_picture`` may say; anything else is the path of a JPEG file."""
-
-# An origin has no path, and stands as a browser sends it (RFC 6454 6.2).
-_ORIGIN = (
-    r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)$"
-)
-
-_HOST = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
-
-# 64 characters: room enough for a name, and a path that no proxy cuts.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-def _is_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise PydanticCustomError("camd", "is not a usable name")
-    return text
-
-
-def _is_free(name: str) -> str:
-    if name in TAKEN_NAMES:
-        raise PydanticCustomError("camd", "is taken")
-    return name
-
-
-def _is_key(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    # A key travels in headers and in URLs; a blank or a control character would not.
-    if not (text and text.isascii() and text.isprintable() and " " not in text):
-        raise PydanticCustomError("camd", "is not usable as a key")
-    return secret
-
-
-def _is_source(text: str) -> str:
-    if not text or not text.isprintable():
-        raise PydanticCustomError("camd", "is no source")
-    return text
-
-
-def _is_picture(text: str) -> str:
-    is_file = text.lower().endswith((".jpg", ".jpeg")) and text.isprintable()
-    if text not in PICTURE_CHOICES and not is_file:
-        raise PydanticCustomError("camd", "is unknown")
-    return text
-
-
-def _is_network(text: str) -> str:
-    if text != "unix":
-        try:
-            ip_network(text)
-        except ValueError:
-            raise PydanticCustomError("camd", "is no network") from None
-    return text
-
-
-def _is_right(text: str) -> str:
-    if text not in {right.value for right in Right}:
-        raise PydanticCustomError("camd", "is no right")
-    return text
-
-
-def _number_as_text(value: object) -> object:
-    """A camera's number (0 is /dev/video0) as the text that a source is."""
-    if type(value) is int and 0 <= value < 1000:
-        return str(value)
-    return value
-
-
-def _text_as_tuple(value: object) -> object:
-    """One listen string, or a list of them, as a tuple."""
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _off_or_sane(seconds: float) -> float:
-    if 0 < seconds < 0.1:
-        raise PydanticCustomError("camd", "is too small")
-    return seconds
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(
@@ -158,7 +84,7 @@ class _Frozen(BaseModel):
 class CloudflareTeam(_Frozen):
     """One application of one team behind Cloudflare Access."""
 
-    team_domain: Annotated[str, Field(pattern=_HOST, max_length=260)]
+    team_domain: Annotated[str, Field(pattern=HOST, max_length=260)]
     """Such as ``example.cloudflareaccess.com``."""
     audience: Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,200}$")]
     """The application's "AUD tag"."""
@@ -187,7 +113,7 @@ class StreamSettings(_Frozen):
     """Time without a picture until the camera counts as stalled."""
     offline_picture: Annotated[
         str,
-        AfterValidator(_is_picture),
+        AfterValidator(is_picture),
         Expected("placeholder, hold, close, or the path of a JPEG file (.jpg)"),
     ] = "placeholder"
     """What viewers see of a silent camera when :attr:`offline_after` is over."""
@@ -218,7 +144,7 @@ class StreamSettings(_Frozen):
     heartbeat_interval: Annotated[
         float,
         Field(ge=0, le=3600),
-        AfterValidator(_off_or_sane),
+        AfterValidator(off_or_sane),
         Expected("0 for none, or a number from 0.1 to 3600"),
     ] = 5
     """Time without a byte to a viewer until the last frame is sent again; 0: never."""
@@ -245,8 +171,8 @@ class CameraSettings(StreamSettings):
 
     name: Annotated[
         str,
-        AfterValidator(_is_name),
-        AfterValidator(_is_free),
+        AfterValidator(is_name),
+        AfterValidator(is_free),
         Expected(
             "a name of 1 to 64 letters, digits, - and _, as it stands in the URL"
             " (not cameras, not sign)"
@@ -255,8 +181,8 @@ class CameraSettings(StreamSettings):
     """The name, as it stands in the address ``/api/NAME/stream``."""
     source: Annotated[
         str,
-        BeforeValidator(_number_as_text),
-        AfterValidator(_is_source),
+        BeforeValidator(number_as_text),
+        AfterValidator(is_source),
         Expected(
             "pattern, a device such as /dev/video0, a file, a folder,"
             " rtsp://... or http://..."
@@ -282,7 +208,7 @@ class Settings(StreamSettings):
 
     listen: Annotated[
         tuple[str, ...],
-        BeforeValidator(_text_as_tuple),
+        BeforeValidator(text_as_tuple),
         Field(min_length=1),
         Expected(
             "an endpoint of kind tcp, unix, ssl, tls, systemd or haproxy, such as"
@@ -292,8 +218,8 @@ class Settings(StreamSettings):
     """Twisted endpoint strings, one per port or socket."""
     api_keys: Annotated[
         Mapping[
-            Annotated[str, AfterValidator(_is_name)],
-            Annotated[SecretStr, AfterValidator(_is_key)],
+            Annotated[str, AfterValidator(is_name)],
+            Annotated[SecretStr, AfterValidator(is_key)],
         ],
         Expected("names, and a key for each"),
     ] = Field(default_factory=dict)
@@ -302,8 +228,8 @@ class Settings(StreamSettings):
         Mapping[
             str,
             Annotated[
-                tuple[Annotated[str, AfterValidator(_is_right)], ...],
-                BeforeValidator(_text_as_tuple),
+                tuple[Annotated[str, AfterValidator(is_right)], ...],
+                BeforeValidator(text_as_tuple),
             ],
         ],
         Expected("names of api_keys, and for each some of view, stats and sign"),
@@ -324,14 +250,16 @@ class Settings(StreamSettings):
     ] = ""
     """The path that a proxy leaves in front of every address; empty for none."""
     trusted_proxies: Annotated[
-        tuple[Annotated[str, AfterValidator(_is_network)], ...],
-        BeforeValidator(_text_as_tuple),
+        tuple[Annotated[str, AfterValidator(is_network)], ...],
+        BeforeValidator(text_as_tuple),
         Expected("addresses and networks such as 127.0.0.1 and 10.0.0.0/8, or unix"),
     ] = ()
     """Who is believed about the client's address; ``unix``: all UNIX sockets."""
+    drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
+    """Time for each stream's last part when the daemon ends."""
     cors_origins: Annotated[
-        tuple[Annotated[str, Field(pattern=_ORIGIN)], ...],
-        BeforeValidator(_text_as_tuple),
+        tuple[Annotated[str, Field(pattern=ORIGIN)], ...],
+        BeforeValidator(text_as_tuple),
         Expected('origins such as https://robot.example, or "*" for all'),
     ] = ()
     """The sites whose pages' scripts may read what is answered."""

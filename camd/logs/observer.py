@@ -92,6 +92,11 @@ class LogObserver:
             if self._flood.admits(event):
                 self._put(event)
 
+    def follow(self, settings: Settings) -> None:
+        """Write from now on what these settings want written, and hide their keys."""
+        self.level = LogLevel.levelWithName(settings.log_level)
+        self.secrets.hide(secrets_of(settings))
+
     def tell_held(self) -> None:
         """Write how many lines were held back since the last time."""
         with self._lock:

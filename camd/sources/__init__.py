@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from camd.config.settings import PICTURE_CHOICES
+from camd.config.checks import PICTURE_CHOICES
 from camd.sources.opencv_check import prepare, why_no_opencv
 
 if TYPE_CHECKING:

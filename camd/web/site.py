@@ -84,6 +84,13 @@ class CamdSite(Site):
         self.protocol = self.connections.protocol  # type: ignore
         self._access = access
         self._attempts = Attempts(clock)
+        self.change(root, proxies, origins, base)
+
+    def change(
+        self, root: Resource, proxies: Proxies, origins: Collection[str], base: str
+    ) -> None:
+        """Answer by these from now on; what is being answered is not touched."""
+        self.resource = root
         self._proxies = proxies
         self._origins = Origins(origins)
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)

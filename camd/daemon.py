@@ -1,0 +1,237 @@
+"""The daemon: all of its services, wired up by the settings, and wired anew by others.
+
+What can change while it runs is changed in place, and what has not changed is not
+touched: a viewer of a camera that stayed the same loses no frame.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from twisted.application import strports
+from twisted.application.internet import TimerService
+from twisted.application.service import MultiService, Service
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+
+from camd.camera import Camera
+from camd.certificates import Certificate
+from camd.config.listening import address_of
+from camd.config.settings import Settings
+from camd.descriptors import raise_limit, safe_connections
+from camd.feed import World
+from camd.logs.observer import SUMMARIES, LogObserver
+from camd.memory import keep_out_of_the_way
+from camd.stats import Visits
+from camd.web.access import Access
+from camd.web.auth import keys_of
+from camd.web.client import Proxies
+from camd.web.cloudflare import CloudflareAccess, fetcher
+from camd.web.limits import Room
+from camd.web.site import CamdSite, tree
+
+AT_RESTART = ("listen", "log_format")
+"""Keys whose new values hold only after a restart."""
+
+
+class Summaries(TimerService):
+    """Has the log told, from time to time and at the end, what was held back of it."""
+
+    def __init__(self, observer: LogObserver, clock: Any) -> None:
+        super().__init__(SUMMARIES, observer.tell_held)
+        self.clock = clock
+        self._observer = observer
+
+    def stopService(self) -> Any:
+        """Tell it a last time."""
+        self._observer.tell_held()
+        return super().stopService()
+
+
+class Daemon(MultiService):
+    """
+    All of camd's services, on one reactor.
+
+    :ivar settings: the settings in force.
+    :ivar cameras: by name, in the order of the settings.
+    :ivar site: what is answered.
+
+    :param observer: writes the log; None where somebody else does.
+    """
+
+    _log = Logger(namespace="camd")
+
+    def __init__(
+        self,
+        settings: Settings,
+        world: World,
+        reactor: Any,
+        observer: LogObserver | None = None,
+    ) -> None:
+        super().__init__()
+        self._observer = observer
+        if observer is not None:
+            Summaries(observer, reactor).setServiceParent(self)
+        self.settings = settings
+        self.cameras: dict[str, Camera] = {}
+        self._world = world
+        self._reactor = reactor
+        self._visits = Visits()
+        self._files: int | None = None
+        self._made: str | None = None
+        self._cloudflare: CloudflareAccess | None = None
+        self._access = Access(keys_of(settings, self._key(), world.wall), world.wall)
+        self._believe_cloudflare()
+        self._take_cameras()
+        self.site = CamdSite(
+            self._tree(),
+            self._access,
+            reactor,
+            Proxies(settings.trusted_proxies),
+            settings.cors_origins,
+            settings.base_path,
+        )
+        self._certificates: list[Certificate] = []
+        self._listen()
+
+    def _key(self) -> str | None:
+        """Give the key that was made for this run; None where there are others."""
+        if self.settings.api_keys:
+            self._made = None
+        elif self._made is None:
+            self._made = secrets.token_urlsafe(24)
+            if self._observer is not None:
+                self._observer.secrets.hide([self._made])
+        return self._made
+
+    def _tree(self) -> Resource:
+        settings = self.settings
+        room = Room(settings.max_viewers, settings.max_viewers_per_address)
+        proxies, base = Proxies(settings.trusted_proxies), settings.base_path
+        return tree(self.cameras, self._access, proxies, base, room)
+
+    def _listen(self) -> None:
+        for text in self.settings.listen:
+            if text.startswith("ssl:"):
+                certificate = Certificate(text)
+                self._certificates.append(certificate)
+                port: Service = certificate.service(self.site, self._reactor)
+            else:
+                port = strports.service(text, self.site, reactor=self._reactor)
+            port.setServiceParent(self)
+
+    def startService(self) -> None:
+        """Make room for viewers, start, and say which address to open."""
+        keep_out_of_the_way()
+        before, self._files = raise_limit()
+        self._bound_connections()
+        self._log.info(
+            "Open files: at most {now} (was {before}); connections: at most {most}",
+            now=self._files,
+            before=before,
+            most=self.site.connections.most,
+        )
+        super().startService()
+        self._greet()
+
+    def _bound_connections(self) -> None:
+        if self._files is not None:
+            safe = safe_connections(self._files)
+            most = self.settings.max_connections or safe
+            self.site.connections.most = min(most, safe)
+
+    def _greet(self) -> None:
+        """Say which address to open, with the key that was made, if one was."""
+        query = f"?api_key={self._made}" if self._made else ""
+        # A key that was made must be seen, or nobody gets in.
+        say = self._log.warn if self._made else self._log.info
+        for listen in self.settings.listen:
+            address = address_of(listen) + self.settings.base_path
+            say(
+                "Open {address}/{query}",
+                address=address,
+                query=query,
+                log_unmasked=True,
+            )
+        if self._made:
+            say("This key was made for this run; set your own with api_keys.")
+
+    def change(self, settings: Settings) -> None:
+        """Go by these settings from now on, as far as that can be done in place."""
+        former, self.settings = self.settings, settings
+        made = self._made
+        for key in AT_RESTART:
+            if getattr(settings, key) != getattr(former, key):
+                self._log.warn("{key}: its new value holds after a restart", key=key)
+        if self._observer is not None:
+            self._observer.follow(settings)
+        keys = keys_of(settings, self._key(), self._world.wall)
+        self._access.change(keys, self._cloudflare)
+        if settings.cloudflare_access != former.cloudflare_access:
+            self._believe_cloudflare()
+        self._take_cameras()
+        self.site.change(
+            self._tree(),
+            Proxies(settings.trusted_proxies),
+            settings.cors_origins,
+            settings.base_path,
+        )
+        self._bound_connections()
+        self._renew_certificates()
+        self._let_go()
+        if self._made not in (None, made):
+            self._greet()
+
+    def _believe_cloudflare(self) -> None:
+        if self._cloudflare is not None:
+            self._cloudflare.disownServiceParent()
+        team, self._cloudflare = self.settings.cloudflare_access, None
+        if team is not None:
+            self._cloudflare = CloudflareAccess(
+                team.team_domain,
+                team.audience,
+                fetcher(self._reactor),
+                self._reactor,
+                self._world.wall,
+            )
+            self._cloudflare.setServiceParent(self)
+        self._access.cloudflare = self._cloudflare
+
+    def _take_cameras(self) -> None:
+        """Have the cameras of the settings, those that are there already changed."""
+        wanted, there = self.settings.cameras, dict(self.cameras)
+        self.cameras.clear()
+        for name, settings in wanted.items():
+            camera = there.pop(name) if name in there else self._new(name)
+            self.cameras[name] = camera
+            camera.drain = self.settings.drain_seconds
+            camera.change(settings)
+        for name, camera in there.items():
+            self._log.info("Camera {camera} is gone from the settings", camera=name)
+            camera.disownServiceParent()
+
+    def _new(self, name: str) -> Camera:
+        camera = Camera(self.settings.cameras[name], self._visits, self._world)
+        camera.setServiceParent(self)
+        return camera
+
+    def _renew_certificates(self) -> None:
+        for certificate in self._certificates:
+            try:
+                certificate.renew()
+            # Each parser raises what it likes: OSError, ValueError, OpenSSL's own.
+            except Exception as error:
+                self._log.error(
+                    "{listen}: the certificate cannot be read, the old one stays in "
+                    "use: {error}",
+                    listen=certificate.listen,
+                    error=error,
+                )
+
+    def _let_go(self) -> None:
+        """End the streams of those who would not be let in any more."""
+        for camera in self.cameras.values():
+            for viewer in list(camera.viewers):
+                if not self._access.still_sees(viewer.guest.holder):
+                    viewer.end("its key is gone")

@@ -1,0 +1,176 @@
+"""The way of frames from one source to those who share it, wired up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from camd.backoff import Backoff
+from camd.capture import Capture
+from camd.config.settings import CameraSettings
+from camd.frame import Frame, FrameCache
+from camd.heartbeat import Heartbeat
+from camd.reader import Reader
+from camd.readers import OwnThread, Post, Readers
+from camd.sources import Encoder, Source, is_device, local_path
+from camd.standin import StandIn
+from camd.stats import CameraStats
+from camd.supervision import State, Supervision
+from camd.viewer import Viewer
+
+RELEASE = 0.3
+"""Seconds that a source is given to let go of its device at shutdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """
+    Everything outside of the daemon that a camera touches; tests bring their own.
+
+    :ivar clock: the reactor's clock.
+    :ivar wall: gives Unix seconds.
+    :ivar random: gives a number from 0 to 1.
+    :ivar new_thread: makes a thread of its own, by name.
+    :ivar new_source: makes a camera's source, closed.
+    :ivar new_encoder: makes an encoder of that quality.
+    :ivar new_placeholder: draws a JPEG with lines of text, of that width and height,
+        in a thread that is no camera's.
+    :ivar exists: whether there is such a device; must not block.
+    """
+
+    clock: IReactorTime
+    wall: Callable[[], float]
+    random: Callable[[], float]
+    new_thread: Callable[[str], OwnThread]
+    new_source: Callable[[CameraSettings], Source]
+    new_encoder: Callable[[int], Encoder]
+    new_placeholder: Callable[
+        [CameraSettings, Sequence[str], int, int], Deferred[bytes]
+    ]
+    exists: Callable[[str], bool]
+
+
+class Feed:
+    """
+    The way of frames from one source to those who share it.
+
+    :ivar capture: what brings the frames in.
+    :ivar cache: the newest frame.
+    :ivar heartbeat: what keeps silent streams alive.
+    :ivar stand_in: what is shown while no pictures come.
+    """
+
+    def __init__(
+        self, settings: CameraSettings, stats: CameraStats, world: World
+    ) -> None:
+        self._clock = world.clock
+        self._patience = settings.camera_timeout
+        self.cache = FrameCache(world.clock, stats.lateness)
+        self.heartbeat = Heartbeat(
+            world.clock,
+            lambda: self.cache.newest,
+            settings.heartbeat_interval,
+            settings.stream_fps,
+        )
+        health = _supervision(settings, world)
+        self.capture = Capture(
+            settings.name,
+            Readers(settings.name, lambda: _post(settings, world), stats, world.clock),
+            health,
+            self._publish,
+            fps=settings.stream_fps,
+            idle_fps=settings.idle_fps,
+            stats=stats,
+            clock=world.clock,
+            wall=world.wall,
+        )
+        self.stand_in = StandIn(
+            settings,
+            health,
+            self.cache,
+            lambda lines, size: world.new_placeholder(
+                settings, lines, size.width, size.height
+            ),
+            self._publish,
+            world.clock,
+            world.wall,
+        )
+
+    def _publish(self, frame: Frame) -> None:
+        self.cache.publish(frame)
+        self.heartbeat.published()
+
+    def start(self) -> None:
+        """Begin to capture."""
+        self.heartbeat.start()
+        self.stand_in.start()
+        self.capture.start()
+        if self.cache:
+            self.capture.wake()
+
+    def follow(self, former: Feed) -> None:
+        """Hold the last picture of the feed that this one takes the place of."""
+        self.cache.newest = former.cache.newest
+
+    def stop(self) -> Deferred[object]:
+        """Release the source, without waiting longer than :data:`RELEASE` for it."""
+        self.heartbeat.stop()
+        self.stand_in.stop()
+        released = self.capture.stop()
+        released.addTimeout(RELEASE, self._clock)
+        return released.addErrback(lambda _: None)
+
+    def join(self, viewer: Viewer) -> None:
+        """Show this viewer the newest frame, and every one from now on."""
+        if not self.capture.awake:
+            # What it shows is from when somebody watched last; a new one comes at once.
+            self.cache.forget()
+            self.capture.wake()
+        self.cache.join(viewer)
+        self.heartbeat.join(viewer)
+        viewer.open(lambda: self.cache.newest)
+        self.stand_in.look()
+
+    def leave(self, viewer: Viewer) -> None:
+        """Show this viewer no more."""
+        self.cache.leave(viewer)
+        self.heartbeat.leave(viewer)
+        if not self.cache:
+            self.capture.rest()
+
+    def snapshot(self) -> Deferred[Frame]:
+        """
+        Give the newest frame; one that is taken for this while nobody watches.
+
+        :return: fails when there is none: never a placeholder, and never the last
+            picture of a camera that is offline.
+        """
+        newest, online = self.cache.newest, self.capture.state is not State.OFFLINE
+        if self.capture.awake and online and newest is not None and newest.number:
+            return succeed(newest)
+        taken = self.capture.snapshot()
+        taken.addTimeout(self._patience, self._clock)
+        return taken
+
+
+def _post(settings: CameraSettings, world: World) -> Post:
+    source = world.new_source(settings)
+    encoder = world.new_encoder(settings.jpeg_quality)
+    reader = Reader(source, encoder, world.clock.seconds)
+    return Post(reader, world.new_thread(f"camera {settings.name}"))
+
+
+def _supervision(settings: CameraSettings, world: World) -> Supervision:
+    path = local_path(settings.source)
+    # Only devices: a file may be on a server that does not answer.
+    device = path if is_device(settings.source) else None
+    return Supervision(
+        settings.name,
+        settings.camera_timeout,
+        world.clock,
+        Backoff(world.random, local=path is not None),
+        is_missing=lambda: device is not None and not world.exists(device),
+    )

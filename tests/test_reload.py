@@ -1,0 +1,252 @@
+"""New settings in a running daemon: what changes, and who does not notice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogLevel, capturedLogs
+
+from camd import daemon as daemon_module
+from camd.config import ConfigError
+from camd.config.settings import Settings
+from camd.daemon import Daemon
+from camd.reload import Reload
+from tests.fakes_camera import FakeWorld, Line, said
+
+KEY = "a-key-of-some-length"
+OTHER = "another-key-of-some-length"
+
+
+@pytest.fixture(autouse=True)
+def no_limit_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit on open files stays as it is."""
+    monkeypatch.setattr(daemon_module, "raise_limit", lambda: (1024, 4096))
+
+
+def settings(
+    *cameras: str, keys: dict[str, str] | None = None, **more: Any
+) -> Settings:
+    """Settings of these cameras, each from a source of its own."""
+    own = {name: {"name": name, "stream_fps": 16, **more} for name in cameras}
+    return Settings.model_validate(
+        {"cameras": own, "api_keys": {"me": KEY} if keys is None else keys}
+    )
+
+
+class Running:
+    """A daemon that runs, on a fake world, and its viewers."""
+
+    def __init__(self, given: Settings) -> None:
+        self.world = FakeWorld(0)
+        self.reactor = MemoryReactorClock()
+        # One clock for all.
+        self.reactor.callLater = self.world.clock.callLater
+        self.reactor.seconds = self.world.clock.seconds
+        self.daemon = Daemon(given, self.world.world, self.reactor)
+        self.daemon.startService()
+
+    def ask(self, path: str, key: str = KEY) -> Line:
+        """Send a request."""
+        line = Line(self.daemon.site)
+        line.ask(path, f"X-API-Key: {key}")
+        return line
+
+    def frames(self, name: str) -> int:
+        """How many frames this camera's only viewer was sent."""
+        (viewer,) = self.daemon.cameras[name].viewers
+        return viewer.sent.frames
+
+
+def test_an_untouched_camera_is_not_touched() -> None:
+    """Its viewer loses no frame, while others come, go, and change."""
+    running = Running(settings("robot", "door"))
+    line = running.ask("/api/robot/stream")
+    camera, source = running.daemon.cameras["robot"], running.world.sources[0]
+    running.world.run(1)
+    before = running.frames("robot")
+    changed = settings("robot", "garden")
+    running.daemon.change(changed)
+    running.world.run(1)
+    assert running.daemon.cameras["robot"] is camera
+    assert list(running.daemon.cameras) == ["robot", "garden"]
+    assert source.calls.count("open") == 1
+    assert running.frames("robot") == before + 16
+    assert not line.transport.disconnecting
+
+
+def test_a_new_camera_is_there() -> None:
+    """It can be watched at once."""
+    running = Running(settings("robot"))
+    assert running.ask("/api/door/stream").status == 404
+    running.daemon.change(settings("robot", "door"))
+    running.ask("/api/door/stream")
+    running.world.run(1)
+    assert running.frames("door") > 10
+
+
+def test_a_camera_that_is_gone() -> None:
+    """Its streams end, and it is not found any more."""
+    running = Running(settings("robot", "door"))
+    line = running.ask("/api/door/stream")
+    running.world.run(1)
+    running.daemon.change(settings("robot"))
+    running.world.run(1)
+    assert line.raw.endswith(b"0\r\n\r\n")
+    assert running.ask("/api/door/stream").status == 404
+
+
+def test_a_new_rate() -> None:
+    """A camera's viewers stay, and get pictures at the new rate."""
+    running = Running(settings("robot"))
+    line = running.ask("/api/robot/stream")
+    running.world.run(1)
+    running.daemon.change(settings("robot", stream_fps=4))
+    running.world.run(1)
+    before = running.frames("robot")
+    running.world.run(4)
+    assert running.frames("robot") - before in (16, 17)
+    assert not line.transport.disconnecting
+    assert len(running.world.sources) == 2
+    assert [source.is_open for source in running.world.sources] == [False, True]
+
+
+def test_changed_twice_at_once() -> None:
+    """Only the last one counts, and no source is left open."""
+    running = Running(settings("robot"))
+    running.ask("/api/robot/stream")
+    running.world.run(1)
+    for fps in (2, 4, 8):
+        running.daemon.change(settings("robot", stream_fps=fps))
+    running.world.run(1)
+    before = running.frames("robot")
+    running.world.run(2)
+    assert running.frames("robot") - before in (16, 17)
+    assert sum(source.is_open for source in running.world.sources) == 1
+
+
+def test_without_the_cache() -> None:
+    """Where each viewer has a feed of its own, each gets a new one."""
+    running = Running(settings("robot", enable_frame_cache=False))
+    for _ in range(2):
+        running.ask("/api/robot/stream")
+    running.world.run(1)
+    running.daemon.change(settings("robot", enable_frame_cache=True))
+    running.world.run(2)
+    camera = running.daemon.cameras["robot"]
+    assert set(camera.viewers.values()) == {camera.feed}
+    before = [viewer.sent.frames for viewer in camera.viewers]
+    running.world.run(1)
+    after = [viewer.sent.frames for viewer in camera.viewers]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [16, 16]
+
+
+def test_a_key_that_is_gone() -> None:
+    """It opens nothing more, and its streams end; those of others go on."""
+    both = {"me": KEY, "you": OTHER}
+    running = Running(settings("robot", keys=both))
+    mine, yours = (running.ask("/api/robot/stream", key) for key in (KEY, OTHER))
+    running.world.run(1)
+    running.daemon.change(settings("robot", keys={"me": KEY}))
+    running.world.run(1)
+    assert yours.raw.endswith(b"0\r\n\r\n")
+    assert not mine.transport.disconnecting
+    assert running.ask("/api/cameras", OTHER).status == 401
+
+
+def test_no_key_any_more() -> None:
+    """Without keys one is made and said, and the old one's streams end."""
+    running = Running(settings("robot"))
+    line = running.ask("/api/robot/stream")
+    running.world.run(1)
+    with capturedLogs() as events:
+        running.daemon.change(settings("robot", keys={}))
+    running.world.run(1)
+    assert any("/?api_key=" in text for text in said(events))
+    assert line.raw.endswith(b"0\r\n\r\n")
+
+
+def test_limits_and_places() -> None:
+    """Limits, proxies, origins and the base path are the new ones."""
+    running = Running(settings("robot"))
+    given = settings("robot").model_copy(
+        update={"max_viewers": 1, "base_path": "/cam", "max_connections": 7}
+    )
+    running.daemon.change(given)
+    assert running.ask("/cam/api/robot/stream").status == 200
+    assert running.ask("/cam/api/robot/stream").status == 503
+    assert running.daemon.site.connections.most == 7
+
+
+def test_what_waits_for_a_restart() -> None:
+    """It is said for each such key, and the port stays as it is."""
+    running = Running(settings("robot"))
+    given = settings("robot").model_copy(update={"listen": ("tcp:9000",)})
+    with capturedLogs() as events:
+        running.daemon.change(given)
+    assert said(events) == ["listen: its new value holds after a restart"]
+    assert [server[0] for server in running.reactor.tcpServers] == [8001]
+
+
+def test_a_daemon_that_ends_while_it_changes() -> None:
+    """What waits to be started is not started any more."""
+    running = Running(settings("robot"))
+    running.ask("/api/robot/stream")
+    running.world.run(1)
+    running.daemon.change(settings("robot", stream_fps=4))
+    running.daemon.stopService()
+    running.world.run(5)
+    assert not [call for call in running.world.clock.getDelayedCalls() if call.active()]
+
+
+class Told:
+    """What systemd is told of a reload."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def reloading(self) -> None:
+        """It begins."""
+        self.lines.append("reloading")
+
+    def reloaded(self) -> None:
+        """It is done."""
+        self.lines.append("reloaded")
+
+
+def reload(running: Running, read: Any) -> tuple[list[str], list[LogLevel], list[str]]:
+    """Hang up; give what was logged, how important, and what systemd was told."""
+    hung_up: list[Any] = []
+    told: Any = Told()
+    Reload(running.daemon, read, hung_up.append, told).startService()
+    with capturedLogs() as events:
+        hung_up[0]()
+    return said(events), [event["log_level"] for event in events], told.lines
+
+
+def test_a_hangup() -> None:
+    """The settings are read again, and in force."""
+    running = Running(settings("robot"))
+    lines, _, told = reload(running, lambda: settings("robot", "door"))
+    assert lines[-1] == "Reload: the settings are in force"
+    assert list(running.daemon.cameras) == ["robot", "door"]
+    assert told == ["reloading", "reloaded"]
+
+
+def test_a_hangup_with_bad_settings() -> None:
+    """All that is wrong is said, and nothing has changed."""
+    running = Running(settings("robot"))
+
+    def read() -> Settings:
+        raise ConfigError(["stream_fps: bad", "cameras: worse"])
+
+    lines, levels, told = reload(running, read)
+    assert lines == [
+        "Reload: stream_fps: bad",
+        "Reload: cameras: worse",
+        "Reload: nothing has changed",
+    ]
+    assert set(levels) == {LogLevel.error}
+    assert list(running.daemon.cameras) == ["robot"]
+    assert told == ["reloading", "reloaded"]
