@@ -170,6 +170,9 @@ def list_cameras(found: Census, as_json: bool) -> int:
     return 0 if found.cameras else 1
 
 
+_WIDEST = max(map(len, (*KEYS, *(f"  {key}" for key in CAMERA_KEYS))))
+
+
 def report(loaded: Loaded) -> Iterator[str]:
     """The settings in force as lines ``key = value  # origin``, secrets masked."""
     settings, origins = loaded.settings, loaded.origins
@@ -218,7 +221,7 @@ def _aligned(indent: str, rows: Sequence[tuple[str, str, str]]) -> Iterator[str]
     # 24: one long address should not push all the origins out of sight.
     width = max(24, *(len(value) for _, value, _ in rows if len(value) <= 40))
     for key, value, origin in rows:
-        yield f"{indent}{key:{20 - len(indent)}} = {value:{width}}  # {origin}"
+        yield f"{indent}{key:{_WIDEST - len(indent)}} = {value:{width}}  # {origin}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from camd.config import load
-from camd.config.settings import KEYS, PRESETS, Settings
+from camd.config.presets import PRESETS
+from camd.config.settings import KEYS, Settings
 
 SHIPPED = Path(__file__).parents[1] / "camd.yaml"
 

@@ -41,20 +41,89 @@ def test_help(capsys: Captured) -> None:
 def test_check_without_file(capsys: Captured) -> None:
     """Where there is no camd.yaml, check says so and shows the defaults."""
     assert main(["check"], {}) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "# There is no camd.yaml here: these are the defaults."
-    assert (
-        "stream_fps           = 15                            # preset cloudflare"
-        in lines
-    )
-    assert "api_keys             = none                          # default" in lines
+    out = capsys.readouterr().out
+    assert out.startswith("# There is no camd.yaml here: these are the defaults.\n")
+    assert ["stream_fps", "=", "15", "#", "preset", "cloudflare"] in columns(out)
+    assert ["api_keys", "=", "none", "#", "default"] in columns(out)
 
 
 def test_check_finds_file(tmp_path: Path, capsys: Captured) -> None:
     """The camd.yaml of the current folder needs no naming."""
     (tmp_path / "camd.yaml").write_text("stream_fps: 3.0")
     assert main(["check"], {}) == 0
-    assert "stream_fps           = 3  " in capsys.readouterr().out
+    assert ["stream_fps", "=", "3"] in [
+        words[:3] for words in columns(capsys.readouterr().out)
+    ]
+
+
+SHOWN = """\
+listen = tcp:80, unix:/tmp/x  # x.yaml
+api_keys = phone: ***, hall: ***  # x.yaml
+api_rights = none  # default
+cloudflare_access = none  # default
+base_path = ""  # default
+trusted_proxies = none  # default
+drain_seconds = 2  # default
+cors_origins = none  # default
+max_viewers = 2000  # default
+max_viewers_per_address = 100  # default
+max_connections = 0  # default
+log_format = text  # default
+log_level = info  # default
+preset = hd  # x.yaml
+camera_width = 1280  # preset hd
+camera_height = 720  # preset hd
+camera_fps = 30  # default
+camera_format = auto  # default
+camera_timeout = 2  # default
+offline_picture = placeholder  # default
+offline_after = 10  # default
+camera_controls = none  # default
+rotate = 0  # default
+flip = none  # default
+overlay = ""  # default
+camera_verify_tls = true  # default
+stream_fps = 7.5  # environment
+idle_fps = 1  # default
+jpeg_quality = 90  # preset hd
+stream_buffer_size = 2  # preset hd
+stream_timeout = 30  # preset hd
+max_frame_age = 0  # default
+heartbeat_interval = 5  # preset hd
+max_viewers_per_camera = 0  # default
+tcp_congestion = ""  # default
+enable_frame_cache = false  # x.yaml
+
+cameras.door
+  source = rtsp://me:***@host/  # x.yaml
+  camera_width = 1280  # preset hd
+  camera_height = 720  # preset hd
+  camera_fps = 30  # default
+  camera_format = auto  # default
+  camera_timeout = 2  # default
+  offline_picture = placeholder  # default
+  offline_after = 10  # default
+  camera_controls = none  # default
+  rotate = 0  # default
+  flip = none  # default
+  overlay = ""  # default
+  camera_verify_tls = true  # default
+  stream_fps = 7.5  # environment
+  idle_fps = 1  # default
+  jpeg_quality = 1  # x.yaml
+  stream_buffer_size = 2  # preset hd
+  stream_timeout = 30  # preset hd
+  max_frame_age = 0  # default
+  heartbeat_interval = 5  # preset hd
+  max_viewers_per_camera = 0  # default
+  tcp_congestion = ""  # default
+  enable_frame_cache = false  # x.yaml
+"""
+
+
+def columns(text: str) -> list[list[str]]:
+    """The lines, each as its words: how far apart they stand is left out."""
+    return [line.split() for line in text.splitlines()]
 
 
 def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
@@ -67,69 +136,9 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
         "cameras: {door: {source: 'rtsp://me:secret@host/', jpeg_quality: 1}}\n"
     )
     assert main(["check", "-c", "x.yaml"], {"STREAM_FPS": "7.5"}) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "listen               = tcp:80, unix:/tmp/x       # x.yaml",
-        "api_keys             = phone: ***, hall: ***     # x.yaml",
-        "api_rights           = none                      # default",
-        "cloudflare_access    = none                      # default",
-        'base_path            = ""                        # default',
-        "trusted_proxies      = none                      # default",
-        "drain_seconds        = 2                         # default",
-        "cors_origins         = none                      # default",
-        "max_viewers          = 2000                      # default",
-        "max_viewers_per_address = 100                       # default",
-        "max_connections      = 0                         # default",
-        "log_format           = text                      # default",
-        "log_level            = info                      # default",
-        "preset               = hd                        # x.yaml",
-        "camera_width         = 1280                      # preset hd",
-        "camera_height        = 720                       # preset hd",
-        "camera_fps           = 30                        # default",
-        "camera_format        = auto                      # default",
-        "camera_timeout       = 2                         # default",
-        "offline_picture      = placeholder               # default",
-        "offline_after        = 10                        # default",
-        "camera_controls      = none                      # default",
-        "rotate               = 0                         # default",
-        "flip                 = none                      # default",
-        'overlay              = ""                        # default',
-        "camera_verify_tls    = true                      # default",
-        "stream_fps           = 7.5                       # environment",
-        "idle_fps             = 1                         # default",
-        "jpeg_quality         = 90                        # preset hd",
-        "stream_buffer_size   = 2                         # preset hd",
-        "stream_timeout       = 30                        # preset hd",
-        "max_frame_age        = 0                         # default",
-        "heartbeat_interval   = 5                         # preset hd",
-        "max_viewers_per_camera = 0                         # default",
-        'tcp_congestion       = ""                        # default',
-        "enable_frame_cache   = false                     # x.yaml",
-        "",
-        "cameras.door",
-        "  source             = rtsp://me:***@host/       # x.yaml",
-        "  camera_width       = 1280                      # preset hd",
-        "  camera_height      = 720                       # preset hd",
-        "  camera_fps         = 30                        # default",
-        "  camera_format      = auto                      # default",
-        "  camera_timeout     = 2                         # default",
-        "  offline_picture    = placeholder               # default",
-        "  offline_after      = 10                        # default",
-        "  camera_controls    = none                      # default",
-        "  rotate             = 0                         # default",
-        "  flip               = none                      # default",
-        '  overlay            = ""                        # default',
-        "  camera_verify_tls  = true                      # default",
-        "  stream_fps         = 7.5                       # environment",
-        "  idle_fps           = 1                         # default",
-        "  jpeg_quality       = 1                         # x.yaml",
-        "  stream_buffer_size = 2                         # preset hd",
-        "  stream_timeout     = 30                        # preset hd",
-        "  max_frame_age      = 0                         # default",
-        "  heartbeat_interval = 5                         # preset hd",
-        "  max_viewers_per_camera = 0                         # default",
-        '  tcp_congestion     = ""                        # default',
-        "  enable_frame_cache = false                     # x.yaml",
-    ]
+    out = capsys.readouterr().out
+    assert columns(out) == columns(SHOWN)
+    assert len({line.index(" = ") for line in out.splitlines() if " = " in line}) == 1
 
 
 def test_check_bad_settings(tmp_path: Path, capsys: Captured) -> None:

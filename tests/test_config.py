@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from camd.cli import report
 from camd.config import ConfigError, Loaded, load
 from camd.config.pictures import PICTURE_MOST
-from camd.config.settings import CAMERA_KEYS, KEYS, PRESETS, Settings
+from camd.config.presets import PRESETS
+from camd.config.settings import CAMERA_KEYS, KEYS, Settings
 from tests.fakes_camera import tiny_jpeg
 
 # The machine may be busy with the other tests; how long one example takes says

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from camd.config.presets import PRESETS
 from camd.config.settings import (
     CAMERA_KEYS,
     KEYS,
-    PRESETS,
     STREAM_KEYS,
     CameraSettings,
     PresetName,

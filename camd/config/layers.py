@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from camd.config.presets import PRESETS
 from camd.config.problems import ConfigError
-from camd.config.settings import PRESETS
 from camd.config.strict_yaml import YamlError, parse_yaml
 
 KeyPath = tuple[Hashable, ...]

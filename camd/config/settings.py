@@ -8,7 +8,6 @@ these models. They are frozen, and building one from wrong values raises pydanti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -38,37 +37,11 @@ from camd.config.checks import (
 from camd.config.expected import Expected
 from camd.config.masking import mask_url
 from camd.config.picture_keys import Controls, Flip, Overlay, Rotation
+from camd.config.presets import PresetName
 
-PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
 LogFormat = Literal["text", "json"]
 LogLevelName = Literal["debug", "info", "warn", "error"]
 CameraFormat = Literal["auto", "mjpeg", "raw"]
-
-
-def _preset(
-    stream_fps: int, jpeg_quality: int, size: tuple[int, int], heartbeat: int
-) -> Mapping[str, int]:
-    values = {
-        "stream_fps": stream_fps,
-        "jpeg_quality": jpeg_quality,
-        "camera_width": size[0],
-        "camera_height": size[1],
-        "heartbeat_interval": heartbeat,
-        "stream_buffer_size": 2,
-        "stream_timeout": 30,
-    }
-    return MappingProxyType(values)
-
-
-PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {
-        "cloudflare": _preset(15, 70, (640, 480), 5),
-        "lan": _preset(30, 85, (640, 480), 10),
-        "hd": _preset(20, 90, (1280, 720), 5),
-        "mobile": _preset(10, 60, (480, 360), 5),
-    }
-)
-"""Preset -> key -> value. A preset is weaker than the file and the environment."""
 
 
 class _Frozen(BaseModel):
