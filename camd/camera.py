@@ -138,6 +138,7 @@ class Camera(Service):
             return
         self.settings = settings
         self._settle()
+        self._warn()
         former, last = {self.feed, *self.viewers.values()}, self.feed
         self.feed = Feed(settings, self.stats, self.world)
         self.feed.follow(last)
@@ -157,8 +158,7 @@ class Camera(Service):
             feed = Feed(self.settings, self.stats, self.world)
             feed.follow(last)
         self.viewers[viewer] = feed
-        feed.cache.join(viewer)
-        feed.heartbeat.join(viewer)
+        feed.take_over(viewer)
         return [] if self.shares else [feed]
 
     def _start(self, feeds: list[Feed]) -> None:

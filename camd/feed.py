@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from camd.backoff import Backoff
@@ -15,7 +15,7 @@ from camd.frame import Frame, FrameCache
 from camd.heartbeat import Heartbeat
 from camd.reader import Reader
 from camd.readers import OwnThread, Post, Readers
-from camd.sources import Encoder, Source, is_device, local_path
+from camd.sources import Encoder, Source, SourceError, is_device, local_path
 from camd.standin import StandIn
 from camd.stats import CameraStats
 from camd.supervision import State, Supervision
@@ -67,6 +67,7 @@ class Feed:
         self, settings: CameraSettings, stats: CameraStats, world: World
     ) -> None:
         self._clock = world.clock
+        self._started = False
         self._patience = settings.camera_timeout
         self.cache = FrameCache(world.clock, stats.lateness)
         self.heartbeat = Heartbeat(
@@ -104,7 +105,8 @@ class Feed:
         self.heartbeat.published()
 
     def start(self) -> None:
-        """Begin to capture."""
+        """Begin to capture; for those who came before now as well."""
+        self._started = True
         self.heartbeat.start()
         self.stand_in.start()
         self.capture.start()
@@ -125,7 +127,7 @@ class Feed:
 
     def join(self, viewer: Viewer) -> None:
         """Show this viewer the newest frame, and every one from now on."""
-        if not self.capture.awake:
+        if self._started and not self.capture.awake:
             # What it shows is from when somebody watched last; a new one comes at once.
             self.cache.forget()
             self.capture.wake()
@@ -133,6 +135,11 @@ class Feed:
         self.heartbeat.join(viewer)
         viewer.open(lambda: self.cache.newest)
         self.stand_in.look()
+
+    def take_over(self, viewer: Viewer) -> None:
+        """Show every frame from now on to a viewer who has seen another feed's."""
+        self.cache.join(viewer)
+        self.heartbeat.join(viewer)
 
     def leave(self, viewer: Viewer) -> None:
         """Show this viewer no more."""
@@ -148,6 +155,8 @@ class Feed:
         :return: fails when there is none: never a placeholder, and never the last
             picture of a camera that is offline.
         """
+        if not self._started:
+            return fail(SourceError("the camera is being opened anew"))
         newest, online = self.cache.newest, self.capture.state is not State.OFFLINE
         if self.capture.awake and online and newest is not None and newest.number:
             return succeed(newest)

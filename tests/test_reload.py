@@ -126,6 +126,30 @@ def test_changed_twice_at_once() -> None:
     assert sum(source.is_open for source in running.world.sources) == 1
 
 
+def test_who_comes_in_the_midst_of_a_change() -> None:
+    """Who comes before the former source is released gets every frame after that."""
+    running = Running(settings("robot"))
+    running.world.run(1)
+    (thread,) = running.world.threads
+    thread.takes = None
+    running.daemon.change(settings("robot", camera_fps=10))
+    running.ask("/api/robot/stream")
+    running.ask("/api/robot/snapshot")
+    assert [s.is_open for s in running.world.sources] == [True, False]
+    running.world.run(1)
+    before = running.frames("robot")
+    running.world.run(1)
+    assert running.frames("robot") - before == 16
+
+
+def test_what_cannot_be_had_is_said_again() -> None:
+    """A setting that cannot be met is said when it is new, not only at the start."""
+    running = Running(settings("robot"))
+    with capturedLogs() as events:
+        running.daemon.change(settings("robot", tcp_congestion="nosuch"))
+    assert any("no tcp_congestion nosuch" in line for line in said(events))
+
+
 def test_without_the_cache() -> None:
     """Where each viewer has a feed of its own, each gets a new one."""
     running = Running(settings("robot", enable_frame_cache=False))
