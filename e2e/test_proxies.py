@@ -273,10 +273,16 @@ def test_do_not_trust_a_proxy_that_adds_nothing(whole_street: Street, way: str) 
 
 def _named(street: Street, way: str) -> str:
     """Watch through a proxy as a liar; tell whom the stats name, and see the log."""
+    # Of many that come at once the log has one line a second, so it takes some.
+    return until(lambda: _logged(street, way), "a line of the log names the client")
+
+
+def _logged(street: Street, way: str) -> str:
+    """Tell whom the stats name, if the log does so too; else give nothing."""
     daemon = street.daemon
     until(lambda: not stats(daemon)["clients"], "nobody watches")
     with watching(street.seen[way], source=CLIENT, headers=LIES):
         (client,) = stats(daemon)["clients"]
     number, address = client["number"], str(client["address"])
-    assert f"Client {number} connected to robot from {address} (e2e)" in daemon.log
-    return address
+    line = f"Client {number} connected to robot from {address} (e2e)"
+    return address if line in daemon.log else ""
