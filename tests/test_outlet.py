@@ -577,6 +577,9 @@ def _cut_in_silence(dial: Dial, reactor: HandReactor, kind: str) -> bool:
     reactor.turn()
     cut = [failure.type for failure in show.gone] == [ConnectionAborted]
     assert cut == (show.viewer.reason == "stalled")
+    # The next one shares the reactor, and would wait for what this one still sends.
+    line.transport.abortConnection()
+    reactor.turn()
     return cut
 
 
