@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from camd.camera import Camera
-from camd.certificates import Certificate
+from camd.certificates import KINDS, Certificate
 from camd.config.listening import address_of
 from camd.config.settings import Settings
 from camd.descriptors import raise_limit, safe_connections
@@ -113,7 +113,7 @@ class Daemon(MultiService):
 
     def _listen(self) -> None:
         for text in self.settings.listen:
-            if text.startswith("ssl:"):
+            if text.partition(":")[0] in KINDS:
                 certificate = Certificate(text)
                 self._certificates.append(certificate)
                 port: Service = certificate.service(self.site, self._reactor)

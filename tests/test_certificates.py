@@ -6,17 +6,23 @@ import ssl
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from OpenSSL.SSL import Connection, WantReadError
+from OpenSSL.SSL import WantReadError
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from camd.certificates import Certificate
+from camd.certificates import Certificate, NoCertificate
+
+# Twisted hands pyOpenSSL that one's own objects, and asks them for names, which it
+# would rather leave to cryptography.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:(OpenSSL|twisted)")
 
 
 def pem(name: str) -> bytes:
@@ -28,6 +34,8 @@ def pem(name: str) -> bytes:
         x509.CertificateBuilder(subject, subject, key.public_key(), 1)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        # Twisted looks for those of a folder by this, and by nothing else.
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
@@ -40,25 +48,34 @@ def pem(name: str) -> bytes:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file with a certificate for "first"."""
+    """A file with a certificate for "first", alone in its folder."""
     path = tmp_path / "both.pem"
     path.write_bytes(pem("first"))
     return path
 
 
-@pytest.fixture
-def certificate(path: Path) -> Certificate:
-    """The certificate of an endpoint."""
-    return Certificate(f"ssl:8443:privateKey={path}:interface=127.0.0.1")
+@pytest.fixture(params=["ssl", "tls"])
+def certificate(request: pytest.FixtureRequest, path: Path) -> Certificate:
+    """The certificate of an endpoint that names the file, or its folder."""
+    where = "interface=127.0.0.1"
+    if request.param == "ssl":
+        return Certificate(f"ssl:8443:privateKey={path}:{where}")
+    return Certificate(f"tls:{path.parent}:8443:{where}")
 
 
-def name_in(certificate: Certificate) -> str:
+@pytest.mark.parametrize("name", ["localhost", "elsewhere", None])
+def test_whoever_is_asked_for(certificate: Certificate, name: str | None) -> None:
+    """Who asks for a name that is not there, or for none, gets a certificate too."""
+    assert name_in(certificate, name) == "first"
+
+
+def name_in(certificate: Certificate, asked_for: str | None = "localhost") -> str:
     """Whose certificate the next connection is made with, shaken hands for real."""
     here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    client = context.wrap_bio(here, there)
-    server = Connection(certificate.getContext())
+    client = context.wrap_bio(here, there, server_hostname=asked_for)
+    server = certificate.serverConnectionForTLS(cast(Any, None))
     server.set_accept_state()
     for _ in range(3):
         with suppress(ssl.SSLWantReadError):
@@ -80,9 +97,10 @@ def test_what_it_listens_on(certificate: Certificate) -> None:
     reactor = MemoryReactor()
     site = Factory()
     certificate.service(site, reactor).privilegedStartService()
-    ((port, factory, context, _, interface),) = reactor.sslServers
-    assert (port, interface, factory) == (8443, "127.0.0.1", site)
-    assert context is certificate
+    ((port, factory, _, interface),) = reactor.tcpServers
+    assert (port, interface) == (8443, "127.0.0.1")
+    assert isinstance(factory, TLSMemoryBIOFactory)
+    assert factory.wrappedFactory is site
 
 
 def test_a_new_certificate(certificate: Certificate, path: Path) -> None:
@@ -94,15 +112,19 @@ def test_a_new_certificate(certificate: Certificate, path: Path) -> None:
     assert name_in(certificate) == "second"
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", None])
+@pytest.mark.parametrize("content", [b"", b"garbage", None, "of another"])
 def test_a_bad_certificate(
-    certificate: Certificate, path: Path, content: bytes | None
+    certificate: Certificate, path: Path, content: bytes | str | None
 ) -> None:
-    """One that cannot be read is refused, and the old one stays in use."""
+    """One that cannot be used is refused, and the old one stays in use."""
     if content is None:
         path.unlink()
-    else:
+    elif isinstance(content, bytes):
         path.write_bytes(content)
-    with pytest.raises(Exception, match=r".*"):
+    else:
+        key, end, _ = pem("second").partition(b"-----BEGIN CERTIFICATE-----")
+        _, _, made = pem("third").partition(end)
+        path.write_bytes(key + end + made)
+    with pytest.raises((NoCertificate, FileNotFoundError)):
         certificate.renew()
     assert name_in(certificate) == "first"

@@ -64,6 +64,13 @@ def test_missing_certificate(tmp_path: Path) -> None:
     assert fault == "names a file that cannot be read (No such file or directory)"
 
 
+@pytest.mark.parametrize("text", ["ssl:443:privateKey={}/a.pem", "tls:{}:443"])
+def test_no_certificate(tmp_path: Path, text: str) -> None:
+    """What is there but is no certificate is named as the trouble."""
+    (tmp_path / "a.pem").write_text("garbage")
+    assert listen_fault(text.format(tmp_path)) == "names no certificate with its key"
+
+
 @unhurried
 @given(st.one_of(st.text(), st.text("tcpunixslemdhaoy:=/\\0189").map("tcp:".__add__)))
 def test_any_text_is_judged(text: str) -> None:

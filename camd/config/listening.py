@@ -6,11 +6,14 @@ import re
 
 from twisted.internet.endpoints import serverFromString
 
+from camd import certificates
+
 # Which of the arguments without a name is the port.
 _PORT_PLACE = {"tcp": 0, "tcp6": 0, "ssl": 0, "tls": 1}
 
 _KINDS = ("tcp", "tcp6", "unix", "ssl", "tls", "systemd")
 
+_CERTIFIED = tuple(f"{kind}:" for kind in certificates.KINDS)
 
 _COLON = re.compile(r"(?<!\\):")
 """What stands between the arguments of a listen string; inside of one it is escaped."""
@@ -42,10 +45,15 @@ def _has_port(arguments: list[str], place: int) -> bool:
 
 def _refusal(text: str, kind: str) -> str | None:
     try:
-        # Parsing only keeps the reactor for later, so that none is needed.
-        serverFromString(object(), text)
+        if text.startswith(_CERTIFIED):
+            certificates.Certificate(text)
+        else:
+            # Parsing only keeps the reactor for later, so that none is needed.
+            serverFromString(object(), text)
     except LookupError:
         return None if kind == "systemd" else "does not fit its kind"
+    except certificates.NoCertificate:
+        return "names no certificate with its key"
     except OSError as error:
         return f"names a file that cannot be read ({error.strerror})"
     # Parsers are plugins, and each raises what it likes: TypeError for an argument it
