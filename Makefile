@@ -39,6 +39,7 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	    gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good
 	@.ci/needs commands systemd-analyze=systemd
 	@.ci/needs commands firefox-esr WebKitWebDriver=webkit2gtk-driver Xvfb=xvfb
+	@.ci/needs commands certutil=libnss3-tools
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus motion openssl
 	@.ci/needs rtsp
 	$(BIN)/python -m pytest e2e $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,13 +57,16 @@ Driver = webdriver.Chrome
 
 
 @contextmanager
-def chromium(profile: Path, width: int = 1280, scale: float = 1) -> Iterator[Driver]:
+def chromium(
+    profile: Path, width: int = 1280, scale: float = 1, home: Path | None = None
+) -> Iterator[Driver]:
     """
     Start a browser without a past, and end it.
 
     :param profile: a folder for what it stores.
     :param width: of the window, in the page's pixels.
     :param scale: pixels of the screen for each pixel of the page.
+    :param home: where it finds authorities to trust; None for the own home folder.
     """
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
@@ -76,7 +80,9 @@ def chromium(profile: Path, width: int = 1280, scale: float = 1) -> Iterator[Dri
         options.add_argument(flag)
     # Not until all is loaded: a stream never is.
     options.page_load_strategy = "eager"
-    driver = Driver(options, Service(str(shutil.which("chromedriver"))))
+    environment = {**os.environ, **({"HOME": str(home)} if home else {})}
+    service = Service(str(shutil.which("chromedriver")), env=environment)
+    driver = Driver(options, service)
     try:
         driver.set_page_load_timeout(PATIENCE)
         driver.set_script_timeout(PATIENCE)

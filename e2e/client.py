@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -95,6 +96,7 @@ class Watcher(Thread):
     :param path: the stream's.
     :param source: the address of this computer that it comes from.
     :param headers: further ones to send.
+    :param tls: whom to trust; None where there is no TLS.
     """
 
     def __init__(
@@ -104,13 +106,14 @@ class Watcher(Thread):
         path: str = STREAM,
         source: str = "127.0.0.1",
         headers: Mapping[str, str] = NO_HEADERS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(daemon=True)
         self.seen: list[Seen] = []
         self.trouble: Exception | None = None
         self._stopped = False
         request = _request(daemon, version, path, headers)
-        self._answer = _open_stream(daemon, request, source)
+        self._answer = _open_stream(daemon, request, source, tls)
         self.status = self._answer.status
         self.headers = {k.lower(): v for k, v in self._answer.getheaders()}
 
@@ -157,11 +160,13 @@ def _unpacking(encoding: str | None) -> Callable[[bytes], bytes]:
 
 
 def _open_stream(
-    daemon: Daemon, request: bytes, source: str
+    daemon: Daemon, request: bytes, source: str, tls: ssl.SSLContext | None
 ) -> http.client.HTTPResponse:
     connection = socket.create_connection(
         ("127.0.0.1", daemon.port), PATIENCE, (source, 0)
     )
+    if tls is not None:
+        connection = tls.wrap_socket(connection, server_hostname="localhost")
     connection.sendall(request)
     answer = http.client.HTTPResponse(connection)
     answer.begin()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PACKAGES = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    # Tells Chromium whom to trust.
+    "certutil": "libnss3-tools",
     "ffmpeg": "ffmpeg",
     "prometheus": "prometheus",
     "promtool": "prometheus",
@@ -49,6 +51,8 @@ PACKAGES = {
 
 MODULES = {
     "aiohttp": "aiohttp",
+    "h2": "Twisted[http2]",
+    "priority": "Twisted[http2]",
     "requests": "requests",
     "selenium": "selenium",
     "vlc": "python-vlc",

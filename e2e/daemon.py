@@ -34,17 +34,19 @@ class Daemon:
 
     :ivar port: the port of 127.0.0.1 on which it listens.
     :ivar key: the key that opens it.
+    :ivar scheme: ``https`` where TLS is spoken on that port.
     """
 
     process: subprocess.Popen[bytes]
     log_path: Path
     port: int
     key: str
+    scheme: str = "http"
 
     @property
     def origin(self) -> str:
         """The address without a path."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def with_query(self, path: str) -> str:
         """Give an address with the key in its query."""
