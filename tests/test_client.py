@@ -23,7 +23,11 @@ def request(peer: str | None, **headers: str) -> Any:
     raw = Headers()
     for name, value in headers.items():
         raw.addRawHeader(name.replace("_", "-"), value)
-    return SimpleNamespace(getClientAddress=lambda: address, requestHeaders=raw)
+    return SimpleNamespace(
+        getClientAddress=lambda: address,
+        requestHeaders=raw,
+        isSecure=lambda: False,
+    )
 
 
 def test_nobody_is_believed_by_default() -> None:
@@ -78,6 +82,36 @@ def test_an_endless_chain_is_cut() -> None:
     assert Proxies(["10.0.0.0/8"]).client(request(PROXY, X_Forwarded_For=chain)) == (
         "10.0.0.2"
     )
+
+
+@pytest.mark.parametrize(
+    ("headers", "secured"),
+    [
+        ({}, False),
+        ({"X_Forwarded_Proto": "https"}, True),
+        ({"X_Forwarded_Proto": "HTTPS, http"}, True),
+        ({"X_Forwarded_Proto": "http, https"}, False),
+        ({"X_Forwarded_Proto": "http", "Forwarded": "proto=https"}, False),
+        ({"X_Forwarded_Proto": ""}, False),
+        ({"Forwarded": f"for={CLIENT};proto=https"}, True),
+        ({"Forwarded": f'for={CLIENT}; Proto="https", for=10.1.1.1;proto=http'}, True),
+        ({"Forwarded": f"for={CLIENT};proto=http, proto=https"}, False),
+        ({"Forwarded": f"for={CLIENT};xproto=https"}, False),
+        ({"Forwarded": f"for={CLIENT};proto=https2"}, False),
+    ],
+)
+def test_tls_that_ends_at_a_proxy(headers: dict[str, str], secured: bool) -> None:
+    """A trusted proxy is believed about the scheme of the client's own hop."""
+    asked = request(PROXY, **headers)
+    assert Proxies([PROXY]).secured(asked) is secured
+    assert Proxies([CLIENT]).secured(asked) is False
+
+
+def test_tls_that_ends_here() -> None:
+    """A client on TLS is secured, whatever it says itself."""
+    asked = request(CLIENT, X_Forwarded_Proto="http")
+    asked.isSecure = lambda: True
+    assert NO_PROXIES.secured(asked) is True
 
 
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n")))

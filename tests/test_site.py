@@ -6,7 +6,7 @@ import base64
 import re
 
 import pytest
-from twisted.internet.address import UNIXAddress
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import capturedLogs
 from twisted.web import http
@@ -15,6 +15,7 @@ from zope.interface import alsoProvides
 
 from camd.web.answers import Answer
 from camd.web.auth import SESSION
+from camd.web.client import Proxies
 from tests.fakes_camera import KEY, House, said
 
 BASIC = base64.b64encode(f"anybody:{KEY}".encode()).decode()
@@ -232,6 +233,15 @@ def test_the_cookie_over_tls():
     alsoProvides(line.transport, ISSLTransport)
     line.ask("/", f"X-API-Key: {KEY}")
     assert line.headers["set-cookie"].lower().split("; ").count("secure") == 1
+
+
+@pytest.mark.parametrize("proxy", ["192.0.2.1", "192.0.2.2"])
+def test_the_cookie_behind_a_proxy_that_ends_tls(proxy):
+    """It is never sent in the clear, if the proxy that says so is trusted."""
+    line = House(proxies=Proxies(["192.0.2.1"])).connect(IPv4Address("TCP", proxy, 1))
+    line.ask("/", f"X-API-Key: {KEY}", "X-Forwarded-Proto: https")
+    secure = "secure" in line.headers["set-cookie"].lower().split("; ")
+    assert secure is (proxy == "192.0.2.1")
 
 
 def cookie_of(house: House) -> str:

@@ -2,6 +2,7 @@
 
 A proxy says for whom it asks, in ``X-Forwarded-For``, in ``Forwarded`` (RFC 7239) or in
 ``CF-Connecting-IP``. Anybody can say so; it is believed of ``trusted_proxies`` only.
+The same holds for what they say of the client's TLS, which ends at a proxy.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ Address = IPv4Address | IPv6Address
 
 _FORWARDED_FOR = re.compile(r'(?:^|[;,])\s*for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
 """The ``for`` of each element of a ``Forwarded`` header, quotes and all."""
+
+_FORWARDED_PROTO = re.compile(
+    r'(?:^|[;,])\s*proto\s*=\s*"?(\w+)', re.IGNORECASE | re.ASCII
+)
+"""The first ``proto`` of a ``Forwarded`` header: of the hop that the client made."""
 
 MOST_HOPS = 32
 """Addresses that are looked at, from the nearest: a longer chain is an attack."""
@@ -48,8 +54,7 @@ class Proxies:
 
         Empty for a UNIX socket with nobody named, and where there is no address.
         """
-        # Behind the PROXY protocol this is whatever text a proxy has sent.
-        peer = str(_address(getattr(request.getClientAddress(), "host", "")) or "")
+        peer = _peer(request)
         nearest = peer
         if self._trusts(peer):
             for hop in _hops(request):
@@ -57,6 +62,12 @@ class Proxies:
                 if not self._trusts(hop):
                     break
         return nearest
+
+    def secured(self, request: Request) -> bool:
+        """Tell whether the client speaks TLS, with camd or with a trusted proxy."""
+        if request.isSecure():
+            return True
+        return self._trusts(_peer(request)) and _scheme(request) == "https"
 
     def _trusts(self, host: str) -> bool:
         if not host:
@@ -69,6 +80,31 @@ NO_PROXIES = Proxies(())
 """Nobody is believed: the client is whoever has the connection."""
 
 
+def _peer(request: Request) -> str:
+    # Behind the PROXY protocol this is whatever text a proxy has sent.
+    return str(_address(getattr(request.getClientAddress(), "host", "")) or "")
+
+
+def _scheme(request: Request) -> str:
+    """
+    Give the scheme that the proxies say the client uses; empty if they say none.
+
+    Of several the client's own hop comes first. A client that slips that in makes
+    believe about its own cookie, and nothing else.
+    """
+    said = _line(request, b"X-Forwarded-Proto")
+    if said is not None:
+        return said.partition(",")[0].strip().lower()
+    found = _FORWARDED_PROTO.search(_line(request, b"Forwarded") or "")
+    return found[1].lower() if found else ""
+
+
+def _line(request: Request, name: bytes) -> str | None:
+    """Give a header as one line, however many it came in; None for none."""
+    lines = request.requestHeaders.getRawHeaders(name)
+    return b",".join(lines).decode("latin-1") if lines else None
+
+
 def _hops(request: Request) -> Iterator[str]:
     """
     Give the addresses that the proxies named, the nearest first.
@@ -78,9 +114,9 @@ def _hops(request: Request) -> Iterator[str]:
     chain: what stands behind it was not said by a proxy that is known.
     """
     for name, read in _HEADERS:
-        lines = request.requestHeaders.getRawHeaders(name)
-        if lines:
-            said = read(b",".join(lines).decode("latin-1"))
+        line = _line(request, name)
+        if line is not None:
+            said = read(line)
             for text in said[::-1][:MOST_HOPS]:
                 address = _address(_without_port(text))
                 if address is None:

@@ -207,11 +207,16 @@ class PageResource(Answer):
     opened_by = TO_SEE
 
     def __init__(
-        self, cameras: Mapping[str, Camera], access: Access, base: str
+        self,
+        cameras: Mapping[str, Camera],
+        access: Access,
+        proxies: Proxies,
+        base: str,
     ) -> None:
         super().__init__()
         self._cameras = cameras
         self._access = access
+        self._proxies = proxies
         self._base = base
 
     def answer(self, request: Request) -> bytes:
@@ -236,7 +241,7 @@ class PageResource(Answer):
             max_age=b"%d" % SESSION,
             httpOnly=True,
             sameSite=b"lax",
-            secure=request.isSecure(),
+            secure=self._proxies.secured(request),
         )
 
 
@@ -286,10 +291,11 @@ def tree(
     default = next(iter(cameras.values()))
     stream, snapshot = StreamResource(default, proxies, lack), SnapshotResource(default)
     actions: dict[bytes, Resource] = {b"stream": stream, b"snapshot": snapshot}
+    front = PageResource(cameras, access, proxies, base)
     return Tree(
         "no such page",
         {
-            "": FrontResource(PageResource(cameras, access, base), actions),
+            "": FrontResource(front, actions),
             "api": Tree(
                 "no such camera",
                 {
