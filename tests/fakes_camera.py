@@ -168,7 +168,8 @@ class FakeWorld:
         in :attr:`sources`.
     :ivar takes: what new threads begin with, see :class:`FakeThread`.
     :ivar always: what new sources give, see :class:`FakeSource`.
-    :ivar placeholders: the words of those that were drawn; :attr:`sizes` are theirs.
+    :ivar placeholders: the words of those that were drawn; :attr:`sizes` are theirs,
+        and :attr:`drawn_for` the settings that they were drawn by.
     :ivar draw: what comes of drawing, a promise; None for a picture at once.
     :ivar there: whether the devices are there.
     """
@@ -181,6 +182,7 @@ class FakeWorld:
         self.sources: list[FakeSource] = []
         self.placeholders: list[Sequence[str]] = []
         self.sizes: list[tuple[int, int]] = []
+        self.drawn_for: list[CameraSettings] = []
         self.draw: Callable[[], Deferred[bytes]] | None = None
         self.there = True
         self.world = World(
@@ -218,6 +220,7 @@ class FakeWorld:
         self, settings: CameraSettings, lines: Sequence[str], width: int, height: int
     ) -> Deferred[bytes]:
         self.placeholders.append(lines)
+        self.drawn_for.append(settings)
         self.sizes.append((width, height))
         return self.draw() if self.draw else succeed(PLACEHOLDER)
 

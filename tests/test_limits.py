@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import capturedLogs
 
 from camd.web.client import Proxies
 from camd.web.limits import Room
-from tests.fakes_camera import KEY, House, Line
+from tests.fakes import failures
+from tests.fakes_camera import KEY, PLACEHOLDER, House, Line
 
 STREAM = "/api/robot/stream"
 
@@ -84,6 +87,92 @@ def test_what_one_too_many_is_told(method: str) -> None:
     assert (line.status, line.headers["retry-after"]) == (503, "10")
     if method == "GET":
         assert line.raw == b"there are 1 viewers already; try again later\n"
+
+
+IMAGE = "Accept: image/avif,image/webp,image/*,*/*;q=0.8"
+
+
+def full() -> House:
+    """A house with one viewer, which is as many as there may be."""
+    house = House(room=Room(1, 0))
+    watch(house, "192.0.2.1")
+    return house
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_image_too_many(method: str) -> None:
+    """An ``<img>`` gets the camera's name and the reason as a picture."""
+    house = full()
+    line = house.ask(STREAM, IMAGE, method=method)
+    assert (line.status, line.headers["retry-after"]) == (503, "10")
+    assert line.headers["content-type"] == "image/jpeg"
+    assert line.headers["cache-control"] == "no-store"
+    assert line.headers["content-length"] == str(len(PLACEHOLDER))
+    assert line.raw == (PLACEHOLDER if method == "GET" else b"")
+    (words,) = house.world.placeholders
+    assert words == ("robot", "there are 1 viewers already", "try again later")
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        (STREAM, "Accept: */*"),
+        (STREAM, "Accept: text/html,image/*"),
+        (f"{STREAM}?busy=text", IMAGE),
+    ],
+)
+def test_who_gets_no_picture(path: str, accept: str) -> None:
+    """Others, and scripts that ask for it, get the line of text."""
+    line = full().ask(path, accept)
+    assert line.status == 503
+    assert line.raw == b"there are 1 viewers already; try again later\n"
+
+
+def test_the_picture_is_drawn_once() -> None:
+    """Who asks while it is drawn waits for it; who has gone meanwhile is left out."""
+    house, drawing = full(), Deferred[bytes]()
+    house.world.draw = lambda: drawing
+    lines = [watch(house, "192.0.2.2", STREAM, IMAGE) for _ in range(3)]
+    assert [line.transport.value() for line in lines] == [b""] * 3
+    lines[1].lose()
+    drawing.callback(PLACEHOLDER)
+    assert [line.raw for line in lines] == [PLACEHOLDER, b"", PLACEHOLDER]
+    assert house.ask(STREAM, IMAGE).raw == PLACEHOLDER
+    assert len(house.world.placeholders) == 1
+
+
+def test_each_reason_has_its_picture() -> None:
+    """What is kept for one reason is not shown for another."""
+    house = House(room=Room(100, 1), max_viewers_per_camera=2)
+    for peer in ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1"):
+        watch(house, peer, STREAM, IMAGE)
+    house.camera.viewers.popitem()
+    watch(house, "192.0.2.1", STREAM, IMAGE)
+    assert [words[1] for words in house.world.placeholders] == [
+        "this camera has 2 viewers already",
+        "1 viewers have your address already",
+    ]
+
+
+def test_the_owners_picture_is_for_other_times() -> None:
+    """A file that stands for a camera without pictures does not stand for this."""
+    house = House(room=Room(1, 0), offline_picture="/srv/broken.jpg")
+    watch(house, "192.0.2.1")
+    house.ask(STREAM, IMAGE)
+    assert house.world.drawn_for[-1].offline_picture == "placeholder"
+
+
+def test_no_picture_can_be_drawn() -> None:
+    """Then the line of text must do, and the next one has it tried again."""
+    house = full()
+    house.world.draw = lambda: fail(OSError("no"))
+    with capturedLogs() as events:
+        line = house.ask(STREAM, IMAGE)
+    assert (line.status, line.headers["retry-after"]) == (503, "10")
+    assert line.raw == b"there are 1 viewers already; try again later\n"
+    assert len(failures(events)) == 1
+    house.world.draw = None
+    assert house.ask(STREAM, IMAGE).raw == PLACEHOLDER
 
 
 def test_snapshots_are_no_viewers() -> None:

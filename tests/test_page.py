@@ -54,8 +54,8 @@ def test_one_picture_per_camera():
     """Each camera's stream stands in the HTML, in the order given."""
     pictures = Page(render(["robot", "door"])).all("img")
     assert [picture["src"] for picture in pictures] == [
-        "/api/robot/stream",
-        "/api/door/stream",
+        "/api/robot/stream?busy=text",
+        "/api/door/stream?busy=text",
     ]
 
 
@@ -99,7 +99,7 @@ def test_hostile_name_is_shown_as_it_is():
 def test_hostile_name_stays_one_path_segment():
     """What has a meaning in URLs is quoted, slashes too."""
     (picture,) = Page(render(["a b/../?#%ü"])).all("img")
-    assert picture["src"] == "/api/a%20b%2F..%2F%3F%23%25%C3%BC/stream"
+    assert picture["src"] == "/api/a%20b%2F..%2F%3F%23%25%C3%BC/stream?busy=text"
 
 
 @pytest.mark.parametrize("tag", ["style", "script"])

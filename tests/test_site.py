@@ -173,8 +173,8 @@ def test_the_page():
     assert line.headers["content-type"] == "text/html; charset=utf-8"
     assert line.headers["cache-control"] == "no-store"
     assert line.headers["referrer-policy"] == "no-referrer"
-    assert b'src="/api/robot/stream"' in line.body
-    assert b'src="/api/door/stream"' in line.body
+    assert b'src="/api/robot/stream?busy=text"' in line.body
+    assert b'src="/api/door/stream?busy=text"' in line.body
 
 
 def test_head_of_the_page():

@@ -28,7 +28,7 @@ from camd.web.answers import (
     printable,
     text_answer,
 )
-from camd.web.channel import RETRY_AFTER as AFTER_FULL
+from camd.web.busy import BusyAnswer
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import Lack
 
@@ -49,6 +49,7 @@ class StreamResource(Resource):
         self._camera = camera
         self._proxies = proxies
         self._lack = lack
+        self._busy = BusyAnswer(camera)
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Answer for what is not there."""
@@ -60,7 +61,7 @@ class StreamResource(Resource):
             return not_allowed(request)
         lack = self._lack(self._camera, self._proxies.client(request))
         if lack is not None:
-            return body_for(request, self._full(request, lack))
+            return self._busy.render(request, lack)
         if self._camera.feed.stand_in.closed:
             return body_for(request, unavailable(request, self._camera))
         for name, value in RESPONSE_HEADERS:
@@ -69,10 +70,6 @@ class StreamResource(Resource):
             return b""
         self._begin(request)
         return NOT_DONE_YET
-
-    def _full(self, request: Request, lack: str) -> bytes:
-        request.setHeader(b"Retry-After", b"%d" % AFTER_FULL)
-        return text_answer(request, lack, 503)
 
     def _begin(self, request: Request) -> None:
         """Let the viewer in. It waits for the first frame as long as it takes."""

@@ -1,0 +1,99 @@
+"""What one viewer too many is answered: a line of text, to an ``<img>`` a picture."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from twisted.web.server import NOT_DONE_YET
+
+from camd.camera import Camera
+from camd.web.answers import NO_STORE, body_for, finish, text_answer
+from camd.web.channel import RETRY_AFTER
+
+WIDTH, HEIGHT = 480, 360
+"""Pixels of the picture: enough for a line of text, and a few kilobytes."""
+
+MOST = 4
+"""Pictures that are kept for one camera; there are three reasons to be full."""
+
+
+class BusyAnswer:
+    """
+    Answers 503 for one camera, with the time after which to try again.
+
+    Who asks for images first, as every ``<img>`` does, gets the reason as a picture. It
+    is drawn in a thread, once for each reason, however many ask for it meanwhile. The
+    query ``busy=text`` gives the line of text to anybody: a script can tell that from
+    a stream, as it makes an ``<img>`` fail.
+    """
+
+    _log = Logger()
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self._drawn: dict[str, bytes] = {}
+        self._waiting: dict[str, list[Request]] = {}
+
+    def render(self, request: Request, lack: str) -> bytes | int:
+        """
+        Answer now, or when the picture is there.
+
+        :param lack: why nobody can be let in, in one line.
+        """
+        if not _wants_picture(request):
+            return body_for(request, _text(request, lack))
+        if lack in self._drawn:
+            return body_for(request, _picture(request, self._drawn[lack]))
+        waiting = self._waiting.setdefault(lack, [])
+        waiting.append(request)
+        if len(waiting) == 1:
+            self._draw(lack).addBoth(self._answer, lack)
+        return NOT_DONE_YET
+
+    def _draw(self, lack: str) -> Deferred[bytes]:
+        settings = self._camera.settings
+        # A picture of the user's own is for a camera that is offline.
+        drawn = settings.model_copy(update={"offline_picture": "placeholder"})
+        lines = (settings.name, *lack.split("; "))
+        return self._camera.world.new_placeholder(drawn, lines, WIDTH, HEIGHT)
+
+    def _answer(self, outcome: bytes | Failure, lack: str) -> None:
+        if isinstance(outcome, Failure):
+            self._log.failure("No picture for one viewer too many", outcome)
+        else:
+            self._keep(lack, outcome)
+        for request in self._waiting.pop(lack):
+            # Who has gone meanwhile has no channel any more.
+            if request.channel is not None:
+                finish(request, self._body(request, lack))
+
+    def _keep(self, lack: str, jpeg: bytes) -> None:
+        if len(self._drawn) >= MOST:
+            self._drawn.clear()
+        self._drawn[lack] = jpeg
+
+    def _body(self, request: Request, lack: str) -> bytes:
+        jpeg = self._drawn.get(lack)
+        return _text(request, lack) if jpeg is None else _picture(request, jpeg)
+
+
+def _wants_picture(request: Request) -> bool:
+    if (request.args or {}).get(b"busy") == [b"text"]:
+        return False
+    accept = request.getHeader(b"Accept") or b""
+    return accept.lstrip().lower().startswith(b"image/")
+
+
+def _text(request: Request, lack: str) -> bytes:
+    request.setHeader(b"Retry-After", b"%d" % RETRY_AFTER)
+    return text_answer(request, lack, 503)
+
+
+def _picture(request: Request, jpeg: bytes) -> bytes:
+    request.setResponseCode(503)
+    request.setHeader(b"Retry-After", b"%d" % RETRY_AFTER)
+    request.setHeader(*NO_STORE)
+    request.setHeader(b"Content-Type", b"image/jpeg")
+    return jpeg
