@@ -48,10 +48,11 @@ e2e-cameras: $(VENV)/.test ## the kernel's camera drivers, in a guest that vcam 
 	@.ci/needs cv2 $(BIN)/python
 	$(BIN)/python -m e2e_cameras $(ARGS)
 
-lint: $(VENV)/.lint ## ruff: rules and format; the Dockerfile
+lint: $(VENV)/.lint ## ruff: rules and format; Dockerfile and compose.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@! test -x $(BIN)/hadolint || $(BIN)/hadolint deploy/Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 types: $(VENV)/.lint ## mypy, strict
 	$(BIN)/mypy

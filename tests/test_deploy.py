@@ -1,4 +1,4 @@
-"""The files for Prometheus and Grafana ask for what camd tells, and nothing else."""
+"""The files in deploy/ ask for what camd tells, and fit each other."""
 
 from __future__ import annotations
 
@@ -144,6 +144,125 @@ def test_prometheus_brings_a_key():
     (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
     assert job["job_name"] == "camd"
     assert set(job["authorization"]) == {"credentials_file"}
+
+
+# ---- The containers
+
+_COMPOSE = (DEPLOY / "compose.yaml").read_text()
+
+# What can be turned on begins right behind the mark, or is indented below such a line.
+_WHOLE = re.sub(r"(?m)^( *)#((?:  )?[a-z_]+:)", r"\1\2", _COMPOSE)
+
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+
+
+@pytest.fixture(params=[_COMPOSE, _WHOLE], ids=["as it is", "all turned on"])
+def compose(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the compose file says."""
+    content: dict[str, Any] = yaml.safe_load(request.param)
+    return content
+
+
+def mounts(service: dict[str, Any]) -> dict[str, str]:
+    """Path in the container -> what of this machine is there, or which volume."""
+    pairs = (volume.split(":") for volume in service["volumes"])
+    return {target: source for source, target, *_ in pairs}
+
+
+def told_prometheus() -> dict[str, Any]:
+    """The one job of prometheus.yml."""
+    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
+    return dict(job)
+
+
+def test_what_can_be_turned_on():
+    """It is camera and dashboard."""
+    whole = yaml.safe_load(_WHOLE)
+    assert set(whole["services"]) == {"camd", "prometheus", "grafana"}
+    assert whole["services"]["camd"]["devices"] == ["/dev/video0"]
+    assert set(yaml.safe_load(_COMPOSE)["services"]) == {"camd", "prometheus"}
+
+
+def test_the_image_is_built_from_the_dockerfile(compose):
+    """Its context is the project, for the Dockerfile copies it."""
+    build = compose["services"]["camd"]["build"]
+    context = (DEPLOY / build["context"]).resolve()
+    assert (context / "setup.cfg").exists()
+    assert context / build["dockerfile"] == DEPLOY / "Dockerfile"
+
+
+def test_one_port_everywhere(compose):
+    """Where camd listens is opened, asked for its health, and asked by Prometheus."""
+    (published,) = compose["services"]["camd"]["ports"]
+    outside, _, inside = published.rpartition(":")
+    (target,) = told_prometheus()["static_configs"][0]["targets"]
+    assert target == outside
+    assert re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.M) == [inside]
+    assert re.findall(r"LISTEN=tcp:(\d+)$", DOCKERFILE, re.M) == [inside]
+    assert f"http://127.0.0.1:{inside}/healthz" in DOCKERFILE
+    assert compose["services"]["prometheus"]["network_mode"] == "host"
+
+
+def test_nothing_is_opened_to_everybody(compose):
+    """Each port is of this machine only."""
+    services = compose["services"]
+    for service in services.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    listen = "--web.listen-address=127.0.0.1:9090"
+    assert listen in services["prometheus"]["command"]
+    if grafana := services.get("grafana"):
+        assert grafana["environment"] == {"GF_SERVER_HTTP_ADDR": "127.0.0.1"}
+
+
+def test_camd_finds_its_settings(compose):
+    """They are where the image's command looks for them."""
+    (path,) = re.findall(r'^CMD \["-c", "(.+)"\]$', DOCKERFILE, re.M)
+    assert mounts(compose["services"]["camd"]) == {path: "../camd.yaml"}
+    assert (DEPLOY / "../camd.yaml").exists()
+
+
+def test_prometheus_finds_its_files(compose):
+    """Its settings, the rules that they name, and the key are where it looks."""
+    service = compose["services"]["prometheus"]
+    found = mounts(service)
+    (path,) = (c[14:] for c in service["command"] if c.startswith("--config.file="))
+    assert found[path] == "./prometheus.yml"
+    settings = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
+    for rules in settings["rule_files"]:
+        assert found[str(Path(path).parent / rules)] == f"./{rules}"
+        assert (DEPLOY / rules).exists()
+    (secret,) = service["secrets"]
+    assert secret["target"] == told_prometheus()["authorization"]["credentials_file"]
+
+
+def test_volumes_and_secrets_are_declared(compose):
+    """Compose takes no name that stands nowhere else."""
+    services = compose["services"].values()
+    sources = [s for service in services for s in mounts(service).values()]
+    assert {s for s in sources if "/" not in s} == set(compose["volumes"])
+    named = [secret["source"] for s in services for secret in s.get("secrets", ())]
+    assert named == list(compose["secrets"])
+
+
+def test_the_key_stays_here(compose):
+    """Neither git nor an image nor a source archive takes it in."""
+    (secret,) = compose["secrets"].values()
+    key = str((DEPLOY / secret["file"]).relative_to(DEPLOY.parent))
+    for name in (".gitignore", ".dockerignore"):
+        assert key in (DEPLOY.parent / name).read_text().splitlines()
+    manifest = (DEPLOY.parent / "MANIFEST.in").read_text().splitlines()
+    assert f"exclude {key}" in manifest
+
+
+def test_who_waits_for_whom(compose):
+    """Prometheus waits for camd's health, which the image has a check for."""
+    waits = compose["services"]["prometheus"]["depends_on"]
+    assert waits == {"camd": {"condition": "service_healthy"}}
+    assert "healthcheck" not in compose["services"]["camd"]
+    assert re.search(r"^HEALTHCHECK ", DOCKERFILE, re.M)
+
+
+# ---- The documentation
 
 
 def documentation() -> str:
