@@ -66,7 +66,15 @@ def test_slow_lines_are_never_held(flood, clock):
         clock.advance(1)
 
 
-@pytest.mark.parametrize("namespace", ["camd.refused", "twisted.web.http.HTTPChannel"])
+@pytest.mark.parametrize(
+    "namespace",
+    [
+        "camd.refused",
+        "twisted.internet.tcp.Port",
+        "twisted.protocols._sni",
+        "twisted.web.http.HTTPChannel",
+    ],
+)
 def test_what_anybody_can_bring_about(flood, clock, namespace):
     """It comes once a second from the first line on."""
     written = []

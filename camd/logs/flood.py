@@ -15,7 +15,13 @@ from twisted.logger import LogEvent
 BURST = 20
 """Lines of a kind that may come at once: a page that is opened, cameras at start."""
 
-ANYBODY = ("camd.refused", "camd.web.", "twisted.web.")
+ANYBODY = (
+    "camd.refused",
+    "camd.web.",
+    "twisted.internet.tcp.",
+    "twisted.protocols.",
+    "twisted.web.",
+)
 """How the namespaces begin of what anybody can bring about; its burst is 1."""
 
 MOST_KINDS = 1000
