@@ -12,8 +12,12 @@ from typing import Any
 
 from e2e.client import ask, stats, watching
 from e2e.conftest import Start
+from e2e.dawdlers import COUNT, dawdling
 from e2e.fuzz import PROXY
 from e2e.waiting import until
+
+REQUEST_TIME = 30
+"""Seconds that a request has to be complete."""
 
 SECONDS = float(os.environ.get("CAMD_FUZZ_SECONDS", "60"))
 """How long it goes on. Half an hour finds more: CAMD_FUZZ_SECONDS=1800."""
@@ -39,14 +43,16 @@ def test_hostile_input_disturbs_nobody(start: Start) -> None:
     print("seed", seed)
     settings = {"max_viewers": 20, "trusted_proxies": [PROXY]}
     daemon = start({"robot": {"source": "pattern"}}, **settings)
-    with watching(daemon) as (watcher,):
+    with watching(daemon) as (watcher,), dawdling(daemon) as dawdlers:
         outcome = attack(daemon.port, daemon.key, seed)
+        until(lambda: len(dawdlers.closed) == COUNT, "all who dawdle are gone", 60)
         numbers = [seen.number for seen in watcher.frames()]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), seed
         assert watcher.trouble is None, seed
         assert len(numbers) > 5 * SECONDS, seed
         (mine,) = (c for c in stats(daemon)["clients"] if c["user_agent"] == "e2e")
         assert mine["skipped"] == 0, seed
+    assert min(dawdlers.closed) >= REQUEST_TIME - 1
     print(json.dumps(outcome))
     assert sum(outcome["made"].values()) > 5 * SECONDS
     assert set(outcome["codes"]) >= {"200", "400", "401", "404", "405"}
