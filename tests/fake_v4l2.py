@@ -45,6 +45,19 @@ class Fmtdesc(ctypes.Structure):
     )
 
 
+class Requestbuffers(ctypes.Structure):
+    """struct v4l2_requestbuffers."""
+
+    _fields_ = (
+        ("count", U32),
+        ("type", U32),
+        ("memory", U32),
+        ("capabilities", U32),
+        ("flags", U8),
+        ("reserved", U8 * 3),
+    )
+
+
 class Frmsize(ctypes.Structure):
     """struct v4l2_frmsizeenum; the union as what is longest in it."""
 
@@ -172,6 +185,9 @@ class FakeDriver:
     :ivar asked: the numbers of all questions.
     :ivar sets: the numbers of controls and values that were set, in order.
     :ivar faults: control -> what setting it fails with.
+
+    :param buffers: V4L2_BUF_TYPE_... of its pictures.
+    :param held: whether another program streams from it.
     """
 
     def __init__(
@@ -179,11 +195,15 @@ class FakeDriver:
         controls: list[FakeControl] | None = None,
         formats: Formats | None = None,
         caps: int = 1,
+        buffers: int = 1,
+        held: bool = False,
     ) -> None:
         listed = webcam_controls() if controls is None else controls
         self.controls = {control.number: control for control in listed}
         self.formats = formats or {}
         self.caps = caps
+        self.buffers = buffers
+        self.held = held
         self.asked: list[int] = []
         self.sets: list[tuple[int, int]] = []
         self.faults: dict[int, int] = {}
@@ -191,6 +211,7 @@ class FakeDriver:
         self._answers: dict[int, tuple[type[Any], Callable[[Any], None]]] = {
             0x80685600: (Capability, self._capability),
             0xC0405602: (Fmtdesc, self._format),
+            0xC0145608: (Requestbuffers, self._request),
             0xC02C564A: (Frmsize, self._size),
             0xC034564B: (Frmival, self._interval),
             0xC0445624: (Queryctrl, self._query),
@@ -228,11 +249,19 @@ class FakeDriver:
         answer.capabilities = 0xFFFFFFFF
 
     def _format(self, answer: Any) -> None:
-        if answer.type != 1 or answer.index >= len(self.formats):
+        if answer.type != self.buffers or answer.index >= len(self.formats):
             raise OSError(errno.EINVAL, "Invalid argument")
         code = list(self.formats)[answer.index]
         answer.description = b"The format " + code
         answer.pixelformat = int.from_bytes(code, "little")
+
+    def _request(self, answer: Any) -> None:
+        assert answer.count == 0
+        # V4L2_MEMORY_MMAP
+        if (answer.type, answer.memory) != (self.buffers, 1):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        if self.held:
+            raise OSError(errno.EBUSY, "Device or resource busy")
 
     def _sizes(self, code: int) -> Any:
         return self.formats[int(code).to_bytes(4, "little")]

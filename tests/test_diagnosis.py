@@ -6,21 +6,23 @@ import errno
 import os
 import socket
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from camd.sources.diagnosis import formats_of, why_no_answer, why_no_device
-from camd.sources.v4l2 import Format
+from camd.sources.diagnosis import why_no_answer, why_no_device
+from camd.sources.v4l2 import OpenDevice, opened
+from tests.fake_v4l2 import FakeDriver
 
 
-def refusing(code: int) -> object:
-    """An `os.open` that always fails so."""
+def refusing(code: int) -> OpenDevice:
+    """Fails to open any device so."""
 
     def open_file(path: str, flags: int) -> int:
         raise OSError(code, os.strerror(code), path)
 
-    return open_file
+    return partial(opened, open_file=open_file)
 
 
 def connecting(outcome: Exception | None) -> object:
@@ -87,17 +89,26 @@ def test_plain_file(tmp_path: Path) -> None:
     assert reason == f"not a camera; there is no other {tmp_path}/video*"
 
 
-def test_descriptor_is_closed(tmp_path: Path) -> None:
-    """Asking leaves nothing open."""
-    opened: list[int] = []
+@pytest.mark.parametrize(
+    ("driver", "reason"),
+    [
+        (FakeDriver(caps=0x00A00000), "it is no camera's picture device; try the one"),
+        (FakeDriver(held=True), "busy: another program is using it; "),
+        (FakeDriver(), "it did not open, though no other program has it; "),
+    ],
+)
+def test_cameras(driver: FakeDriver, reason: str, tmp_path: Path) -> None:
+    """Of a camera it is told whether another program has it, and that only if so."""
+    assert why_no_device("/dev/video0", tmp_path, driver.opened).startswith(reason)
 
-    def open_file(path: str, flags: int) -> int:
-        opened.append(os.open(path, flags))
-        return opened[0]
 
-    why_no_device("/dev/null", tmp_path, open_file)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(opened[0])
+def test_gone_meanwhile(tmp_path: Path) -> None:
+    """A camera that is unplugged when it is asked is no such device any more."""
+    driver = FakeDriver()
+    device = driver.device()
+    driver.gone = True
+    reason = why_no_device("cam", tmp_path, lambda path: nullcontext(device))
+    assert reason.startswith("no such device; ")
 
 
 @pytest.mark.parametrize(
@@ -151,25 +162,3 @@ def test_port(url: str, port: int) -> None:
 def test_bad_address(url: str, reason: str) -> None:
     """An address that leads nowhere is not connected to."""
     assert reason in why_no_answer(url, connecting(AssertionError("connected")))
-
-
-def test_formats_of_no_camera() -> None:
-    """A device that knows nothing of video has no formats."""
-    assert formats_of("/dev/null") == "it tells no formats"
-
-
-def test_formats_of_no_device(tmp_path: Path) -> None:
-    """For want of the device, that is said."""
-    assert formats_of(str(tmp_path / "video0")) == "no such file or directory"
-
-
-def test_formats() -> None:
-    """Each format is named by its four letters."""
-
-    class Camera:
-        def formats(self) -> list[Format]:
-            return [Format(code, "", ()) for code in ("YUYV", "Y16", "MJPG")]
-
-    assert formats_of("cam", lambda path: nullcontext(Camera())) == (
-        "it has YUYV, Y16, MJPG"
-    )

@@ -42,19 +42,36 @@ def webcam(time: FakeTime, jpeg: bytes = b"") -> FakeCapture:
     return capture
 
 
-def wishing(time: FakeTime, opener: FakeOpener, wanted: CameraFormat = "auto") -> Live:
-    """A device of which 64x48 at 30 fps is asked."""
+def wishing(
+    time: FakeTime,
+    opener: FakeOpener,
+    wanted: CameraFormat = "auto",
+    has: tuple[str, ...] = ("YUYV", "MJPG"),
+) -> Live:
+    """A device that has these formats, and of which 64x48 at 24.6 fps is asked."""
     return device(
         "0",
         64,
         48,
-        30,
+        24.6,
         wanted,
         clock=time.clock,
         opener=opener,
         why=lambda path: f"no {path}",
-        formats=lambda path: f"{path} has YUYV",
+        codes=lambda path: has,
     )
+
+
+SIZE = {cv2.CAP_PROP_FRAME_WIDTH: 64, cv2.CAP_PROP_FRAME_HEIGHT: 48}
+PIXELS = {**SIZE, cv2.CAP_PROP_FPS: 25}
+AS_IT_IS = {cv2.CAP_PROP_FOURCC: MJPG, cv2.CAP_PROP_CONVERT_RGB: 0}
+
+
+def refusing(time: FakeTime) -> FakeCapture:
+    """A camera that does not open."""
+    capture = FakeCapture(time)
+    capture.opened = False
+    return capture
 
 
 def test_reopening_lets_go_first(time: FakeTime) -> None:
@@ -117,17 +134,10 @@ def test_driver_stamps(time: FakeTime) -> None:
 def test_device_is_asked_in_one_list(time: FakeTime) -> None:
     """Format, size, rate and "as it is" stand in the parameters."""
     opener = FakeOpener(webcam(time))
-    source = device("/dev/video3", 800, 600, 24.6, clock=time.clock, opener=opener)
+    source = wishing(time, opener)
     source.open()
     source.close()
-    wishes = {
-        cv2.CAP_PROP_FOURCC: MJPG,
-        cv2.CAP_PROP_FRAME_WIDTH: 800,
-        cv2.CAP_PROP_FRAME_HEIGHT: 600,
-        cv2.CAP_PROP_FPS: 25,
-        cv2.CAP_PROP_CONVERT_RGB: 0,
-    }
-    assert opener.calls == [("/dev/video3", cv2.CAP_V4L2, wishes)]
+    assert opener.calls == [("/dev/video0", cv2.CAP_V4L2, {**PIXELS, **AS_IT_IS})]
 
 
 @pytest.mark.parametrize("wanted", ["auto", "mjpeg"])
@@ -135,41 +145,97 @@ def test_device_is_asked_in_one_list(time: FakeTime) -> None:
 def test_jpegs_as_they_are(time: FakeTime, wanted: CameraFormat, code: str) -> None:
     """The JPEGs of a camera that has them are handed on to the byte."""
     capture = webcam(time, b"as it came\0")
-    capture.told[cv2.CAP_PROP_FOURCC] = cv2.VideoWriter.fourcc(*code)
-    source = wishing(time, FakeOpener(capture), wanted)
+    number = capture.told[cv2.CAP_PROP_FOURCC] = cv2.VideoWriter.fourcc(*code)
+    opener = FakeOpener(capture)
+    source = wishing(time, opener, wanted, ("YUYV", code))
     given = source.open()
     shot = source.read()
     source.close()
     assert shot.content == b"as it came\0"
-    assert (given.format, given.steady, given.asked) == (code, True, None)
+    assert (given.format, given.steady) == (code, True)
+    assert opener.calls[0][2][cv2.CAP_PROP_FOURCC] == number
+
+
+def test_the_better_jpegs(time: FakeTime) -> None:
+    """Of two formats that are JPEGs, the usual one is asked for."""
+    opener = FakeOpener(webcam(time))
+    source = wishing(time, opener, has=("JPEG", "MJPG"))
+    source.open()
+    source.close()
+    assert opener.calls[0][2][cv2.CAP_PROP_FOURCC] == MJPG
 
 
 def test_without_jpegs(time: FakeTime) -> None:
-    """A camera without JPEGs is let go, and opened again to be converted."""
-    first, second = FakeCapture(time), FakeCapture(time)
-    opener = FakeOpener(first, second)
-    source = wishing(time, opener)
+    """A camera without JPEGs is not asked for them, but converted."""
+    opener = FakeOpener(FakeCapture(time))
+    source = wishing(time, opener, has=("YUYV",))
     source.open()
     shot = source.read()
     source.close()
-    assert first.released == 1
     assert not isinstance(shot.content, bytes)
     assert shot.content.shape == (48, 64, 3)
-    assert set(opener.calls[1][2]) == {
-        cv2.CAP_PROP_FRAME_WIDTH,
-        cv2.CAP_PROP_FRAME_HEIGHT,
-        cv2.CAP_PROP_FPS,
-    }
+    assert [call[2] for call in opener.calls] == [PIXELS]
+
+
+@pytest.mark.parametrize("wanted", ["auto", "mjpeg"])
+def test_not_ready_for_jpegs(time: FakeTime, wanted: CameraFormat) -> None:
+    """A camera that has JPEGs and does not open is tried again, not had as pixels."""
+    opener = FakeOpener(refusing(time))
+    source = wishing(time, opener, wanted)
+    with pytest.raises(SourceError, match=r"^/dev/video0: no /dev/video0$"):
+        source.open()
+    assert all(call[2].items() >= AS_IT_IS.items() for call in opener.calls)
+    opener.captures = [webcam(time, b"as it came")]
+    source.open()
+    assert source.read().content == b"as it came"
+    source.close()
+
+
+@pytest.mark.parametrize("wanted", ["auto", "mjpeg"])
+def test_other_than_jpegs(time: FakeTime, wanted: CameraFormat) -> None:
+    """A camera that has JPEGs and gives pixels for once is let go, and tried again."""
+    capture = FakeCapture(time)
+    source = wishing(time, FakeOpener(capture), wanted)
+    words = "^/dev/video0: it gave YUYV, though it has MJPG$"
+    with pytest.raises(SourceError, match=words):
+        source.open()
+    assert capture.released == 1
 
 
 def test_jpegs_or_nothing(time: FakeTime) -> None:
     """A camera that must give JPEGs, and has none, says what it has."""
-    capture = FakeCapture(time)
-    source = wishing(time, FakeOpener(capture), "mjpeg")
-    words = "^/dev/video0: it gives no MJPEG; /dev/video0 has YUYV$"
+    opener = FakeOpener(FakeCapture(time))
+    source = wishing(time, opener, "mjpeg", ("YUYV", "NV12"))
+    words = "^/dev/video0: it gives no MJPEG; it has YUYV, NV12$"
     with pytest.raises(SourceError, match=words):
         source.open()
-    assert capture.released == 1
+    assert opener.calls == []
+
+
+def test_jpegs_of_what_has_no_formats(time: FakeTime) -> None:
+    """What tells no formats is not said to lack JPEGs: the reason is asked."""
+    source = wishing(time, FakeOpener(FakeCapture(time)), "mjpeg", ())
+    with pytest.raises(SourceError, match=r"^/dev/video0: no /dev/video0$"):
+        source.open()
+
+
+def test_formats_that_cannot_be_asked(time: FakeTime) -> None:
+    """A device that is not there says why, and OpenCV is not asked."""
+
+    def codes(path: str) -> tuple[str, ...]:
+        raise FileNotFoundError(path)
+
+    opener = FakeOpener(FakeCapture(time))
+    source = device(
+        *("/dev/cam", 64, 48, 30),
+        clock=time.clock,
+        opener=opener,
+        why=lambda path: "gone",
+        codes=codes,
+    )
+    with pytest.raises(SourceError, match=r"^/dev/cam: gone$"):
+        source.open()
+    assert opener.calls == []
 
 
 def test_no_jpegs_wanted(time: FakeTime) -> None:
@@ -182,54 +248,64 @@ def test_no_jpegs_wanted(time: FakeTime) -> None:
     shot = source.read()
     source.close()
     assert not isinstance(shot.content, bytes)
-    assert len(opener.calls) == 1
-    assert cv2.CAP_PROP_FOURCC not in opener.calls[0][2]
+    assert [call[2] for call in opener.calls] == [PIXELS]
 
 
 def test_device_by_number(time: FakeTime) -> None:
     """A number is that of the device node."""
+    asked: list[str] = []
+
+    def codes(path: str) -> tuple[str, ...]:
+        asked.append(path)
+        return ("YUYV",)
+
     opener = FakeOpener(ended(time))
-    device("2", 640, 480, 30, clock=time.clock, opener=opener).open()
-    assert opener.calls[0][0] == "/dev/video2"
+    device("2", 640, 480, 30, clock=time.clock, opener=opener, codes=codes).open()
+    assert [*asked, opener.calls[0][0]] == ["/dev/video2"] * 2
 
 
 def test_device_tells_what_it_gives(time: FakeTime) -> None:
     """What the camera gives is read back, and what it was asked for stands beside."""
-    opener = FakeOpener(ended(time, fps=12.5))
-    given = device("0", 640, 480, 30, clock=time.clock, opener=opener).open()
+    given = wishing(time, FakeOpener(ended(time, fps=12.5)), "raw").open()
     assert (given.resolution, given.fps, given.format) == ("64x48", 12.5, "YUYV")
-    assert str(given) == "64x48 at 12.5 fps, YUYV (asked for 640x480 at 30 fps)"
+    assert str(given) == "64x48 at 12.5 fps, YUYV (asked for 64x48 at 25 fps)"
 
 
 @pytest.mark.parametrize(
-    ("fps", "asked"), [(30, None), (29.97, None), (0, None), (25, "64x48 at 30 fps")]
+    ("fps", "asked"), [(25, None), (24.97, None), (0, None), (30, "64x48 at 25 fps")]
 )
 def test_another_rate(time: FakeTime, fps: float, asked: str | None) -> None:
     """Another rate than the one asked for is told, one that is not known is not."""
-    assert wishing(time, FakeOpener(ended(time, fps))).open().asked == asked
+    assert wishing(time, FakeOpener(ended(time, fps)), "raw").open().asked == asked
 
 
-def test_device_that_takes_no_wishes(time: FakeTime) -> None:
-    """A device that refuses the lists is opened as it is."""
-    picky = FakeCapture(time)
-    picky.opened = False
-    opener = FakeOpener(picky, picky, ended(time))
-    device("0", 640, 480, 30, clock=time.clock, opener=opener).open()
-    assert opener.calls[2][2] == {}
+@pytest.mark.parametrize(("wanted", "beside"), [("auto", AS_IT_IS), ("raw", {})])
+def test_device_that_takes_no_wishes(
+    time: FakeTime, wanted: CameraFormat, beside: dict[int, int]
+) -> None:
+    """A device that refuses the rate is asked without; one that refuses all, as it is.
+
+    What its pictures are to be is no wish, and stays.
+    """
+    picky, willing = refusing(time), webcam(time)
+    opener = FakeOpener(picky, picky, willing)
+    source = wishing(time, opener, wanted)
+    source.open()
+    source.close()
+    wishes = (PIXELS, SIZE, {})
+    assert [call[2] for call in opener.calls] == [{**w, **beside} for w in wishes]
     assert picky.released == 2
 
 
-@pytest.mark.parametrize(("wanted", "tries"), [("auto", 3), ("mjpeg", 1), ("raw", 2)])
-def test_device_that_does_not_open(
-    time: FakeTime, wanted: CameraFormat, tries: int
-) -> None:
+@pytest.mark.parametrize("wanted", ["auto", "mjpeg", "raw"])
+def test_device_that_does_not_open(time: FakeTime, wanted: CameraFormat) -> None:
     """The error names the device and the reason, and nothing is left open."""
-    capture = FakeCapture(time)
-    capture.opened = False
-    source = wishing(time, FakeOpener(capture), wanted)
+    capture = refusing(time)
+    opener = FakeOpener(capture)
+    source = wishing(time, opener, wanted)
     with pytest.raises(SourceError, match=r"^/dev/video0: no /dev/video0$"):
         source.open()
-    assert capture.released == tries
+    assert capture.released == len(opener.calls) > 0
 
 
 def test_address_is_not_waited_for_too_long(time: FakeTime) -> None:

@@ -14,6 +14,7 @@ from camd.sources.v4l2 import (
     Device,
     Format,
     Mode,
+    codes_of,
     device_path,
     links,
     opened,
@@ -40,6 +41,32 @@ def test_about():
 def test_what_this_node_can(caps, captures):
     """A node for metadata gives no pictures; one with several planes does."""
     assert FakeDriver(caps=caps).device().about().captures is captures
+
+
+@pytest.mark.parametrize("buffers", [1, 9])
+@pytest.mark.parametrize("held", [True, False])
+def test_busy(buffers, held):
+    """A camera that somebody else streams from is busy, whatever its buffers."""
+    assert FakeDriver(buffers=buffers, held=held).device().is_busy() is held
+
+
+def test_busy_without_a_camera():
+    """One that has gone is not told to be free."""
+    driver = FakeDriver()
+    driver.gone = True
+    with pytest.raises(OSError, match="No such device"):
+        driver.device().is_busy()
+
+
+def test_codes():
+    """The codes of all formats are told in the camera's order."""
+    driver = FakeDriver(formats={b"YUYV": [], b"Y16 ": [], b"MJPG": []})
+    assert codes_of("cam", driver.opened) == ("YUYV", "Y16", "MJPG")
+
+
+def test_codes_of_no_camera():
+    """A device that knows nothing of video has no formats."""
+    assert codes_of("/dev/null") == ()
 
 
 def test_formats_with_sizes_and_rates():

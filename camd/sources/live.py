@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,7 +11,7 @@ import cv2
 from camd.config.masking import mask_url
 from camd.config.settings import CameraFormat
 from camd.sources import Clock, Given, Shot, SourceError
-from camd.sources.diagnosis import formats_of, why_no_answer, why_no_device
+from camd.sources.diagnosis import why_no_answer, why_no_device
 from camd.sources.opencv import (
     Capture,
     DriverStamps,
@@ -22,12 +22,14 @@ from camd.sources.opencv import (
     retrieve_jpeg,
 )
 from camd.sources.pump import Content, Pump, on_arrival
+from camd.sources.v4l2 import codes_of, device_path
 
 #: Milliseconds that FFmpeg may take to connect, and to bring a picture.
 TIME_OUT = 5000
 
-#: The formats whose pictures are JPEGs: V4L2_PIX_FMT_MJPEG and V4L2_PIX_FMT_JPEG.
-JPEGS = frozenset({"MJPG", "JPEG"})
+#: The formats whose pictures are JPEGs, V4L2_PIX_FMT_MJPEG and V4L2_PIX_FMT_JPEG; the
+#: one to ask for first.
+JPEGS = ("MJPG", "JPEG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def device(
     clock: Clock,
     opener: Opener = open_capture,
     why: Callable[[str], str] = why_no_device,
-    formats: Callable[[str], str] = formats_of,
+    codes: Callable[[str], Sequence[str]] = codes_of,
 ) -> Live:
     """
     Make a V4L2 camera a source.
@@ -111,11 +113,11 @@ def device(
     :param wanted: ``mjpeg``: the camera's own JPEGs, or it does not open; ``raw``:
         pixels; ``auto``: JPEGs where it has them.
     :param why: tells why a path does not open.
-    :param formats: tells which formats a device has.
+    :param codes: asks a device which formats it has; may raise `OSError`.
     """
-    path = f"/dev/video{source}" if source.isdecimal() else source
+    path = device_path(source)
     wish = Wish(width, height, max(1, round(fps)), wanted)
-    return Live(path, partial(_connect_device, path, wish, opener, why, formats), clock)
+    return Live(path, partial(_connect_device, path, wish, opener, why, codes), clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,27 +129,38 @@ class Wish:
     fps: int
     format: CameraFormat
 
-    def lists(self) -> Iterator[tuple[bool, tuple[int, ...]]]:
+    def jpegs(self, codes: Sequence[str]) -> str | None:
+        """Choose among the formats of a device; None to have pixels."""
+        if self.format == "raw":
+            return None
+        return next((code for code in JPEGS if code in codes), None)
+
+    def lists(self, jpegs: str | None) -> Iterator[tuple[int, ...]]:
         """
-        The parameters to open with, the best first, and whether they are for JPEGs.
+        The parameters to open with, the best first.
 
         In one list they hold (measured); set one by one, a width alone does nothing.
-        But a device that lacks one of them does not open with the list at all.
+        But a device that lacks one of them does not open with the list at all: many
+        have no rate to set. The format is no such wish: a device may refuse a list only
+        because it is not ready yet, and would give pixels from then on.
+
+        :param jpegs: the format; None for pixels, of whatever format.
         """
+        form: tuple[int, ...] = ()
+        if jpegs is not None:
+            form = (
+                *(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*jpegs)),
+                *(cv2.CAP_PROP_CONVERT_RGB, 0),
+            )
         size = (
             *(cv2.CAP_PROP_FRAME_WIDTH, self.width),
             *(cv2.CAP_PROP_FRAME_HEIGHT, self.height),
-            *(cv2.CAP_PROP_FPS, self.fps),
         )
-        jpeg = (
-            *(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
-            *(cv2.CAP_PROP_CONVERT_RGB, 0),
-        )
-        if self.format != "raw":
-            yield True, jpeg[:2] + size + jpeg[2:]
-        if self.format != "mjpeg":
-            yield False, size
-            yield False, ()
+        rate = (cv2.CAP_PROP_FPS, self.fps)
+        for wishes in (size + rate, size, ()):
+            # In this order it was measured: the rate depends on the size, and that on
+            # the format.
+            yield form[:2] + wishes + form[2:]
 
     def beside(self, given: Given) -> str | None:
         """This wish in words, where it was not fulfilled."""
@@ -178,26 +191,48 @@ def _connect_device(
     wish: Wish,
     opener: Opener,
     why: Callable[[str], str],
-    formats: Callable[[str], str],
+    codes: Callable[[str], Sequence[str]],
 ) -> Line:
-    opened = False
-    for jpegs, parameters in wish.lists():
+    jpegs = _jpegs(path, wish, why, codes)
+    for parameters in wish.lists(jpegs):
         capture = opener(path, cv2.CAP_V4L2, parameters)
         # The driver keeps its usual number of buffers (CAP_PROP_BUFFERSIZE): with one
         # alone it would lose pictures that come while another is being copied.
         if capture.isOpened():
-            opened = True
-            given = given_by(capture)
-            # Asked for what it does not have, it gives something else, and the buffer
-            # would be that, unconverted.
-            if not jpegs or given.format in JPEGS:
-                given = replace(given, asked=wish.beside(given), steady=True)
-                take = retrieve_jpeg if jpegs else retrieve
-                return Line(capture, given, take, stamped=True)
+            return _line(capture, path, wish, jpegs)
         capture.release()
-    if opened:
-        raise SourceError(f"{path}: it gives no MJPEG; {formats(path)}")
     raise SourceError(f"{path}: {why(path)}")
+
+
+def _jpegs(
+    path: str,
+    wish: Wish,
+    why: Callable[[str], str],
+    codes: Callable[[str], Sequence[str]],
+) -> str | None:
+    """Choose the format to ask for; None for pixels."""
+    try:
+        told = codes(path)
+    except OSError:
+        raise SourceError(f"{path}: {why(path)}") from None
+    jpegs = wish.jpegs(told)
+    if jpegs is None and wish.format == "mjpeg":
+        reason = f"it gives no MJPEG; it has {', '.join(told)}"
+        raise SourceError(f"{path}: {reason if told else why(path)}")
+    return jpegs
+
+
+def _line(capture: Capture, path: str, wish: Wish, jpegs: str | None) -> Line:
+    given = replace(given_by(capture), steady=True)
+    given = replace(given, asked=wish.beside(given))
+    if jpegs is None:
+        return Line(capture, given, retrieve, stamped=True)
+    # OpenCV takes another format when the driver refuses this one for a moment; and
+    # the buffer would be that, unconverted.
+    if given.format not in JPEGS:
+        capture.release()
+        raise SourceError(f"{path}: it gave {given.format}, though it has {jpegs}")
+    return Line(capture, given, retrieve_jpeg, stamped=True)
 
 
 def _connect_address(url: str, opener: Opener, why: Callable[[str], str]) -> Line:

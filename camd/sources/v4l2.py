@@ -37,9 +37,10 @@ _QUERY = Struct("=2I32s4iI8x")
 _ITEM = Struct("=2I32s4x")
 _VALUE = Struct("=Ii")
 _LONG = Struct("=q")
+_BUFFERS_ASKED = Struct("=4I4x")
 
 #: VIDIOC_QUERYCAP and so on: the last byte of each question's number.
-_QUERYCAP, _ENUM_FMT, _G_CTRL, _S_CTRL = 0, 2, 27, 28
+_QUERYCAP, _ENUM_FMT, _REQBUFS, _G_CTRL, _S_CTRL = 0, 2, 8, 27, 28
 _QUERYCTRL, _QUERYMENU, _FRAMESIZES, _FRAMEINTERVALS = 36, 37, 74, 75
 
 #: _IOC_READ and _IOC_WRITE (asm-generic/ioctl.h), and the letter of V4L2.
@@ -48,6 +49,9 @@ _READ, _READ_WRITE, _LETTER = 2, 3, ord("V")
 #: V4L2_CAP_VIDEO_CAPTURE and V4L2_CAP_VIDEO_CAPTURE_MPLANE, and V4L2_BUF_TYPE_ of both.
 _CAPTURE = 0x1 | 0x1000
 _BUFFERS = (1, 9)
+
+#: V4L2_MEMORY_MMAP
+_MAPPED = 1
 
 #: V4L2_FRMSIZE_TYPE_DISCRETE, and V4L2_FRMIVAL_TYPE_DISCRETE.
 _DISCRETE = 1
@@ -173,6 +177,24 @@ class Device:
                 modes = tuple(self._modes(code))
                 yield Format(_letters(code), _text(description), modes)
 
+    def is_busy(self) -> bool:
+        """
+        Tell whether somebody else has it to stream from.
+
+        Who gives back all of his buffers, having none, changes nothing; but drivers let
+        nobody do that while they are another's.
+        """
+        return any(self._denies(buffers) for buffers in _BUFFERS)
+
+    def _denies(self, buffers: int) -> bool:
+        try:
+            self._ask(_REQBUFS, _BUFFERS_ASKED, 0, buffers, _MAPPED)
+        except OSError as error:
+            if error.errno in _NO_MORE | {errno.EBUSY}:
+                return error.errno == errno.EBUSY
+            raise
+        return False
+
     def controls(self) -> Iterator[Control]:
         """List the controls that are not switched off, in the kernel's order."""
         number = 0
@@ -282,6 +304,17 @@ def opened(path: str, open_file: OpenFile = os.open) -> Iterator[Device]:
         yield Device(descriptor)
     finally:
         os.close(descriptor)
+
+
+def codes_of(path: str, open_device: OpenDevice = opened) -> tuple[str, ...]:
+    """
+    Ask a device for the codes of its formats, such as ``MJPG`` and ``YUYV``.
+
+    :return: empty also for what is no V4L2 device.
+    :raises OSError: when it does not open.
+    """
+    with open_device(path) as device:
+        return tuple(given.code for given in device.formats())
 
 
 def device_path(source: str) -> str:
