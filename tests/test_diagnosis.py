@@ -59,14 +59,15 @@ def test_others_beside_one_that_is_there(tmp_path: Path) -> None:
     name.symlink_to("video0")
     reason = why_no_device(str(name), tmp_path, refusing(errno.EBUSY))
     there = f"there are {tmp_path}/video1"
-    assert reason == f"busy: another program is using it; {there}"
+    words = "busy: it is not ready yet, or another program keeps it for itself"
+    assert reason == f"{words}; {there}"
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
         (errno.EACCES, "group video"),
-        (errno.EBUSY, "another program"),
+        (errno.EBUSY, "not ready yet"),
         (errno.EISDIR, "a folder"),
         (errno.EIO, "input/output error"),
     ],

@@ -23,15 +23,15 @@ _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 #: Seconds to wait for an address that FFmpeg has already waited for.
 _PATIENCE = 2.0
 
-BUSY = "busy: another program is using it"
-
 _SYSTEM_REASONS = {
     errno.ENOENT: "no such device",
     errno.ENODEV: "no such device",
     errno.ENXIO: "no such device",
     errno.EACCES: "permission denied: add the user who runs camd to the group video",
     errno.EPERM: "permission denied: add the user who runs camd to the group video",
-    errno.EBUSY: BUSY,
+    # V4L2 lets anybody open a device, whoever streams from it; but a webcam that has to
+    # be woken for that, and loses its address over it, is busy meanwhile (measured).
+    errno.EBUSY: "busy: it is not ready yet, or another program keeps it for itself",
     errno.EISDIR: "not a camera but a folder",
 }
 
@@ -83,7 +83,7 @@ def _why_not(device: Device) -> str:
     if not about.captures:
         return "it is no camera's picture device; try the one before or after it"
     if device.is_busy():
-        return BUSY
+        return "busy: another program is using it"
     return "it did not open, though no other program has it"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from camd.jpeg import Size
@@ -39,6 +41,17 @@ def test_bytes(start: Start, webcam: Webcam, size: Size) -> None:
     assert told["camera_asked"] is None
     assert told["jpeg_quality"] == 80
     assert told["frames_failed"] == 0
+
+
+def test_two_that_sleep(start: Start) -> None:
+    """Webcams that are busy while the kernel wakes them give JPEGs all the same."""
+    cameras = {f"cam{n}": {"source": Webcam(n).device} for n in (0, 1)}
+    # The kernel puts a webcam to sleep two seconds after its last use.
+    time.sleep(3)
+    daemon = start(cameras)
+    for name in cameras:
+        until(lambda name=name: stats(daemon, name)["state"] == "live", f"{name} lives")
+        assert stats(daemon, name)["camera_format"] == "MJPG"
 
 
 def test_another_size(start: Start, webcam: Webcam) -> None:

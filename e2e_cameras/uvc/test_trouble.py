@@ -188,10 +188,12 @@ def test_a_hundred_times(start: Start, webcams: tuple[Webcam, Webcam]) -> None:
             await_state(daemon, "offline")
             webcam.tell("plug")
             await_state(daemon, "live")
+        # The connection that asked last may still be there, or a thread about to end.
+        until(lambda: footprint(daemon)[1:] <= before[1:], "no thread, no descriptor")
         after = footprint(daemon)
         print(f"after {WARM}: {before}, after {CYCLES}: {after}")
         assert watcher.trouble is None
     assert stats(daemon)["camera_reopens"] >= CYCLES
     assert after.memory - before.memory < GROWTH
-    assert after.threads <= before.threads
-    assert after.descriptors <= before.descriptors
+    # However early it was tried, it gave its JPEGs or nothing.
+    assert "YUYV" not in daemon.log
