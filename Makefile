@@ -46,6 +46,7 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 
 e2e-cameras: $(VENV)/.test ## the kernel's camera drivers, in a guest that vcam starts
 	@.ci/needs cv2 $(BIN)/python
+	@.ci/needs commands ustreamer v4l2-ctl=v4l-utils
 	$(BIN)/python -m e2e_cameras $(ARGS)
 
 lint: $(VENV)/.lint ## ruff: rules and format; Dockerfile and compose.yaml

@@ -66,6 +66,16 @@ class Daemon:
         """All that it has written until now."""
         return self.log_path.read_text()
 
+    def reload(self, cameras: Mapping[str, Camera]) -> None:
+        """Give it other cameras, as in camd.yaml, and wait until it goes by them."""
+        path = self.log_path.with_name("camd.yaml")
+        settings = json.loads(path.read_text())
+        path.write_text(json.dumps({**settings, "cameras": cameras}))
+        said = "Reload: the settings are in force"
+        before = self.log.count(said)
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: self.log.count(said) > before, "it goes by other settings")
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
         """
         Ask it to end, and wait.

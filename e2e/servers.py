@@ -1,6 +1,7 @@
 """
 Cameras that are programs of other people: motion as an MJPEG camera that asks for
-Digest, GStreamer as an RTSP camera. Both can be killed, and started again.
+Digest, µStreamer as one that asks for Basic, GStreamer as an RTSP camera. All can be
+killed, and started again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from e2e.client import stats, watching
+from e2e.daemon import Daemon
 from e2e.waiting import until
 
 USER, PASSWORD = "viewer", "swordfish-4711"
@@ -84,6 +87,19 @@ def motion(folder: Path, video: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def ustreamer(folder: Path, device: str) -> Iterator[Server]:
+    """Have µStreamer show a webcam's own JPEGs, to those who know the password."""
+    port = free_port()
+    command = [
+        *("ustreamer", "--device", device, "--format", "MJPEG", "--encoder", "HW"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--user", USER, "--passwd", PASSWORD),
+    ]
+    with _running(Server(command, port, folder / "ustreamer.log")) as server:
+        yield server
+
+
+@contextmanager
 def rtsp(folder: Path) -> Iterator[Server]:
     """Have GStreamer show a ball, to those who know the password."""
     port = free_port()
@@ -100,6 +116,20 @@ def _running(server: Server) -> Iterator[Server]:
         yield server
     finally:
         server.kill()
+
+
+def killed_and_back(daemon: Daemon, server: Server) -> None:
+    """Kill it under three viewers, start it again, and see them go on."""
+    with watching(daemon, 3) as watchers:
+        until(lambda: all(w.seen[-1].number > 5 for w in watchers), "pictures")
+        server.kill()
+        until(lambda: stats(daemon)["state"] == "offline", "the camera is offline")
+        assert PASSWORD not in str(stats(daemon))
+        last = max(w.seen[-1].number for w in watchers)
+        server.start()
+        until(lambda: all(w.seen[-1].number > last + 5 for w in watchers), "new ones")
+        assert [w.trouble for w in watchers] == [None] * 3
+        assert stats(daemon)["active_clients"] == 3
 
 
 def free_port() -> int:

@@ -11,8 +11,7 @@ import pytest
 from e2e.camera import encode, http_camera, number_in
 from e2e.client import stats, watching
 from e2e.conftest import Start
-from e2e.daemon import Daemon
-from e2e.servers import PASSWORD, Server, motion, rtsp
+from e2e.servers import PASSWORD, killed_and_back, motion, rtsp
 from e2e.video import Film, decode
 from e2e.waiting import until
 
@@ -99,7 +98,7 @@ def test_motion(start: Start, film: Film, tmp_path: Path) -> None:
     """motion, which asks for Digest, is killed and comes back; nobody notices much."""
     with motion(tmp_path, film.path) as server:
         daemon = start({"robot": {"source": server.address(MJPEG)}})
-        _killed_and_back(daemon, server)
+        killed_and_back(daemon, server)
         assert stats(daemon)["encoder"] == "passthrough"
         assert PASSWORD not in daemon.log
 
@@ -108,22 +107,8 @@ def test_rtsp(start: Start, tmp_path: Path) -> None:
     """The same for an RTSP camera, which OpenCV reads."""
     with rtsp(tmp_path) as server:
         daemon = start({"robot": {"source": server.address(RTSP)}})
-        _killed_and_back(daemon, server)
+        killed_and_back(daemon, server)
         assert PASSWORD not in daemon.log
-
-
-def _killed_and_back(daemon: Daemon, server: Server) -> None:
-    """Kill it under three viewers, start it again, and see them go on."""
-    with watching(daemon, 3) as watchers:
-        until(lambda: all(w.seen[-1].number > 5 for w in watchers), "pictures")
-        server.kill()
-        until(lambda: stats(daemon)["state"] == "offline", "the camera is offline")
-        assert PASSWORD not in str(stats(daemon))
-        last = max(w.seen[-1].number for w in watchers)
-        server.start()
-        until(lambda: all(w.seen[-1].number > last + 5 for w in watchers), "new ones")
-        assert [w.trouble for w in watchers] == [None] * 3
-        assert stats(daemon)["active_clients"] == 3
 
 
 @pytest.mark.parametrize("kind", ["motion", "rtsp"])

@@ -12,6 +12,7 @@ from camd import daemon as daemon_module
 from camd.config import ConfigError
 from camd.config.settings import Settings
 from camd.daemon import Daemon
+from camd.feed import RELEASE
 from camd.reload import Reload
 from tests.fakes_camera import FakeWorld, Line, said
 
@@ -109,6 +110,26 @@ def test_a_new_rate() -> None:
     assert running.frames("robot") - before in (16, 17)
     assert not line.transport.disconnecting
     assert len(running.world.sources) == 2
+    assert [source.is_open for source in running.world.sources] == [False, True]
+
+
+def test_a_new_rate_while_the_camera_hangs() -> None:
+    """Another thread takes over at once; the old one lets go when it comes back."""
+    running = Running(settings("robot"))
+    line = running.ask("/api/robot/stream")
+    running.world.run(1)
+    (stuck,) = running.world.threads
+    stuck.takes = None
+    running.world.run(1)
+    running.daemon.change(settings("robot", stream_fps=4))
+    before = running.frames("robot")
+    running.world.run(RELEASE + 1)
+    assert running.frames("robot") - before >= 4
+    assert not line.transport.disconnecting
+    assert [source.is_open for source in running.world.sources] == [True, True]
+    assert stuck.stops == 1
+    while stuck.queue:
+        stuck.finish()
     assert [source.is_open for source in running.world.sources] == [False, True]
 
 

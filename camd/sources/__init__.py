@@ -134,7 +134,11 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let the camera go. May be called at any time, any number of times."""
+        """
+        Let the camera go. May be called at any time, any number of times.
+
+        Like the others it may never return, where a driver hangs.
+        """
         ...
 
 

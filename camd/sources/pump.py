@@ -97,7 +97,13 @@ class Pump:
         return max(0.0, OVERDUE * self._gap - waited)
 
     def release(self) -> None:
-        """Let the camera go; waits for the grab that is under way."""
+        """
+        Let the camera go, and wait for that.
+
+        The grab under way must end first, or the device would be open still when it is
+        opened again. That can take for ever, where the driver hangs: only for the
+        camera's own thread, which can be left behind (`camd.readers`).
+        """
         self._stopped = True
         self._thread.join()
 
