@@ -263,6 +263,11 @@ def test_who_waits_for_whom(compose):
 
 
 # ---- The documentation
+def test_the_unit_leaves_the_metrics_alone():
+    """It hides nothing of /proc that Prometheus' client reads the process from."""
+    unit = (DEPLOY / "camd.service").read_text()
+    assert "\nProtectProc=invisible\n" in unit
+    assert not re.search(r"^ProcSubset=pid", unit, re.M)
 
 
 def documentation() -> str:
