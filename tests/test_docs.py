@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 PAGES = sorted(
     page
-    for folder in (".", "docs", "bench", "e2e", "e2e_cameras")
+    for folder in (".", "docs", "bench", "e2e", "e2e_cameras", "soak")
     for page in (ROOT / folder).glob("*.md")
 )
 
