@@ -21,6 +21,10 @@ PAGES = sorted(
     for page in (ROOT / folder).glob("*.md")
 )
 
+every_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: str(page.relative_to(ROOT))
+)
+
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -62,13 +66,21 @@ def section(text: str, heading: str) -> str:
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@every_page
 def test_links_lead_somewhere(page):
     """Each link inside of the project is to a file, and to a heading in it."""
     for target, place in links(page):
         assert target.exists(), f"{target} is not there"
         if place:
             assert place in places(target), f"no #{place} in {target.name}"
+
+
+@every_page
+def test_files_are_there(page):
+    """Each test and each file of deploy/ that a page names exists."""
+    text = page.read_text("utf-8")
+    named = re.findall(r"`((?:tests|e2e|e2e_cameras|deploy|docs)/[\w./-]+\.\w+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_page_is_found():
