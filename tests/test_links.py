@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.web.http import Request
 
 from camd.rights import TO_SEE, Right
-from camd.web.auth import Keys
+from camd.web.auth import MADE, Keys
 from camd.web.links import LONGEST, Links, duration, link_path
 from tests.test_auth import NOW, Wall, asking
 
@@ -44,6 +44,14 @@ def test_a_link_opens_its_path(links: Links) -> None:
     holder = links.holder(following(link), STREAM.encode())
     assert holder is not None
     assert (holder.name, holder.rights) == ("phone", TO_SEE)
+
+
+def test_a_link_of_the_made_key(wall: Wall) -> None:
+    """The name of the key that was made at start stands in an address as it must."""
+    links = Links(Keys({MADE: "a-key-made-at-start"}, wall), wall)
+    link = links.sign(MADE, STREAM, 60)
+    assert f"{STREAM}?key=made%20at%20start&" in link
+    assert links.holder(following(link, key=MADE), STREAM.encode()) is not None
 
 
 @pytest.mark.parametrize(

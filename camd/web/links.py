@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
+from urllib.parse import quote
 
 from twisted.web.http import Request
 
@@ -50,7 +51,9 @@ class Links:
         """
         expires = b"%d" % (self._wall() + seconds)
         seal = self._keys.seal(name, _message(path.encode(), expires))
-        return f"{path}?key={name}&expires={expires.decode()}&signature={seal.decode()}"
+        # The name of the key that was made at start has blanks in it.
+        query = f"key={quote(name)}&expires={expires.decode()}"
+        return f"{path}?{query}&signature={seal.decode()}"
 
     def holder(self, request: Request, path: bytes) -> Holder | None:
         """
