@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,6 +22,7 @@ from camd.readers import Readers
 from camd.sources import Given, SourceError
 from camd.stats import CameraStats
 from camd.supervision import State, Supervision
+from camd.ticks import Ticks
 
 SAME_PACE = 1.05
 """A camera's rate over the stream's, up to which each of its pictures is wanted."""
@@ -81,8 +81,7 @@ class Capture:
         self._wall = wall
         self._busy = self._owed = self._bad = False
         self._asked: list[Deferred[Frame]] = []
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
+        self._loop = Ticks(self._tick, clock)
 
     @property
     def state(self) -> State:
@@ -136,8 +135,7 @@ class Capture:
 
         :return: see :meth:`Readers.stop`.
         """
-        if self._loop.running:
-            self._loop.stop()
+        self._loop.end()
         return self._readers.stop()
 
     def _pace(self, fps: float, now: bool = True) -> None:

@@ -24,6 +24,7 @@ from camd.feed import World
 from camd.logs.observer import SUMMARIES, LogObserver
 from camd.memory import keep_out_of_the_way
 from camd.stats import Visits
+from camd.tidy import Tidy
 from camd.web.access import Access
 from camd.web.auth import keys_of
 from camd.web.client import Proxies
@@ -77,7 +78,8 @@ class Daemon(MultiService):
         self.cameras: dict[str, Camera] = {}
         self._world = world
         self._reactor = reactor
-        self._visits = Visits()
+        visits = self._visits = Visits()
+        Tidy(lambda: visits.active, reactor).setServiceParent(self)
         self._files: int | None = None
         self._made: str | None = None
         self._cloudflare: CloudflareAccess | None = None

@@ -69,19 +69,27 @@ class Feed:
         self._clock = world.clock
         self._started = False
         self._patience = settings.camera_timeout
-        self.cache = FrameCache(world.clock, stats.lateness)
-        self.heartbeat = Heartbeat(
+        cache = self.cache = FrameCache(world.clock, stats.lateness)
+        # Nothing here may know the feed itself: in a circle, it would stay when it has
+        # been replaced, with its source and its last picture.
+        self._newest = lambda: cache.newest
+        heartbeat = self.heartbeat = Heartbeat(
             world.clock,
-            lambda: self.cache.newest,
+            self._newest,
             settings.heartbeat_interval,
             settings.stream_fps,
         )
+
+        def publish(frame: Frame) -> None:
+            cache.publish(frame)
+            heartbeat.published()
+
         health = _supervision(settings, world)
         self.capture = Capture(
             settings.name,
             Readers(settings.name, lambda: _post(settings, world), stats, world.clock),
             health,
-            self._publish,
+            publish,
             fps=settings.stream_fps,
             idle_fps=settings.idle_fps,
             stats=stats,
@@ -91,18 +99,14 @@ class Feed:
         self.stand_in = StandIn(
             settings,
             health,
-            self.cache,
+            cache,
             lambda lines, size: world.new_placeholder(
                 settings, lines, size.width, size.height
             ),
-            self._publish,
+            publish,
             world.clock,
             world.wall,
         )
-
-    def _publish(self, frame: Frame) -> None:
-        self.cache.publish(frame)
-        self.heartbeat.published()
 
     def start(self) -> None:
         """Begin to capture; for those who came before now as well."""
@@ -133,13 +137,14 @@ class Feed:
             self.capture.wake()
         self.cache.join(viewer)
         self.heartbeat.join(viewer)
-        viewer.open(lambda: self.cache.newest)
+        viewer.open(self._newest)
         self.stand_in.look()
 
     def take_over(self, viewer: Viewer) -> None:
         """Show every frame from now on to a viewer who has seen another feed's."""
         self.cache.join(viewer)
         self.heartbeat.join(viewer)
+        viewer.turn_to(self._newest)
 
     def leave(self, viewer: Viewer) -> None:
         """Show this viewer no more."""

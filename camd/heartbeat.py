@@ -14,10 +14,10 @@ import contextlib
 from collections.abc import Callable, Iterable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from camd.frame import Frame
+from camd.ticks import Ticks
 from camd.viewer import Viewer
 
 OVERDUE = 1.5
@@ -74,8 +74,7 @@ class Heartbeat:
         self._came = clock.seconds()
         self._overdue: IDelayedCall | None = None
         self._sent = 0
-        self._sweep = LoopingCall(self._look)
-        self._sweep.clock = clock
+        self._sweep = Ticks(self._look, clock)
 
     def start(self) -> None:
         """Begin to look at the viewers, ten times in each interval."""
@@ -84,10 +83,11 @@ class Heartbeat:
 
     def stop(self) -> None:
         """Leave no call behind."""
-        if self._sweep.running:
-            self._sweep.stop()
+        self._sweep.end()
         for call in (self._overdue, *self.viewers.values()):
             _cancel(call)
+        # A call that was made still knows whom it called.
+        self._overdue = None
 
     def join(self, viewer: Viewer) -> None:
         """Care for this viewer, who may have come in the midst of silence."""

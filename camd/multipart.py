@@ -209,7 +209,8 @@ class Parser:
         self._buffer = bytearray(b"\n")
         self._start = 1
         self._scan = 0
-        self._step: Callable[[], bool] = self._read_to_boundary
+        # Not bound: a parser that knows itself would stay, with its buffer.
+        self._step: Callable[[Parser], bool] = Parser._read_to_boundary
         self._headers: Mapping[bytes, bytes] | None = None
         self._length = 0
         self._parts: list[Part] = []
@@ -250,7 +251,7 @@ class Parser:
     def _read(self) -> None:
         """Step through the buffer as far as it goes, then drop what has been read."""
         try:
-            while not self.ended and self._step():
+            while not self.ended and self._step(self):
                 pass
         except MultipartError as error:
             self._failure = str(error)
@@ -307,24 +308,24 @@ class Parser:
         # The line end that belongs ahead of the boundary may be missing. The last byte
         # of the body, which has been handed out, takes its place.
         self._buffer[end - 1] = ord("\n")
-        self._go_on(self._read_to_boundary, end)
+        self._go_on(Parser._read_to_boundary, end)
         return True
 
     def _begin_part(self, line: re.Match[bytes]) -> None:
         self.ended = line["close"] is not None
-        self._go_on(self._read_headers, line.end())
+        self._go_on(Parser._read_headers, line.end())
 
     def _begin_body(self, headers: Mapping[bytes, bytes], start: int) -> None:
         self._headers = headers
         length = _length_in(headers)
         if length is None:
-            self._go_on(self._read_to_boundary, start)
+            self._go_on(Parser._read_to_boundary, start)
         else:
             self._check("part", length, self._limit)
             self._length = length
-            self._go_on(self._read_counted_body, start)
+            self._go_on(Parser._read_counted_body, start)
 
-    def _go_on(self, step: Callable[[], bool], start: int) -> None:
+    def _go_on(self, step: Callable[[Parser], bool], start: int) -> None:
         self._step = step
         self._start = start
         self._scan = start - 1

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,6 +21,7 @@ from camd.config.settings import CameraSettings
 from camd.frame import Frame, FrameCache
 from camd.jpeg import Size, measure
 from camd.supervision import State, Supervision
+from camd.ticks import Ticks
 
 EVERY = 1.0
 """Seconds between two placeholders: often enough for their count-down, and for clients
@@ -70,8 +70,7 @@ class StandIn:
         self._last: Frame | None = None
         self._waiting: list[Deferred[Frame]] = []
         self._drawing = self._failed = False
-        self._loop = LoopingCall(self.look)
-        self._loop.clock = clock
+        self._loop = Ticks(self.look, clock)
 
     def start(self) -> None:
         """Look from now on, once a second, what is to be shown."""
@@ -79,8 +78,7 @@ class StandIn:
 
     def stop(self) -> None:
         """Leave no call behind."""
-        if self._loop.running:
-            self._loop.stop()
+        self._loop.end()
 
     @property
     def closed(self) -> bool:

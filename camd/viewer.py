@@ -112,6 +112,10 @@ class Viewer:
         if not self._outlet.busy:
             self._ready()
 
+    def turn_to(self, newest: Callable[[], Frame | None]) -> None:
+        """Begin with what this gives instead, where nothing was sent yet."""
+        self._newest = newest
+
     def show(self, frame: Frame, now: float) -> None:
         """Send this frame, or keep it until the one under way is through."""
         if frame is self.last:

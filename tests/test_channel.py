@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
+from twisted.internet.error import ConnectionDone
+from twisted.internet.ssl import CertificateOptions
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 
 from camd.web.channel import BUSY_TIME, LONGEST_BODY, REQUEST_TIME
+from tests.fakes import uncollected
 from tests.fakes_camera import KEY, House, Line
 
 HEAD = f"GET /api/cameras HTTP/1.1\r\nHost: camd\r\nX-API-Key: {KEY}\r\n"
@@ -131,3 +139,28 @@ def test_one_too_many_that_does_not_ask() -> None:
     house.world.clock.advance(BUSY_TIME)
     assert gone(line)
     assert line.transport.value() == b""
+
+
+class Socket(StringTransport):
+    """A connection in memory that can be asked for speed, as one of TCP."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Be as fast as ever."""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n"])
+def test_a_tls_connection_leaves_nothing_behind(sent: bytes) -> None:
+    """What there is of it above TLS is freed at once, also where it never was TLS."""
+    house = House()
+    factory = TLSMemoryBIOFactory(
+        CertificateOptions(), False, house.site, house.world.clock
+    )
+    with uncollected():
+        secured = factory.buildProtocol(None)
+        secured.makeConnection(Socket())
+        left = weakref.ref(secured.wrappedProtocol)
+        if sent:
+            secured.dataReceived(sent)
+        secured.connectionLost(Failure(ConnectionDone()))
+        del secured
+        assert left() is None

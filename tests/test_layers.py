@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"camd", "huffman"},
     # What is known of formats, of settings, of the machine.
     {"backoff", "certificates", "descriptors", "jpeg", "memory", "multipart", "rights"},
-    {"config", "stats", "tcp", "thread"},
+    {"config", "stats", "tcp", "thread", "ticks", "tidy"},
     # A frame, and where it comes from.
     {"frame", "logs", "sources"},
     {"listing", "outlet", "reader", "supervision"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import weakref
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -23,6 +24,7 @@ from camd.multipart import (
     form_for,
     opening,
 )
+from tests.fakes import uncollected
 
 # A busy machine is no reason to fail.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -597,3 +599,13 @@ def test_a_failed_parser_keeps_nothing() -> None:
         with pytest.raises(MultipartError):
             parser.receive(b"x" * 1000)
     assert len(parser._buffer) == 0
+
+
+def test_a_parser_leaves_nothing_behind() -> None:
+    """It is freed at once, with what it holds of a part."""
+    parser = Parser(BOUNDARY)
+    parser.receive(b"--frame\r\nContent-Length: 9\r\n\r\nhalf")
+    left = weakref.ref(parser)
+    with uncollected():
+        del parser
+        assert left() is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 
 import cv2
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from camd.sources import Shot, SourceError
 from camd.sources.pump import Pump
 from tests.fake_camera import PATIENCE, FakeCapture, FakeTime, LiveCapture
+from tests.fakes import uncollected
 
 
 @pytest.fixture
@@ -197,3 +200,16 @@ def test_reading_after_the_end(time: FakeTime) -> None:
     pump.read()
     with pytest.raises(SourceError, match="cam is not open"):
         pump.read()
+
+
+def test_a_pump_leaves_nothing_behind(time: FakeTime) -> None:
+    """When its camera was unplugged it is freed at once, with its last picture."""
+    with uncollected():
+        both = Pumped(LiveCapture(time, fps=30, waiting=4))
+        both.stop()
+        with suppress(SourceError):
+            while True:
+                both.pump.read()
+        left = weakref.ref(both.pump)
+        del both
+        assert left() is None

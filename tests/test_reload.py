@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from camd.config.settings import Settings
 from camd.daemon import Daemon
 from camd.feed import RELEASE
 from camd.reload import Reload
+from tests.fakes import uncollected
 from tests.fakes_camera import FakeWorld, Line, said
 
 KEY = "a-key-of-some-length"
@@ -145,6 +147,23 @@ def test_changed_twice_at_once() -> None:
     running.world.run(2)
     assert running.frames("robot") - before in (16, 17)
     assert sum(source.is_open for source in running.world.sources) == 1
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_change_leaves_nothing_behind(cached: bool) -> None:
+    """What was replaced is freed at once, though its viewer stays."""
+    more = {"enable_frame_cache": cached, "heartbeat_interval": 2}
+    running = Running(settings("robot", **more))
+    running.ask("/api/robot/stream")
+    running.world.run(1)
+    (feed,) = running.daemon.cameras["robot"].viewers.values()
+    parts = (feed, feed.cache, feed.capture, feed.heartbeat, feed.stand_in)
+    left = {type(part).__name__: weakref.ref(part) for part in parts}
+    del feed, parts
+    with uncollected():
+        running.daemon.change(settings("robot", stream_fps=8, **more))
+        running.world.run(1)
+        assert [name for name, part in left.items() if part() is not None] == []
 
 
 def test_who_comes_in_the_midst_of_a_change() -> None:

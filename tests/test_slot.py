@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from contextlib import suppress
 from threading import Thread
 
 import pytest
@@ -10,6 +12,7 @@ from camd.sources import Shot, SourceError
 from camd.sources import slot as slot_module
 from camd.sources.slot import FRESH, SLOW, Slot
 from tests.fake_camera import PATIENCE, FakeTime
+from tests.fakes import uncollected
 
 
 @pytest.fixture
@@ -36,6 +39,18 @@ def test_a_picture_is_taken_once(slot: Slot, time: FakeTime) -> None:
     slot.fail(SourceError("gone"))
     with pytest.raises(SourceError, match="gone"):
         slot.take()
+
+
+def test_a_slot_that_failed_leaves_nothing_behind(time: FakeTime) -> None:
+    """It is freed at once, whoever was told of its failure."""
+    slot = Slot(time.clock)
+    slot.fail(SourceError("gone"))
+    left = weakref.ref(slot)
+    with uncollected():
+        with suppress(SourceError):
+            slot.take()
+        del slot
+        assert left() is None
 
 
 def test_the_newest_wins(slot: Slot, time: FakeTime) -> None:

@@ -87,6 +87,16 @@ def test_first_frame_is_the_newest_when_ready(clock: Clock) -> None:
     assert outlet.sent == blocks(newest[0])
 
 
+def test_first_frame_of_another_feed(clock: Clock) -> None:
+    """Who has seen nothing yet begins with what the feed has that took over."""
+    outlet, one = FakeOutlet(), frame(2)
+    viewer = Viewer(GUEST, outlet, clock.seconds, 2, TIMEOUT)
+    viewer.open(lambda: frame(1))
+    viewer.turn_to(lambda: one)
+    outlet.drain()
+    assert outlet.sent == blocks(one)
+
+
 def test_waits_for_the_first_frame(clock: Clock) -> None:
     """Without a frame nothing is sent, and the first that comes is."""
     outlet = FakeOutlet()

@@ -66,7 +66,8 @@ class Pump:
         self._turn = Condition()
         self._stopped = False
         self._shot: Shot | None = None
-        self._failure: SourceError | None = None
+        # As in a slot: an error would keep the pump, with its last picture.
+        self._failure: str | None = None
         self._came: float | None = None
         self._gap = FIRST_GAP
         self._thread = Thread(target=self._run, name=f"pump {name}", daemon=True)
@@ -88,7 +89,7 @@ class Pump:
             )
             shot, self._shot = self._shot, None
         if shot is None:
-            raise self._failure or SourceError(f"{self._name} is not open")
+            raise SourceError(self._failure or f"{self._name} is not open")
         return shot
 
     def _until_overdue(self) -> float:
@@ -111,12 +112,12 @@ class Pump:
         try:
             while not self._stopped:
                 self._take()
-            self._tell(failure=SourceError(f"{self._name} is not open"))
+            self._tell(failure=f"{self._name} is not open")
         except SourceError as error:
-            self._tell(failure=error)
+            self._tell(failure=str(error))
         # Whatever it is, a reader that is waiting must not wait for ever.
         except Exception as error:
-            self._tell(failure=SourceError(f"{self._name}: {error!r}"))
+            self._tell(failure=f"{self._name}: {error!r}")
         finally:
             self._capture.release()
 
@@ -132,9 +133,7 @@ class Pump:
         self._came = now
         self._tell(shot=shot)
 
-    def _tell(
-        self, shot: Shot | None = None, failure: SourceError | None = None
-    ) -> None:
+    def _tell(self, shot: Shot | None = None, failure: str | None = None) -> None:
         with self._turn:
             # What nobody had yet stays when the camera fails.
             self._shot = shot or self._shot

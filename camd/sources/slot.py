@@ -31,7 +31,9 @@ class Slot:
         self._clock = clock
         self._turn = Condition()
         self._shot: Shot | None = None
-        self._failure: SourceError | None = None
+        # Not the error: what was raised knows who raised it, so that each would keep
+        # the other until the collector comes by.
+        self._failure: str | None = None
         self._captured = 0.0
         self._interval = math.inf
 
@@ -46,7 +48,7 @@ class Slot:
     def fail(self, reason: SourceError) -> None:
         """Bring no more pictures. The first reason is the one that is told."""
         with self._turn:
-            self._failure = self._failure or reason
+            self._failure = self._failure or str(reason)
             self._turn.notify_all()
 
     def peek(self) -> Shot:
@@ -82,5 +84,6 @@ class Slot:
     def _wait(self) -> Shot:
         self._turn.wait_for(lambda: self._shot or self._failure)
         if self._shot is None:
-            raise self._failure or AssertionError("woken up for nothing")
+            assert self._failure is not None
+            raise SourceError(self._failure)
         return self._shot

@@ -62,8 +62,12 @@ class Channel(HTTPChannel):
         self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Note that there is room for another connection."""
+        """Note that there is room for another connection, and leave no circle."""
         super().connectionLost(reason)
+        # Over TLS, the transport keeps its producer, this, and a failure the frame in
+        # which it arose. The collector comes by seldom, to what is old hardly ever.
+        self.transport.unregisterProducer()  # type: ignore[union-attr]
+        reason.cleanFailure()
         self._lost()
 
 
