@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 # Two installs at once into one environment would spoil it.
 .NOTPARALLEL:
-.PHONY: help run test e2e e2e-cameras lint types bench clean
+.PHONY: help run test e2e e2e-cameras lint types bench soak clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
@@ -62,6 +62,11 @@ bench: $(VENV)/.run ## measure the daemon beside a C floor (ARGS=--quick)
 	@.ci/needs cv2 $(BIN)/python
 	@.ci/needs commands cc=gcc,libc6-dev ip=iproute2
 	$(BIN)/python -m bench.run $(ARGS)
+
+soak: $(VENV)/.test $(VENV)/.e2e ## 10 minutes of trouble: does it stay flat (ARGS="--minutes 2")
+	@.ci/needs cv2 $(BIN)/python
+	@.ci/needs commands openssl
+	$(BIN)/python -m soak $(ARGS)
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache \

@@ -66,7 +66,8 @@ class HttpCamera:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                camera._answer(self)
+                with suppress(OSError):  # The reader hangs up when it likes.
+                    camera._answer(self)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -123,8 +124,7 @@ class HttpCamera:
         kind = "multipart/x-mixed-replace; boundary=picture"
         request.send_header("Content-Type", kind)
         request.end_headers()
-        with suppress(OSError):  # The reader hangs up when it likes.
-            self._send_pictures(request)
+        self._send_pictures(request)
 
     def _send_pictures(self, request: BaseHTTPRequestHandler) -> None:
         while self.mood is not Mood.GONE:

@@ -12,7 +12,7 @@ PATIENCE = 20.0
 """Seconds; far more than anything here takes on an idle machine."""
 
 
-def until(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
     """
     Look again and again until what is seen is true, and give what was seen.
 
