@@ -14,14 +14,16 @@ from collections.abc import Callable
 from twisted.application.internet import TimerService
 from twisted.internet.interfaces import IReactorTime
 
-EVERY = 3600.0
-"""Seconds between two collections."""
+EVERY = 300.0
+"""Seconds between two collections. A TLS connection that was cut holds 13 to 60 KB
+(measured)."""
 
 FEW = 500
-"""Viewers among whom one takes less than a frame's time: some 80 µs each (measured)."""
+"""Viewers among whom one takes much less than a frame's time: it is 1.4 ms among 200,
+10 ms among 500, 77 ms among 2,000 (measured)."""
 
-PUT_OFF = 23
-"""Times in a row that one is put off where there are more; then it is once a day."""
+PUT_OFF = 11
+"""Times in a row that one is put off where there are more; then it is once an hour."""
 
 
 class Tidy(TimerService):
