@@ -194,6 +194,8 @@ def _end(jpeg: bytes, scan: int) -> int:
         at = found.start()
         marker = jpeg[at + 1]
         if jpeg[at : at + 2] == _EOI:
+            if at == scan:
+                raise Damaged("the scan is empty")
             return at + 2
         if marker not in _BETWEEN:
             raise Damaged(f"marker {marker:02X} within the scan")

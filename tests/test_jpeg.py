@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from camd.huffman import STANDARD_TABLES
@@ -449,6 +449,8 @@ def test_any_bytes(content: bytes) -> None:
 
 @unhurried
 @given(st.lists(st.sampled_from([SOI, sof(16, 16), DHT, SOS, SCAN, EOI, b"\xff"])))
+@example([sof(16, 16), SOS, EOI, SOS])
+@example([sof(16, 16), SOS, SCAN, SOS, EOI, SCAN])
 def test_any_order_of_segments(parts: list[bytes]) -> None:
     """Segments that each are in order, in any order, are damaged or whole."""
     try:
