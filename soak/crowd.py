@@ -42,8 +42,7 @@ LINK = "1h"
 #: Viewers cut off of which is told; a few are as bad as many.
 CUT_MOST = 20
 
-#: Wrong keys a second, each from another address behind the proxy. In ten minutes they
-#: are more than the daemon remembers.
+#: Wrong keys a second at the most, each from another address behind the proxy.
 GUESSES = 20
 
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from soak.soaked import Soaked
 
 GROWTH = 8.0
-"""Megabytes by which the last third's median may lie above the second's. The C library
-keeps up to 16 MB of freed memory, and how much of it just now is chance: in a daemon
-that leaks nothing, 3 MB either way were seen. A frame that is kept for each viewer or
-reload makes more than that in ten minutes."""
+"""Megabytes by which the last third's median may lie above the second's. One picture of
+20 KB kept for each viewer makes 70 in a third of ten minutes. What is no leak made 3
+to 6 (measured): addresses of wrong keys, up to 10,000; TLS connections that were cut,
+until they are collected; freed memory, which the C library keeps up to 16 MB of. What
+a reload leaves is too little to be seen here; tests/test_reload.py looks at that."""
 
 POOL = 10
 """Threads of Twisted's own pool, which draws placeholders. They are made when they are
