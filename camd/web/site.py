@@ -167,7 +167,10 @@ class TooMany(Answer):
         """Answer every method the same."""
         request.setHeader(b"Retry-After", b"%d" % WINDOW)
         error = {"error": "too many wrong keys; try again in a minute"}
-        return body_for(request, json_answer(request, error, 429))
+        body = body_for(request, json_answer(request, error, 429))
+        # Twisted knows no word for it (RFC 6585).
+        request.setResponseCode(429, b"Too Many Requests")
+        return body
 
 
 class Forbidden(Answer):
