@@ -111,6 +111,8 @@ def varnish(place: Place, text: str, send_timeout: int = 600) -> list[str]:
     settings = [w for name in timeouts for w in ("-p", f"{name}={timeouts[name]}")]
     vcl = place.write("site.vcl", text)
     where = ["-a", f"127.0.0.1:{place.port}", "-n", str(place.folder / "work")]
+    # By name it would not be found where there is no /etc/hosts.
+    where += ["-T", "127.0.0.1:0"]
     # Without a jail it runs as whoever starts the tests.
     return [
         "varnishd",
