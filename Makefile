@@ -42,7 +42,7 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs commands certutil=libnss3-tools
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus motion openssl
 	@.ci/needs rtsp
-	$(BIN)/python -m pytest e2e --reruns 1 -rR $(ARGS)
+	$(BIN)/python -m pytest e2e $(ARGS)
 
 e2e-cameras: $(VENV)/.test ## the kernel's camera drivers, in a guest that vcam starts
 	@.ci/needs cv2 $(BIN)/python
