@@ -138,7 +138,9 @@ def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
     assert main(["check", "-c", "x.yaml"], {"STREAM_FPS": "7.5"}) == 0
     out = capsys.readouterr().out
     assert columns(out) == columns(SHOWN)
-    assert len({line.index(" = ") for line in out.splitlines() if " = " in line}) == 1
+    for column in (" = ", "  # "):
+        rows = [line for line in out.splitlines() if column in line]
+        assert len({line.index(column) for line in rows}) == 1
 
 
 def test_check_bad_settings(tmp_path: Path, capsys: Captured) -> None:

@@ -571,12 +571,16 @@ def _cut_in_silence(dial: Dial, reactor: HandReactor, kind: str) -> bool:
     line.flow()
     show.viewer.show(frame(size=LARGE), 0)
     settle(show, reactor)
+    before = show.outlet.taken()
+    show.viewer.check(reactor.seconds())
     wait(show, reactor, 29)
     assert show.viewer.reason is None
     wait(show, reactor, 2)
     reactor.turn()
     cut = [failure.type for failure in show.gone] == [ConnectionAborted]
     assert cut == (show.viewer.reason == "stalled")
+    # Who was not cut must have taken something: there is no other excuse.
+    assert cut or show.outlet.taken() > before
     # The next one shares the reactor, and would wait for what this one still sends.
     line.transport.abortConnection()
     reactor.turn()
