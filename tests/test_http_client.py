@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -9,11 +10,11 @@ from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet import defer
 from twisted.internet.error import (
-    ConnectError,
     ConnectionLost,
     ConnectionRefusedError,
     NoRouteError,
     TimeoutError,
+    getConnectError,
 )
 from twisted.python.failure import Failure
 
@@ -212,8 +213,20 @@ UNTRUSTED = "its certificate is not trusted; where the camera signed it itself, 
     [
         (NoRouteError(), "cam port 8080 cannot be reached: norouteerror"),
         (
-            ConnectError(osError=OSError(101, "Network is unreachable")),
+            getConnectError((errno.ENETUNREACH, "Network is unreachable")),
             "cam port 8080 cannot be reached: network is unreachable",
+        ),
+        (
+            getConnectError((errno.ECONNRESET, "Connection reset by peer")),
+            "cam port 8080 cannot be reached: connection reset by peer",
+        ),
+        (
+            getConnectError(OSError(errno.EHOSTUNREACH, "No route to host")),
+            "cam port 8080 cannot be reached: no route to host",
+        ),
+        (
+            getConnectError(OSError("no such thing")),
+            "cam port 8080 cannot be reached: no such thing",
         ),
         (TimeoutError(), "cam port 8080 does not answer within 5 s"),
         (defer.TimeoutError(), "cam port 8080 gives no answer within 10 s"),

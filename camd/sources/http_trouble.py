@@ -81,5 +81,6 @@ def _tls_trouble(trouble: SSL.Error) -> str:
 
 
 def _system_reason(trouble: error.ConnectError) -> str:
-    told = trouble.osError.strerror if trouble.osError is not None else None
+    # Not `osError`: Twisted puts the bare number there, and the words here.
+    told = str(trouble.args[0]) if trouble.args else ""
     return (told or type(trouble).__name__).lower()
