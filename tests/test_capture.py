@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -17,6 +19,7 @@ from camd.stats import CameraStats
 from camd.supervision import State, Supervision
 from tests.fakes_camera import (
     EPOCH,
+    GIVEN,
     FakeEncoder,
     FakeSource,
     FakeThread,
@@ -172,6 +175,29 @@ def test_in_time_nothing_is_owed():
     rig.clock.advance(INTERVAL / 2)
     rig.thread.finish()
     assert len(rig.thread.queue) == 0
+
+
+@pytest.mark.parametrize(
+    ("fps", "waited", "jobs"),
+    [
+        (FPS, 0.1, 1),
+        (FPS, 0.04, 0),
+        (FPS / 2, 0.1, 1),
+        # Not each of its pictures is wanted, so one has always waited for its tick.
+        (2 * FPS, 0.1, 0),
+        (None, 0.1, 0),
+    ],
+)
+def test_a_picture_that_waited_for_its_tick(fps, waited, jobs):
+    """Of a source as fast as the stream, the next picture is waited for instead."""
+    rig = Rig(takes=None)
+    rig.source.opens.append(replace(GIVEN, fps=fps))
+    rig.capture.wake()
+    read, done = rig.thread.queue.popleft()
+    picture = read()
+    rig.clock.advance(waited * INTERVAL)
+    done.callback(picture)
+    assert len(rig.thread.queue) == jobs
 
 
 # ---- Nobody watches
