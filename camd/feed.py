@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from camd.backoff import Backoff
+from camd.cache import FrameCache
 from camd.capture import Capture
 from camd.config.settings import CameraSettings
-from camd.frame import Frame, FrameCache
+from camd.frame import Frame
 from camd.heartbeat import Heartbeat
 from camd.reader import Reader
 from camd.readers import OwnThread, Post, Readers

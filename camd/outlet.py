@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from camd.frame import WIRES, Wire
 from camd.multipart import Form
-from camd.tcp import bytes_acked, tune, window
+from camd.tcp import Send, bytes_acked, tune, window
 
 DOUBTS = 32
 """Frames for which a viewer that was slow is looked at more closely: two seconds."""
@@ -53,6 +53,12 @@ class Outlet(Protocol):
         :return: False if nothing of it has left, so that a newer frame can still be
             sent in its place: when the outlet is ready, or tried again later on.
         """
+
+    def short_way(self) -> Send | None:
+        """Give what hands blocks straight to the kernel; None for :meth:`send`."""
+
+    def send_rest(self, block: bytes, taken: int) -> None:
+        """Go on with a block of which so many bytes went the short way, not none."""
 
     def taken(self) -> int:
         """Give a number that grows whenever the viewer takes some bytes."""
@@ -144,6 +150,14 @@ class SocketOutlet:
         if taken == len(block):
             return True
         return self._in_part(block, taken)
+
+    def short_way(self) -> Send | None:
+        """Give the socket's own send while it took all, and nothing speaks against."""
+        return None if self.busy or self._doubts else self._send
+
+    def send_rest(self, block: bytes, taken: int) -> None:
+        """Send what the kernel did not take, or have it wait."""
+        self._in_part(block, taken)
 
     def _has_room(self, block: bytes) -> bool:
         """
@@ -257,6 +271,13 @@ class RequestOutlet:
         """Write the block; Twisted says if it has to wait."""
         self._request.write(block)
         return True
+
+    def short_way(self) -> Send | None:
+        """There is none: Twisted's own buffers stand between."""
+        return None
+
+    def send_rest(self, block: bytes, taken: int) -> None:
+        """Do nothing, as nothing goes the short way."""
 
     def pauseProducing(self) -> None:
         """Note that something is under way. Twisted may say so many times."""

@@ -17,8 +17,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from camd.cache import FrameCache
 from camd.config.settings import CameraSettings
-from camd.frame import Frame, FrameCache
+from camd.frame import Frame
 from camd.jpeg import Size, measure
 from camd.supervision import State, Supervision
 from camd.ticks import Ticks

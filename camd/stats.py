@@ -117,12 +117,27 @@ class Sent:
     heartbeats: int = 0
     bytes: int = 0
 
+    def __add__(self, other: Sent) -> Sent:
+        return Sent(
+            self.frames + other.frames,
+            self.skipped + other.skipped,
+            self.heartbeats + other.heartbeats,
+            self.bytes + other.bytes,
+        )
+
     def add(self, other: Sent) -> None:
         """Add another's figures to these."""
         self.frames += other.frames
         self.skipped += other.skipped
         self.heartbeats += other.heartbeats
         self.bytes += other.bytes
+
+    def subtract(self, other: Sent) -> None:
+        """Take another's figures off these."""
+        self.frames -= other.frames
+        self.skipped -= other.skipped
+        self.heartbeats -= other.heartbeats
+        self.bytes -= other.bytes
 
 
 @dataclass(slots=True)

@@ -9,6 +9,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
+
+Send = Callable[[bytes], int]
+"""A socket's own ``send``: gives how many bytes the kernel has taken."""
 
 LOWAT = 16 * 1024
 """Bytes that the kernel may hold unsent before the socket counts as full.

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from camd.frame import Frame
 from camd.outlet import Outlet
 from camd.rights import Holder
+from camd.row import Lane, Row
 from camd.stats import Meter, Sent
+from camd.tcp import Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,6 @@ class Viewer:
     One open stream.
 
     :ivar guest: who is at the other end.
-    :ivar sent: what it was sent.
-    :ivar last: the frame sent last; None before the first.
 
     :param outlet: the way out; opened here.
     :param now: the moment of its coming, on the reactor's clock.
@@ -59,20 +59,21 @@ class Viewer:
         "_clock",
         "_ending",
         "_held",
+        "_last",
         "_max_age",
         "_meter",
         "_moved_at",
         "_newest",
         "_outlet",
+        "_row",
+        "_sent",
         "_sent_at",
         "_taken",
         "_timeout",
         "_waiting",
         "came",
         "guest",
-        "last",
         "reason",
-        "sent",
     )
 
     def __init__(
@@ -85,9 +86,11 @@ class Viewer:
         max_age: float = 0,
     ) -> None:
         self.guest = guest
-        self.sent = Sent()
-        self.last: Frame | None = None
         self.reason: str | None = None
+        self._sent = Sent()
+        self._last: Frame | None = None
+        # Who sends to it while it keeps up, and counts that.
+        self._row: Row | None = None
         self._outlet = outlet
         self._clock = clock
         self._waiting: deque[Frame] = deque(maxlen=buffer_size - 1)
@@ -116,12 +119,62 @@ class Viewer:
         """Begin with what this gives instead, where nothing was sent yet."""
         self._newest = newest
 
-    def show(self, frame: Frame, now: float) -> None:
-        """Send this frame, or keep it until the one under way is through."""
-        if frame is self.last:
+    @property
+    def lane(self) -> Lane:
+        """Who can be sent to together with it."""
+        return self._outlet.wire, self._max_age
+
+    @property
+    def sent(self) -> Sent:
+        """What it was sent."""
+        return self._sent if self._row is None else self._sent + self._row.sent
+
+    def _frames(self) -> int:
+        row = self._row
+        return self._sent.frames + (0 if row is None else row.sent.frames)
+
+    @property
+    def last(self) -> Frame | None:
+        """The frame sent last; None before the first."""
+        return self._last if self._row is None else self._row.last
+
+    def short_way(self) -> Send | None:
+        """Give what sends to it as long as it keeps up; None while it does not."""
+        # Nothing may overtake a frame that waits: it would be shown behind a newer one.
+        return None if self._waiting else self._outlet.short_way()
+
+    def fall_in(self, row: Row) -> None:
+        """Let this row send, and count."""
+        self._row = row
+        # What the row has counted before is added with the rest later on.
+        self._sent.subtract(row.sent)
+
+    def fall_out(self) -> None:
+        """Send by itself again; no harm if it does."""
+        if self._row is not None:
+            self._last, self._sent_at = self._row.last, self._last_sent_at()
+            self._sent.add(self._row.sent)
+            self._row.fall_out(self)
+            self._row = None
+
+    def _last_sent_at(self) -> float:
+        at = self._sent_at
+        return at if self._row is None else max(at, self._row.sent_at)
+
+    def show(self, frame: Frame, now: float, taken: int = 0) -> None:
+        """
+        Send this frame, or keep it until the one under way is through.
+
+        :param taken: bytes of it that have left already, by the short way.
+        """
+        if frame is self._last:
             return  # It got ready between two rounds, and fetched the frame itself.
         outlet = self._outlet
-        if outlet.busy:
+        if taken:
+            block = frame.blocks[outlet.wire]
+            self._count(frame, now, block)
+            outlet.send_rest(block, taken)
+        elif outlet.busy:
             self._wait(frame)
         elif self._waiting:
             self._wait(frame)
@@ -135,6 +188,7 @@ class Viewer:
 
         :return: whether it was sent.
         """
+        self.fall_out()  # It may be busy after this.
         if self._waiting:
             self._ready()  # Better than to repeat: a frame that found no room before.
             return False
@@ -142,17 +196,17 @@ class Viewer:
         if self._outlet.busy or not self._outlet.send(block):
             return False
         self._sent_at = now
-        self.sent.heartbeats += 1
-        self.sent.bytes += len(block)
+        self._sent.heartbeats += 1
+        self._sent.bytes += len(block)
         return True
 
     def silent_for(self, now: float) -> float:
         """Give the seconds since something was last sent."""
-        return now - self._sent_at
+        return now - self._last_sent_at()
 
     def check(self, now: float) -> None:
         """Look, from time to time, whether the client still takes what it is sent."""
-        self._meter.sample(now, self.sent.frames)
+        self._meter.sample(now, self._frames())
         if self._waiting:
             self._ready()
         if not self._held and not self._outlet.busy:
@@ -164,15 +218,17 @@ class Viewer:
 
     def fps(self, now: float) -> float:
         """Give the frames a second that it was sent lately, heartbeats not counted."""
-        return self._meter.per_second(now, self.sent.frames)
+        return self._meter.per_second(now, self._frames())
 
     def leave(self, reason: str) -> None:
         """Cut the connection. The request then tells that it is gone."""
+        self.fall_out()
         self.reason = self.reason or reason
         self._outlet.abort()
 
     def end(self, reason: str) -> None:
         """End the stream once the part that is under way is through."""
+        self.fall_out()
         self.reason = self.reason or reason
         self._ending = True
         self._waiting.clear()
@@ -182,7 +238,7 @@ class Viewer:
     def _wait(self, frame: Frame) -> None:
         """Let the frame wait; the oldest of those that wait makes room for it."""
         if len(self._waiting) == self._waiting.maxlen:
-            self.sent.skipped += 1
+            self._sent.skipped += 1
         self._waiting.append(frame)
 
     def _ready(self) -> None:
@@ -194,27 +250,28 @@ class Viewer:
         while self._waiting and not outlet.busy:
             if not self._send(self._waiting.popleft(), now, outlet):
                 return
-        if self.last is None and not outlet.busy:
+        if self._last is None and not outlet.busy:
             newest = self._newest()
             if newest is not None:
                 self._send(newest, now, outlet)
 
     def _send(self, frame: Frame, now: float, outlet: Outlet) -> bool:
         """Send a frame, or drop it if it is too old; False if it has to wait."""
-        sent = self.sent
         if now - frame.captured > self._max_age:
-            sent.skipped += 1
+            self._sent.skipped += 1
             return True
         block = frame.blocks[outlet.wire]
         self._held = not outlet.send(block)
         if not self._held:
-            self.last = frame
-            self._sent_at = now
-            sent.frames += 1
-            sent.bytes += len(block)
+            self._count(frame, now, block)
             return True
         # Not begun, so it only waits: what is newest when there is room goes.
         self._waiting.appendleft(frame)
         if not self._waiting:
-            sent.skipped += 1  # None may wait.
+            self._sent.skipped += 1  # None may wait.
         return False
+
+    def _count(self, frame: Frame, now: float, block: bytes) -> None:
+        self._last, self._sent_at = frame, now
+        self._sent.frames += 1
+        self._sent.bytes += len(block)

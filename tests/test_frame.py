@@ -10,7 +10,8 @@ import pytest
 from twisted.logger import capturedLogs
 
 from camd import multipart
-from camd.frame import ROUND, WIRES, FrameCache, Wire
+from camd.cache import ROUND, FrameCache
+from camd.frame import WIRES, Wire
 from camd.multipart import Form
 from camd.stats import LATENESS_BOUNDS, Histogram, Sent
 from camd.viewer import Guest, Viewer

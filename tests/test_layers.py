@@ -24,8 +24,8 @@ FLOORS: list[set[str]] = [
     {"config", "stats", "tcp", "thread", "ticks", "tidy"},
     # A frame, and where it comes from.
     {"frame", "logs", "sources"},
-    {"listing", "outlet", "reader", "supervision"},
-    {"readers", "viewer"},
+    {"listing", "outlet", "reader", "row", "supervision"},
+    {"cache", "readers", "viewer"},
     {"capture", "heartbeat", "standin"},
     {"feed"},
     {"camera"},

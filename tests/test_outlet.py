@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 
+from camd.cache import FrameCache
 from camd.frame import WIRES
 from camd.multipart import RESPONSE_HEADERS, Form, chunk
-from camd.outlet import SocketOutlet
+from camd.outlet import DOUBTS, SocketOutlet
+from camd.stats import LATENESS_BOUNDS, Histogram, Sent
 from camd.tcp import LOWAT
 from camd.viewer import Viewer
 from tests.fakes import PLAIN, Tracked, frame, soon, tcp_pair, tracked, uncollected
@@ -141,6 +143,64 @@ def test_the_rest_waits_as_a_view(dial: Dial, kind: str) -> None:
     assert len(pieces) > 2
     assert {id(source(piece)) for piece in pieces} == {id(block)}
     line.expect(OPENING + block)
+
+
+def test_no_short_way_before_the_opening_has_left(dial: Dial) -> None:
+    """Ahead of the headers nothing may leave."""
+    house = House(Form.PLAIN)
+    line = dial(house)
+    assert house.outlet.short_way() is None
+    line.flow()
+    assert house.outlet.short_way() is not None
+
+
+@both_kinds
+def test_short_way(dial: Dial, kind: str) -> None:
+    """It is the socket's own send: the object goes as it is, and nobody is asked."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind)
+    line.flow()
+    line.server.offered.clear()
+    asked, block = line.reactor.asked, frame().blocks[PLAIN]
+    send = house.outlet.short_way()
+    assert send is not None
+    assert send(block) == len(block)
+    assert line.server.offered == [block]
+    assert (house.outlet.busy, line.reactor.asked) == (False, asked)
+    line.expect(OPENING + block)
+
+
+@both_kinds
+def test_rest_of_what_went_the_short_way(dial: Dial, kind: str) -> None:
+    """What the kernel did not take waits, and leaves when there is room."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, SMALL)
+    line.flow()
+    block, send = large(), house.outlet.short_way()
+    assert send is not None
+    taken = send(block)
+    assert 0 < taken < len(block)
+    house.outlet.send_rest(block, taken)
+    assert house.outlet.busy
+    assert house.outlet.short_way() is None
+    line.flow()
+    line.expect(OPENING + block)
+    assert (house.outlet.busy, house.readies) == (False, 2)
+
+
+def test_no_short_way_for_a_while_after_that(dial: Dial) -> None:
+    """Who was slow is looked at for some frames; then it has the short way again."""
+    house = House(Form.PLAIN)
+    line = dial(house, "tcp", SMALL)
+    line.flow()
+    house.outlet.send(large())
+    line.flow()
+    sent = 0
+    while house.outlet.short_way() is None:
+        soon(lambda: house.outlet.send(frame().blocks[PLAIN]))
+        sent += 1
+        line.flow()
+    assert sent == DOUBTS
 
 
 @both_kinds
@@ -510,6 +570,39 @@ def until_the_last_bytes(house: House, line: Line) -> bool:
     if house.outlet.busy:
         line.received += line.client.recv(1024)
     return not house.outlet.busy
+
+
+@both_kinds
+def test_in_a_row_with_others(dial: Dial, reactor: HandReactor, kind: str) -> None:
+    """Beside one that does not read, the others have every frame, and have it whole."""
+    shows = [Show(Form.PLAIN, reactor) for _ in range(3)]
+    slow = dial(shows[0], kind, SMALL)
+    quick = [dial(show, kind) for show in shows[1:]]
+    cache = FrameCache(reactor, Histogram(LATENESS_BOUNDS))
+    for show, line in zip(shows, (slow, *quick), strict=True):
+        line.flow()
+        cache.join(show.viewer)
+    shown = [frame(number, size=40_000) for number in range(1, 21)]
+    for one in shown:
+        cache.publish(one)
+        soon(lambda: all_through(reactor, shows[1:], quick))
+    whole = [one.blocks[PLAIN] for one in shown]
+    for line in quick:
+        line.expect(OPENING + b"".join(whole))
+    soon(lambda: looked_at(shows[0], slow).last is shown[-1])
+    slow.flow()
+    slow.expect(OPENING + whole[0] + whole[-1])
+    sent = [show.viewer.sent for show in shows]
+    assert sent[0] == Sent(2, 18, 0, len(whole[0] + whole[-1]))
+    assert sent[1] == sent[2] == Sent(20, 0, 0, sum(map(len, whole)))
+
+
+def all_through(reactor: HandReactor, shows: list[Show], lines: list[Line]) -> bool:
+    """Let these clients read; tell whether all that they were sent has left."""
+    reactor.spin()
+    for line in lines:
+        line.read()
+    return not any(show.outlet.busy for show in shows)
 
 
 @both_kinds

@@ -100,6 +100,13 @@ def test_request_is_free_at_once() -> None:
     assert not house.outlet.busy
 
 
+def test_request_has_no_short_way() -> None:
+    """What has a buffer of its own in between is sent through it."""
+    house = House(Form.PLAIN)
+    Channel(house)
+    assert house.outlet.short_way() is None
+
+
 def test_pauses_may_come_often() -> None:
     """However often it is paused, one resume makes it ready, once."""
     house = House(Form.PLAIN)

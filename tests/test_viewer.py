@@ -108,6 +108,19 @@ def test_waits_for_the_first_frame(clock: Clock) -> None:
     assert outlet.sent == blocks(one)
 
 
+def test_nothing_overtakes_a_frame_that_waits(clock: Clock) -> None:
+    """There is no short way past it, whatever the outlet says by now."""
+    outlet = FakeOutlet()
+    viewer = viewer_of(outlet, clock)
+    assert viewer.short_way() is not None
+    outlet.doubtful = True
+    viewer.show(frame(), 0)
+    outlet.doubtful = False
+    assert viewer.short_way() is None
+    viewer.check(0)
+    assert viewer.short_way() is not None
+
+
 def test_frame_during_the_opening_is_sent_once(clock: Clock) -> None:
     """A frame that came while the headers left is not fetched from the cache too."""
     outlet, one = FakeOutlet(), frame()
