@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.application.service import Service
 from twisted.logger import Logger
 
 from camd.config import ConfigError
@@ -15,11 +14,8 @@ from camd.config.settings import Settings
 from camd.daemon import Daemon
 from camd.systemd import Watch
 
-OnHangup = Callable[[Callable[[], None]], None]
-"""Has something called, in the reactor, at each SIGHUP."""
 
-
-class Reload(Service):
+class Reload:
     """
     Reads the settings again when the process is told to.
 
@@ -33,18 +29,11 @@ class Reload(Service):
         self,
         daemon: Daemon,
         read: Callable[[], Settings],
-        on_hangup: OnHangup,
         watch: Watch,
     ) -> None:
         self._daemon = daemon
         self._read = read
-        self._on_hangup = on_hangup
         self._watch = watch
-
-    def startService(self) -> None:
-        """Listen for the signal."""
-        super().startService()
-        self._on_hangup(self.reload)
 
     def reload(self) -> None:
         """Read the settings, and go by them if they are good."""

@@ -140,10 +140,8 @@ def makeService(options: Options) -> MultiService:
         settings, options.parent, time.monotonic, time.time, reactor
     )
     whole = build(settings, reactor, os.environ, observer)
-    reload = Reload(
-        whole.daemon, options.read, partial(on_hangup, reactor), whole.watch
-    )
-    reload.setServiceParent(whole)
+    # Before any port is bound: a hangup that nobody listens for ends the process.
+    on_hangup(reactor, Reload(whole.daemon, options.read, whole.watch).reload)
     return whole
 
 

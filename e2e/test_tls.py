@@ -50,8 +50,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[D
     listen = [*secured, f"tcp:0:{here}"]
     place = tmp_path_factory.mktemp("tls")
     with running(place, {"robot": {"source": "pattern"}}, listen=listen) as daemon:
-        # A hangup ahead of this would be its end, as of any process.
-        until(lambda: "Open http://" in daemon.log, "it has started")
         yield daemon
     check_log(daemon)
 

@@ -180,6 +180,16 @@ def test_it_serves_and_ends(run, how):
     check_the_end(process, viewers, how)
 
 
+def test_a_hangup_before_it_has_begun(run):
+    """One that comes ahead of the ports is heeded once all has started."""
+    process = run(config())
+    process.until("starting up")
+    process.twistd.send_signal(signal.SIGHUP)
+    process.until("Reload: the settings are in force")
+    process.until("Camera robot is live")
+    check_the_end(process, [], signal.SIGTERM)
+
+
 @pytest.fixture
 def mute() -> Iterator[int]:
     """The port of a camera that lets everybody connect and says nothing."""

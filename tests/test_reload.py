@@ -281,11 +281,9 @@ class Told:
 
 def reload(running: Running, read: Any) -> tuple[list[str], list[LogLevel], list[str]]:
     """Hang up; give what was logged, how important, and what systemd was told."""
-    hung_up: list[Any] = []
     told: Any = Told()
-    Reload(running.daemon, read, hung_up.append, told).startService()
     with capturedLogs() as events:
-        hung_up[0]()
+        Reload(running.daemon, read, told).reload()
     return said(events), [event["log_level"] for event in events], told.lines
 
 
