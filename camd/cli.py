@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -27,6 +28,9 @@ from camd.web.links import Links, duration, link_path
 DEFAULT_FILE = Path("camd.yaml")
 """The settings file where no other is named; in the current folder."""
 
+CUT = 128 + signal.SIGPIPE
+"""The exit status when nobody reads the output any more, as a shell would tell it."""
+
 _Run = Callable[[Namespace, Mapping[str, str]], int]
 
 
@@ -45,11 +49,17 @@ def main(
         parser.print_help()
         return 0
     try:
-        return run(options, os.environ if environ is None else environ)
+        status = run(options, os.environ if environ is None else environ)
+        sys.stdout.flush()
     except ConfigError as error:
         for problem in error.problems:
             print(f"camd: {problem}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Who reads, `head` perhaps, has had enough. Without this Python says so itself.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT
+    return status
 
 
 def _parser() -> ArgumentParser:
@@ -120,7 +130,10 @@ def signed(
     wall: Callable[[], float],
 ) -> str:
     """
-    Make a link as the running daemon would, with the address it listens on first.
+    Make a link as the running daemon would, with the first address it listens on.
+
+    Where it listens on none that a browser could open, a UNIX socket say, the link is
+    the path alone: who is asked for it in its place knows the rest.
 
     :param key: the name of the key; None for the first that may sign.
     :raises ConfigError: the settings or the words do not do for it.
@@ -135,7 +148,9 @@ def signed(
     link = Links(keys_of(settings, None, wall), wall).sign(
         _signer(settings, key), path, seconds
     )
-    return address_of(settings.listen[0]) + settings.base_path + link
+    addresses = map(address_of, settings.listen)
+    address = next((a for a in addresses if a.startswith("http")), "")
+    return address + settings.base_path + link
 
 
 def _signer(settings: Settings, name: str | None) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,6 +194,22 @@ def test_sign(tmp_path: Path, capsys: Captured) -> None:
     assert link.startswith("http://localhost:8001/cam/api/robot/stream?key=phone&")
 
 
+@pytest.mark.parametrize(
+    ("listen", "start"),
+    [
+        ("[unix:/run/camd.sock]", "/cam/api/"),
+        ("[unix:/run/camd.sock, 'tcp:8001']", "http://localhost:8001/cam/api/"),
+    ],
+)
+def test_sign_beside_a_socket(
+    tmp_path: Path, capsys: Captured, listen: str, start: str
+) -> None:
+    """What no browser can open is not in the link: without another, it is the path."""
+    settings_file(tmp_path, SIGNERS + f"base_path: /cam\nlisten: {listen}\n")
+    assert main(["sign", "robot/stream"], {}) == 0
+    assert capsys.readouterr().out.startswith(start)
+
+
 def test_signed_opens(tmp_path: Path) -> None:
     """What is signed beside the daemon is what the daemon itself would sign."""
     settings_file(tmp_path, SIGNERS)
@@ -227,6 +246,25 @@ def test_sign_without_keys(capsys: Captured) -> None:
     assert main(["sign", "robot/stream"], {}) == 1
     line = "camd: sign: no key may sign; expected one in api_keys\n"
     assert capsys.readouterr().err == line
+
+
+# ---- The process
+
+
+def test_who_reads_has_had_enough() -> None:
+    """An output that is cut, as by `head`, ends the command without more words."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    program = "from camd.cli import main; raise SystemExit(main())"
+    with open(writes, "wb") as nowhere:
+        done = subprocess.run(
+            [sys.executable, "-c", program, "check"],
+            stdout=nowhere,
+            stderr=subprocess.PIPE,
+            cwd=Path(__file__).parents[1],
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 # ---- camd cameras
