@@ -14,36 +14,23 @@ from camd.config.settings import Settings
 from camd.daemon import Daemon
 from camd.systemd import Watch
 
+_log = Logger(namespace="camd")
 
-class Reload:
+
+def reload(daemon: Daemon, read: Callable[[], Settings], watch: Watch) -> None:
     """
-    Reads the settings again when the process is told to.
+    Read the settings, and have the daemon go by them if they are good.
 
     :param read: reads them; raises :exc:`ConfigError`.
     :param watch: tells systemd about it.
     """
-
-    _log = Logger(namespace="camd")
-
-    def __init__(
-        self,
-        daemon: Daemon,
-        read: Callable[[], Settings],
-        watch: Watch,
-    ) -> None:
-        self._daemon = daemon
-        self._read = read
-        self._watch = watch
-
-    def reload(self) -> None:
-        """Read the settings, and go by them if they are good."""
-        self._watch.reloading()
-        try:
-            self._daemon.change(self._read())
-        except ConfigError as error:
-            for problem in error.problems:
-                self._log.error("Reload: {problem}", problem=problem)
-            self._log.error("Reload: nothing has changed")
-        else:
-            self._log.info("Reload: the settings are in force")
-        self._watch.reloaded()
+    watch.reloading()
+    try:
+        daemon.change(read())
+    except ConfigError as error:
+        for problem in error.problems:
+            _log.error("Reload: {problem}", problem=problem)
+        _log.error("Reload: nothing has changed")
+    else:
+        _log.info("Reload: the settings are in force")
+    watch.reloaded()

@@ -27,7 +27,7 @@ from camd.config.settings import Settings
 from camd.daemon import Daemon
 from camd.feed import World
 from camd.logs.observer import LogObserver, observer_for
-from camd.reload import Reload
+from camd.reload import reload
 from camd.sources import (
     make_encoder,
     make_placeholder,
@@ -141,7 +141,7 @@ def makeService(options: Options) -> MultiService:
     )
     whole = build(settings, reactor, os.environ, observer)
     # Before any port is bound: a hangup that nobody listens for ends the process.
-    on_hangup(reactor, Reload(whole.daemon, options.read, whole.watch).reload)
+    on_hangup(reactor, partial(reload, whole.daemon, options.read, whole.watch))
     return whole
 
 

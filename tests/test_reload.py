@@ -14,7 +14,7 @@ from camd.config import ConfigError
 from camd.config.settings import Settings
 from camd.daemon import Daemon
 from camd.feed import RELEASE
-from camd.reload import Reload
+from camd.reload import reload
 from tests.fakes import uncollected
 from tests.fakes_camera import FakeWorld, Line, said
 
@@ -279,18 +279,18 @@ class Told:
         self.lines.append("reloaded")
 
 
-def reload(running: Running, read: Any) -> tuple[list[str], list[LogLevel], list[str]]:
+def hang_up(running: Running, read: Any) -> tuple[list[str], list[LogLevel], list[str]]:
     """Hang up; give what was logged, how important, and what systemd was told."""
     told: Any = Told()
     with capturedLogs() as events:
-        Reload(running.daemon, read, told).reload()
+        reload(running.daemon, read, told)
     return said(events), [event["log_level"] for event in events], told.lines
 
 
 def test_a_hangup() -> None:
     """The settings are read again, and in force."""
     running = Running(settings("robot"))
-    lines, _, told = reload(running, lambda: settings("robot", "door"))
+    lines, _, told = hang_up(running, lambda: settings("robot", "door"))
     assert lines[-1] == "Reload: the settings are in force"
     assert list(running.daemon.cameras) == ["robot", "door"]
     assert told == ["reloading", "reloaded"]
@@ -303,7 +303,7 @@ def test_a_hangup_with_bad_settings() -> None:
     def read() -> Settings:
         raise ConfigError(["stream_fps: bad", "cameras: worse"])
 
-    lines, levels, told = reload(running, read)
+    lines, levels, told = hang_up(running, read)
     assert lines == [
         "Reload: stream_fps: bad",
         "Reload: cameras: worse",
