@@ -28,7 +28,7 @@ from camd.web.links import Links, duration, link_path
 DEFAULT_FILE = Path("camd.yaml")
 """The settings file where no other is named; in the current folder."""
 
-CUT = 128 + signal.SIGPIPE
+BROKEN_PIPE = 128 + signal.SIGPIPE
 """The exit status when nobody reads the output any more, as a shell would tell it."""
 
 _Run = Callable[[Namespace, Mapping[str, str]], int]
@@ -58,7 +58,7 @@ def main(
     except BrokenPipeError:
         # Who reads, `head` perhaps, has had enough. Without this Python says so itself.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CUT
+        return BROKEN_PIPE
     return status
 
 
