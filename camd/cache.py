@@ -11,7 +11,7 @@ import contextlib
 from twisted.internet.interfaces import IReactorTime
 
 from camd.frame import Frame
-from camd.row import Row, Watcher
+from camd.row import Lane, Row, Watcher
 from camd.stats import Histogram
 
 ROUND = 256
@@ -48,15 +48,19 @@ class FrameCache:
 
     def join(self, watcher: Watcher) -> None:
         """Tell this watcher of every frame from the next one on."""
-        # Rows that still wait for this frame are left out: it has it from the cache.
-        rows = [row for row in self._rows if row not in self._round[self._told :]]
-        lane = watcher.lane
-        row = next((row for row in rows if row.has_room(lane, ROUND)), None)
-        if row is None:
-            row = Row(lane)
-            self._rows.append(row)
+        row = self._row_for(watcher.lane)
         row.join(watcher)
         self._watchers[watcher] = row
+
+    def _row_for(self, lane: Lane) -> Row:
+        """Find a row with room, or begin one."""
+        # Not one that still waits for this frame: who comes has it from the cache.
+        waiting = self._round[self._told :]
+        for row in self._rows:
+            if row.has_room(lane, ROUND) and row not in waiting:
+                return row
+        self._rows.append(Row(lane))
+        return self._rows[-1]
 
     def leave(self, watcher: Watcher) -> None:
         """Tell this watcher no more; no harm if it has left already."""

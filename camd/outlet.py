@@ -46,19 +46,17 @@ class Outlet(Protocol):
         :param ready: called, with nothing, each time the outlet is no longer busy.
         """
 
-    def send(self, block: bytes) -> bool:
+    def send(self, block: bytes, taken: int = 0) -> bool:
         """
         Send a block, or as much of it as goes; only while not :attr:`busy`.
 
+        :param taken: bytes of it that have gone the :meth:`short_way` already.
         :return: False if nothing of it has left, so that a newer frame can still be
             sent in its place: when the outlet is ready, or tried again later on.
         """
 
     def short_way(self) -> Send | None:
         """Give what hands blocks straight to the kernel; None for :meth:`send`."""
-
-    def send_rest(self, block: bytes, taken: int) -> None:
-        """Go on with a block of which so many bytes went the short way, not none."""
 
     def taken(self) -> int:
         """Give a number that grows whenever the viewer takes some bytes."""
@@ -94,8 +92,8 @@ class SocketOutlet:
     the answer.
     """
 
-    # One of many thousands, and looked at for every frame: slots keep it in few lines
-    # of the processor's cache.
+    # One of many thousands: slots keep it small, and in few lines of the processor's
+    # cache.
     __slots__ = (
         "_congestion",
         "_doubts",
@@ -137,27 +135,20 @@ class SocketOutlet:
         self._transport.registerProducer(self, False)
         self._taken_over = True
 
-    def send(self, block: bytes) -> bool:
+    def send(self, block: bytes, taken: int = 0) -> bool:
         """Hand the block to the kernel; what it does not take waits as a view."""
-        # Every viewer's every frame comes by here: no call is made without need.
-        if self._doubts and not self._has_room(block):
-            return False
-        send = self._send
-        try:
-            taken = send(block)
-        except OSError as error:
-            taken = self._refused(error)
-        if taken == len(block):
-            return True
-        return self._in_part(block, taken)
+        if not taken:
+            if self._doubts and not self._has_room(block):
+                return False
+            try:
+                taken = self._send(block)
+            except OSError as error:
+                taken = self._refused(error)
+        return taken == len(block) or self._in_part(block, taken)
 
     def short_way(self) -> Send | None:
         """Give the socket's own send while it took all, and nothing speaks against."""
         return None if self.busy or self._doubts else self._send
-
-    def send_rest(self, block: bytes, taken: int) -> None:
-        """Send what the kernel did not take, or have it wait."""
-        self._in_part(block, taken)
 
     def _has_room(self, block: bytes) -> bool:
         """
@@ -267,17 +258,14 @@ class RequestOutlet:
         self._request.registerProducer(self, True)
         self._request.write(self.wire.opening())
 
-    def send(self, block: bytes) -> bool:
-        """Write the block; Twisted says if it has to wait."""
+    def send(self, block: bytes, taken: int = 0) -> bool:
+        """Write the block; Twisted says if it has to wait. Nothing of it is taken."""
         self._request.write(block)
         return True
 
     def short_way(self) -> Send | None:
         """There is none: Twisted's own buffers stand between."""
         return None
-
-    def send_rest(self, block: bytes, taken: int) -> None:
-        """Do nothing, as nothing goes the short way."""
 
     def pauseProducing(self) -> None:
         """Note that something is under way. Twisted may say so many times."""

@@ -3,8 +3,8 @@
 Nearly all viewers keep up, and then there is nothing to decide: the same bytes go into
 each of their sockets. A row does that in one loop, which touches nothing of a viewer
 but its socket, and keeps one count for all of them. To look at each viewer's own state
-took 1 µs more for every viewer and frame (measured), of 15: not for the work, but as
-each ``send`` sweeps the processor's caches with a picture.
+took 2 µs more for every viewer and frame (measured): not for the work, but as each
+``send`` sweeps the processor's caches with a picture.
 
 Who does not take all of a frame at once falls behind: then its own
 :class:`camd.viewer.Viewer` decides what it is sent, until it keeps up again.

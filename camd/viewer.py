@@ -54,7 +54,7 @@ class Viewer:
     :param max_age: seconds after which a frame is not sent any more; 0 for never.
     """
 
-    # As in SocketOutlet: there may be thousands, and all are told of every frame.
+    # As in SocketOutlet: there may be thousands.
     __slots__ = (
         "_clock",
         "_ending",
@@ -170,17 +170,13 @@ class Viewer:
         if frame is self._last:
             return  # It got ready between two rounds, and fetched the frame itself.
         outlet = self._outlet
-        if taken:
-            block = frame.blocks[outlet.wire]
-            self._count(frame, now, block)
-            outlet.send_rest(block, taken)
-        elif outlet.busy:
+        if outlet.busy:
             self._wait(frame)
         elif self._waiting:
             self._wait(frame)
             self._ready()
         else:
-            self._send(frame, now, outlet)
+            self._send(frame, now, outlet, taken)
 
     def repeat(self, frame: Frame, now: float) -> bool:
         """
@@ -255,23 +251,20 @@ class Viewer:
             if newest is not None:
                 self._send(newest, now, outlet)
 
-    def _send(self, frame: Frame, now: float, outlet: Outlet) -> bool:
+    def _send(self, frame: Frame, now: float, outlet: Outlet, taken: int = 0) -> bool:
         """Send a frame, or drop it if it is too old; False if it has to wait."""
         if now - frame.captured > self._max_age:
             self._sent.skipped += 1
             return True
         block = frame.blocks[outlet.wire]
-        self._held = not outlet.send(block)
+        self._held = not outlet.send(block, taken)
         if not self._held:
-            self._count(frame, now, block)
+            self._last, self._sent_at = frame, now
+            self._sent.frames += 1
+            self._sent.bytes += len(block)
             return True
         # Not begun, so it only waits: what is newest when there is room goes.
         self._waiting.appendleft(frame)
         if not self._waiting:
             self._sent.skipped += 1  # None may wait.
         return False
-
-    def _count(self, frame: Frame, now: float, block: bytes) -> None:
-        self._last, self._sent_at = frame, now
-        self._sent.frames += 1
-        self._sent.bytes += len(block)

@@ -160,9 +160,14 @@ class FakeOutlet:
         """Stay busy with the opening until :meth:`drain`."""
         self._ready = ready
 
-    def send(self, block: bytes) -> bool:
-        """Keep the block, unless the outlet is shut."""
+    def send(self, block: bytes, taken: int = 0) -> bool:
+        """Keep the block, unless the outlet is shut; be busy with what is left."""
         assert not self.busy, "sent to while busy"
+        if taken:
+            assert taken < len(block)
+            assert self.sent[-1] is block
+            self.busy = True
+            return True
         if self.doubtful:
             return False
         self.busy = self.full or self.shut
@@ -181,13 +186,6 @@ class FakeOutlet:
         self.sent.append(block)
         self.handed += 1
         return len(block) // 2 if self.full else len(block)
-
-    def send_rest(self, block: bytes, taken: int) -> None:
-        """Be busy with it until :meth:`drain`."""
-        assert not self.busy, "sent to while busy"
-        assert 0 < taken < len(block)
-        assert self.sent[-1] is block
-        self.busy = True
 
     def drain(self, full: bool | None = None) -> None:
         """Let all that is under way leave; then be :attr:`full`, if given."""

@@ -276,7 +276,7 @@ class Broken(FakeOutlet):
 
     fails = False
 
-    def send(self, block: bytes) -> bool:
+    def send(self, block: bytes, taken: int = 0) -> bool:
         """Fail, or send."""
         if self.fails:
             raise RuntimeError("broken outlet")

@@ -180,7 +180,7 @@ def test_rest_of_what_went_the_short_way(dial: Dial, kind: str) -> None:
     assert send is not None
     taken = send(block)
     assert 0 < taken < len(block)
-    house.outlet.send_rest(block, taken)
+    assert house.outlet.send(block, taken)
     assert house.outlet.busy
     assert house.outlet.short_way() is None
     line.flow()
