@@ -217,7 +217,7 @@ def _through(folder: Path, count: int) -> Row:
     import numpy as np
 
     from bench.pictures import QUALITY
-    from camd import jpeg
+    from camd.formats import jpeg
     from camd.sources import make_encoder
 
     data = sorted(folder.glob("*.jpg"))[0].read_bytes()

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from camd import __version__
 from camd.config import ConfigError, Loaded, load
-from camd.config.listening import address_of
 from camd.config.masking import MASK, mask_url
 from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
-from camd.listing import in_data, in_words
+from camd.listening.endpoints import address_of
 from camd.rights import Right
-from camd.sources.devices import Census, census
-from camd.web.auth import keys_of
-from camd.web.links import Links, duration, link_path
+from camd.sources.v4l2.discovery import Census, census
+from camd.sources.v4l2.listing import in_data, in_words
+from camd.web.access.keys import keys_of
+from camd.web.access.links import Links, duration, link_path
 
 DEFAULT_FILE = Path("camd.yaml")
 """The settings file where no other is named; in the current folder."""

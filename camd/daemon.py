@@ -15,21 +15,21 @@ from twisted.application.service import MultiService, Service
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 
-from camd.camera import Camera
-from camd.certificates import KINDS, Certificate
-from camd.config.listening import address_of
+from camd.cameras.camera import Camera
+from camd.cameras.pipeline import Environment
 from camd.config.settings import Settings
-from camd.descriptors import raise_limit, safe_connections
-from camd.feed import World
+from camd.listening.certificates import KINDS, Certificate
+from camd.listening.endpoints import address_of
 from camd.logs.observer import SUMMARIES, LogObserver
-from camd.memory import keep_out_of_the_way
-from camd.stats import Visits
-from camd.tidy import Tidy
-from camd.web.access import Access
-from camd.web.auth import keys_of
+from camd.process.file_limit import raise_limit, safe_connections
+from camd.process.garbage import tune_memory
+from camd.process.tidy import Tidy
+from camd.stats import ViewerCount
+from camd.web.access.access import Access
+from camd.web.access.cloudflare import CloudflareAccess, fetcher
+from camd.web.access.keys import keys_of
 from camd.web.client import Proxies
-from camd.web.cloudflare import CloudflareAccess, fetcher
-from camd.web.limits import Room
+from camd.web.limits import ViewerLimits
 from camd.web.site import CamdSite, tree
 
 AT_RESTART = ("listen", "log_format")
@@ -66,7 +66,7 @@ class Daemon(MultiService):
     def __init__(
         self,
         settings: Settings,
-        world: World,
+        environment: Environment,
         reactor: Any,
         observer: LogObserver | None = None,
     ) -> None:
@@ -76,14 +76,16 @@ class Daemon(MultiService):
             Summaries(observer, reactor).setServiceParent(self)
         self.settings = settings
         self.cameras: dict[str, Camera] = {}
-        self._world = world
+        self._world = environment
         self._reactor = reactor
-        visits = self._visits = Visits()
-        Tidy(lambda: visits.active, reactor).setServiceParent(self)
+        viewer_count = self._visits = ViewerCount()
+        Tidy(lambda: viewer_count.active, reactor).setServiceParent(self)
         self._files: int | None = None
         self._made: str | None = None
         self._cloudflare: CloudflareAccess | None = None
-        self._access = Access(keys_of(settings, self._key(), world.wall), world.wall)
+        self._access = Access(
+            keys_of(settings, self._key(), environment.wall), environment.wall
+        )
         self._believe_cloudflare()
         self._take_cameras()
         self.site = CamdSite(
@@ -109,9 +111,9 @@ class Daemon(MultiService):
 
     def _tree(self) -> Resource:
         settings = self.settings
-        room = Room(settings.max_viewers, settings.max_viewers_per_address)
+        limits = ViewerLimits(settings.max_viewers, settings.max_viewers_per_address)
         proxies, base = Proxies(settings.trusted_proxies), settings.base_path
-        return tree(self.cameras, self._access, proxies, base, room)
+        return tree(self.cameras, self._access, proxies, base, limits)
 
     def _listen(self) -> None:
         for text in self.settings.listen:
@@ -125,7 +127,7 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         """Make room for viewers, start, and say which address to open."""
-        keep_out_of_the_way()
+        tune_memory()
         before, self._files = raise_limit()
         self._bound_connections()
         self._log.info(
@@ -235,5 +237,5 @@ class Daemon(MultiService):
         """End the streams of those who would not be let in any more."""
         for camera in self.cameras.values():
             for viewer in list(camera.viewers):
-                if not self._access.still_sees(viewer.guest.holder):
+                if not self._access.still_sees(viewer.client_info.principal):
                     viewer.end("its key is gone")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from camd import multipart
-from camd.jpeg import Size
-from camd.multipart import Form
+from camd.formats import multipart
+from camd.formats.jpeg import Size
+from camd.formats.multipart import Form
 
 
 class Frame:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from camd.config import ConfigError
 from camd.config.settings import Settings
 from camd.daemon import Daemon
-from camd.systemd import Watch
+from camd.process.systemd import Watch
 
 _log = Logger(namespace="camd")
 

@@ -28,7 +28,7 @@ TO_SEE_OR_COUNT = TO_SEE | TO_COUNT
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class Principal:
     """
     Who asks, as far as a key, a link or a proof of identity tells.
 

@@ -1,7 +1,8 @@
 """Counters and rates: what the daemon knows of itself, per camera and per viewer.
 
 Plain numbers that others add to; times come from outside. What a viewer counts for
-itself stands in :mod:`camd.viewer`; when it leaves, its figures are added here.
+itself stands in :mod:`camd.delivery.viewer`; when it leaves, its figures are added
+here.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ class CameraStats:
             self.aborted[reason if reason in self.aborted else "other"] += 1
 
 
-class Visits:
+class ViewerCount:
     """Numbers the viewers of all cameras and counts who is there."""
 
     def __init__(self) -> None:

@@ -23,10 +23,12 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 
 from camd import __version__, config
+from camd.cameras.pipeline import Environment
+from camd.capture.thread import CameraThread
 from camd.config.settings import Settings
 from camd.daemon import Daemon
-from camd.feed import World
 from camd.logs.observer import LogObserver, observer_for
+from camd.process.systemd import Watch, notifier, watchdog_interval
 from camd.reload import reload
 from camd.sources import (
     make_encoder,
@@ -35,8 +37,6 @@ from camd.sources import (
     prepare,
     why_no_opencv,
 )
-from camd.systemd import Watch, notifier, watchdog_interval
-from camd.thread import CameraThread
 
 _log = Logger(namespace="camd")
 
@@ -163,15 +163,15 @@ def build(
     :param environ: the environment, in which systemd says what it wants to be told.
     :param observer: writes the log; None where somebody else does.
     """
-    daemon = Daemon(settings, world(reactor), reactor, observer)
+    daemon = Daemon(settings, environment(reactor), reactor, observer)
     within = watchdog_interval(environ, os.getpid())
     watch = Watch(daemon.cameras.values, notifier(environ), within, reactor)
     return Camd(daemon, watch, observer)
 
 
-def world(reactor: Any) -> World:
+def environment(reactor: Any) -> Environment:
     """Give what cameras touch of the world outside, on this reactor."""
-    return World(
+    return Environment(
         clock=reactor,
         wall=time.time,
         random=random.random,

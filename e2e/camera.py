@@ -18,7 +18,7 @@ from threading import Thread
 import cv2
 import numpy as np
 
-from e2e.video import Picture
+from e2e.video import CheckedJpeg
 
 FPS = 20
 SQUARE = 60
@@ -149,14 +149,14 @@ def http_camera(
         camera.stop()
 
 
-def draw(number: int, square: int = SQUARE) -> Picture:
+def draw(number: int, square: int = SQUARE) -> CheckedJpeg:
     """Draw a number below :data:`COUNT`, the lowest bit in the upper left square."""
     bits = [number >> bit & 1 for bit in range(COLUMNS * ROWS)]
     squares = COLOURS[np.array(bits).reshape(ROWS, COLUMNS)]
     return np.kron(squares, np.ones((square, square, 1), np.uint8))
 
 
-def number_in(picture: Picture, square: int = SQUARE) -> int:
+def number_in(picture: CheckedJpeg, square: int = SQUARE) -> int:
     """
     Read the number that a picture carries.
 
@@ -173,7 +173,7 @@ def encode(number: int) -> bytes:
     return _jpeg(draw(number))
 
 
-def _jpeg(picture: Picture) -> bytes:
+def _jpeg(picture: CheckedJpeg) -> bytes:
     return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
 
 

@@ -15,7 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webelement import WebElement
 
 from e2e.daemon import Daemon
-from e2e.video import Picture, decode
+from e2e.video import CheckedJpeg, decode
 from e2e.waiting import PATIENCE, until
 
 FLAGS = (
@@ -123,13 +123,13 @@ def natural_size(driver: Driver, image: WebElement) -> tuple[int, int]:
     return width, height
 
 
-def pixels(driver: Driver, image: WebElement) -> Picture:
+def pixels(driver: Driver, image: WebElement) -> CheckedJpeg:
     """Give the picture that an ``<img>`` shows, at its natural size."""
     url: str = driver.execute_script(_PIXELS, image)
     return decode(base64.b64decode(url.partition(",")[2]))
 
 
-def on_screen(driver: Driver, image: WebElement) -> Picture:
+def on_screen(driver: Driver, image: WebElement) -> CheckedJpeg:
     """Give what is on the screen where an ``<img>`` stands, at its natural size."""
     driver.execute_script(_BRING_FORWARD, image)
     return decode(image.screenshot_as_png)

@@ -18,7 +18,7 @@ from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
-from camd.multipart import Parser
+from camd.formats.multipart import Parser
 from e2e.daemon import Daemon
 from e2e.waiting import PATIENCE, until
 

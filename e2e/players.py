@@ -22,7 +22,7 @@ import numpy as np
 from e2e.camera import number_in
 from e2e.pixels import BYTES, HEIGHT, WIDTH, shrunk
 from e2e.readers import scan
-from e2e.video import Picture, decode
+from e2e.video import CheckedJpeg, decode
 
 HERE = Path(__file__).parent
 
@@ -144,11 +144,11 @@ def playing(clients: Iterable[str], address: str) -> Iterator[dict[str, Player]]
         yield players
 
 
-def _from_pixels(output: IO[bytes]) -> Iterator[Picture]:
+def _from_pixels(output: IO[bytes]) -> Iterator[CheckedJpeg]:
     while len(data := output.read(BYTES)) == BYTES:
         yield np.frombuffer(data, np.uint8).reshape(HEIGHT, WIDTH, 3)
 
 
-def _from_jpegs(output: IO[bytes]) -> Iterator[Picture]:
+def _from_jpegs(output: IO[bytes]) -> Iterator[CheckedJpeg]:
     for jpeg in scan(iter(partial(output.read1, 65536), b"")):  # type: ignore[attr-defined]
         yield shrunk(decode(jpeg))

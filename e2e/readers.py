@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 from e2e.pixels import BYTES, HEIGHT, WIDTH, shrunk
-from e2e.video import Picture, decode
+from e2e.video import CheckedJpeg, decode
 
 CACHING = 300
 """Milliseconds for which VLC keeps pictures in store; its own choice is 1000."""
 
 
-def show(picture: Picture) -> None:
+def show(picture: CheckedJpeg) -> None:
     """Write a picture of any size."""
     write(shrunk(picture).tobytes())
 

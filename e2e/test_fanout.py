@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from camd.jpeg import Size, measure
+from camd.formats.jpeg import Size, measure
 from e2e.client import STREAM, Watcher, ask, not_reading, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon

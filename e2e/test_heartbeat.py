@@ -93,7 +93,7 @@ def test_camera_goes_and_comes(
     """A camera that hangs up is connected to again, and the <img> never notices."""
     enter(browser, daemon)
     image = bare_image(browser, STREAM)
-    guest = viewer(daemon)["number"]
+    client_info = viewer(daemon)["number"]
     camera.mood = Mood.GONE
     await_state(daemon, "offline")
     number = number_in(pixels(browser, image))
@@ -101,7 +101,7 @@ def test_camera_goes_and_comes(
     assert number_in(pixels(browser, image)) == number
     camera.mood = Mood.SENDING
     await_new_pixels(browser, image, number)
-    assert viewer(daemon)["number"] == guest
+    assert viewer(daemon)["number"] == client_info
     assert stats(daemon)["camera_reopens"] == 1
 
 

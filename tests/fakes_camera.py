@@ -23,22 +23,22 @@ from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from camd.camera import Camera
+from camd.cameras.camera import Camera
+from camd.cameras.pipeline import Environment
 from camd.config.settings import CameraSettings
-from camd.feed import World
-from camd.sources import Given, Image, Shot
-from camd.stats import Visits
-from camd.viewer import Viewer
-from camd.web.access import Access
-from camd.web.auth import Keys
+from camd.delivery.viewer import Viewer
+from camd.sources import CameraMode, Image, RawFrame
+from camd.stats import ViewerCount
+from camd.web.access.access import Access
+from camd.web.access.keys import Keys
 from camd.web.client import NO_PROXIES, Proxies
-from camd.web.limits import UNLIMITED, Room
+from camd.web.limits import UNLIMITED, ViewerLimits
 from camd.web.site import CamdSite, tree
 from tests.fakes import NOBODY, FakeOutlet
 
 T = TypeVar("T")
 
-GIVEN = Given(32, 24, 30, "YUYV")
+GIVEN = CameraMode(32, 24, 30, "YUYV")
 """What a fake source says that it gives."""
 
 EPOCH = 1_800_000_000.0
@@ -65,30 +65,30 @@ class FakeSource:
     """
 
     def __init__(self, clock: Clock, reads: Iterable[Any] = ()) -> None:
-        self.opens: deque[Exception | Given] = deque()
+        self.opens: deque[Exception | CameraMode] = deque()
         self.reads: deque[Any] = deque(reads)
         self.always: Any = tiny_jpeg()
         self.calls: list[str] = []
         self.is_open = False
         self._clock = clock
 
-    def open(self) -> Given:
+    def open(self) -> CameraMode:
         """Do as scripted, or open."""
         self.calls.append("open")
         # A new one each time, as from a camera that was opened anew.
-        given = self.opens.popleft() if self.opens else replace(GIVEN)
-        if isinstance(given, Exception):
-            raise given
+        mode = self.opens.popleft() if self.opens else replace(GIVEN)
+        if isinstance(mode, Exception):
+            raise mode
         self.is_open = True
-        return given
+        return mode
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         """Do as scripted, or give a picture, taken now."""
         self.calls.append("read")
         content = self.reads.popleft() if self.reads else self.always
         if isinstance(content, Exception):
             raise content
-        return Shot(content, self._clock.seconds())
+        return RawFrame(content, self._clock.seconds())
 
     def close(self) -> None:
         """Note it."""
@@ -160,7 +160,7 @@ class FakeThread:
         self.stops += 1
 
 
-class FakeWorld:
+class FakeEnvironment:
     """
     A world on a clock, and all that was made in it.
 
@@ -185,7 +185,7 @@ class FakeWorld:
         self.drawn_for: list[CameraSettings] = []
         self.draw: Callable[[], Deferred[bytes]] | None = None
         self.there = True
-        self.world = World(
+        self.environment = Environment(
             clock=self.clock,
             wall=self.wall,
             random=lambda: 0.0,
@@ -235,20 +235,22 @@ class Place:
     def __init__(
         self,
         takes: float | None = 0,
-        world: FakeWorld | None = None,
-        visits: Visits | None = None,
+        environment: FakeEnvironment | None = None,
+        viewer_count: ViewerCount | None = None,
         **settings: Any,
     ) -> None:
-        self.world = world or FakeWorld()
-        self.world.takes = takes
+        self.environment = environment or FakeEnvironment()
+        self.environment.takes = takes
         chosen: dict[str, Any] = {"name": "robot", "stream_fps": FPS, **settings}
         self.camera = Camera(
-            CameraSettings(**chosen), visits or Visits(), self.world.world
+            CameraSettings(**chosen),
+            viewer_count or ViewerCount(),
+            self.environment.environment,
         )
         self.camera.startService()
         self.outlets: dict[Viewer, FakeOutlet] = {}
-        self.thread = self.world.threads[-1]
-        self.source = self.world.sources[-1]
+        self.thread = self.environment.threads[-1]
+        self.source = self.environment.sources[-1]
 
     def visit(self, agent: str = "curl/8") -> Viewer:
         """Let somebody in, whose connection takes all at once."""
@@ -282,7 +284,7 @@ class House:
     """
     A site with its cameras, started, on a fake world.
 
-    :ivar world: what the cameras touch.
+    :ivar environment: what the cameras touch.
     :ivar cameras: by name.
     """
 
@@ -294,25 +296,25 @@ class House:
         proxies: Proxies = NO_PROXIES,
         origins: Collection[str] = (),
         base: str = "",
-        room: Room = UNLIMITED,
+        limits: ViewerLimits = UNLIMITED,
         **settings: Any,
     ) -> None:
-        self.world = FakeWorld(takes)
-        self.world.always = always
-        self.visits = Visits()
+        self.environment = FakeEnvironment(takes)
+        self.environment.always = always
+        self.viewer_count = ViewerCount()
         self.cameras = {
             name: Camera(
                 CameraSettings(name=name, **{"stream_fps": 16, **settings}),
-                self.visits,
-                self.world.world,
+                self.viewer_count,
+                self.environment.environment,
             )
             for name in names or ("robot",)
         }
-        keys = Keys({"owner": KEY}, self.world.wall)
-        self.access = access = Access(keys, self.world.wall)
-        self.root = tree(self.cameras, access, proxies, base, room)
+        keys = Keys({"owner": KEY}, self.environment.wall)
+        self.access = access = Access(keys, self.environment.wall)
+        self.root = tree(self.cameras, access, proxies, base, limits)
         self.site = CamdSite(
-            self.root, access, self.world.clock, proxies, origins, base
+            self.root, access, self.environment.clock, proxies, origins, base
         )
         self.site.startFactory()
         for camera in self.cameras.values():

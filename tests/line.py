@@ -15,10 +15,10 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
+from camd.delivery.outlet import RequestOutlet, SocketOutlet, outlet_for
+from camd.delivery.viewer import ClientInfo, Viewer
+from camd.formats.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.frame import WIRES
-from camd.multipart import RESPONSE_HEADERS, Form, chunk
-from camd.outlet import RequestOutlet, SocketOutlet, outlet_for
-from camd.viewer import Guest, Viewer
 from tests.fakes import NOBODY, Turns, arrived, soon, tcp_pair, unix_pair
 
 LARGE = 300_000
@@ -133,8 +133,10 @@ class Show(House):
 
     def begin(self) -> None:
         """Let the viewer open the outlet."""
-        guest = Guest(1, "", "", 0, NOBODY)
-        self.viewer = Viewer(guest, self.outlet, self._clock.seconds, self._size, 30)
+        client_info = ClientInfo(1, "", "", 0, NOBODY)
+        self.viewer = Viewer(
+            client_info, self.outlet, self._clock.seconds, self._size, 30
+        )
         self.viewer.open(lambda: None)
 
     def forget(self) -> None:

@@ -13,9 +13,9 @@ import pytest
 from camd import __version__
 from camd.cli import list_cameras, main, signed
 from camd.config import load
-from camd.sources.devices import Census, census
-from camd.web.auth import Keys
-from camd.web.links import Links
+from camd.sources.v4l2.discovery import Census, census
+from camd.web.access.keys import Keys
+from camd.web.access.links import Links
 from tests.fake_v4l2 import FakeDriver
 
 Captured = pytest.CaptureFixture[str]

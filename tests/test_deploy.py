@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from camd.supervision import State
+from camd.capture.health import State
 from tests.fakes_camera import House
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -43,7 +43,7 @@ def series() -> dict[str, set[str]]:
     """The names of the series that camd tells, and the labels of each."""
     house = House()
     house.ask("/api/robot/stream")
-    house.world.run(1)
+    house.environment.run(1)
     told = house.ask("/metrics").raw.decode()
     return {
         sample.name: set(sample.labels)

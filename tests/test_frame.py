@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from twisted.logger import capturedLogs
 
-from camd import multipart
-from camd.cache import ROUND, FrameCache
+from camd.delivery.fanout import ROUND, FanOut
+from camd.delivery.viewer import ClientInfo, Viewer
+from camd.formats import multipart
+from camd.formats.multipart import Form
 from camd.frame import WIRES, Wire
-from camd.multipart import Form
 from camd.stats import LATENESS_BOUNDS, Histogram, Sent
-from camd.viewer import Guest, Viewer
 from tests.fakes import (
     NOBODY,
     PLAIN,
@@ -37,9 +37,9 @@ def clock() -> Turns:
 
 
 @pytest.fixture
-def cache(clock: Turns) -> FrameCache:
+def cache(clock: Turns) -> FanOut:
     """A cache with no frame and nobody there."""
-    return FrameCache(clock, Histogram(LATENESS_BOUNDS))
+    return FanOut(clock, Histogram(LATENESS_BOUNDS))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def lateness(clock: Turns) -> Histogram:
     return Histogram((1.0, 2.0))
 
 
-def crowd(cache: FrameCache, count: int = CROWD) -> list[Watcher]:
+def crowd(cache: FanOut, count: int = CROWD) -> list[Watcher]:
     """Watchers with one diary, named by the order of their coming."""
     diary: list[tuple[str, int]] = []
     watchers = [Watcher(str(index), diary) for index in range(count)]
@@ -115,12 +115,12 @@ def test_two_frames_share_nothing() -> None:
     assert frame(1).blocks[PLAIN] != frame(2).blocks[PLAIN]
 
 
-def test_built_once_for_a_thousand_viewers(clock: Turns, cache: FrameCache) -> None:
+def test_built_once_for_a_thousand_viewers(clock: Turns, cache: FanOut) -> None:
     """All viewers of a wire are sent one object, which was built one single time."""
     wire = CountingWire(Form.PLAIN, True)
     outlets = [FakeOutlet(wire) for _ in range(1000)]
     for outlet in outlets:
-        viewer = Viewer(Guest(1, "", "", 0, NOBODY), outlet, clock.seconds, 2, 30)
+        viewer = Viewer(ClientInfo(1, "", "", 0, NOBODY), outlet, clock.seconds, 2, 30)
         viewer.open(lambda: None)
         outlet.drain()
         cache.join(viewer)
@@ -135,12 +135,12 @@ def test_built_once_for_a_thousand_viewers(clock: Turns, cache: FrameCache) -> N
 
 
 def test_first_frame_sent_once_to_a_viewer_that_gets_ready_between_rounds(
-    clock: Turns, cache: FrameCache
+    clock: Turns, cache: FanOut
 ) -> None:
     """A viewer that fetched the frame itself is not sent it again in its turn."""
     crowd(cache, ROUND)
     outlet = FakeOutlet()
-    viewer = Viewer(Guest(1, "", "", 0, NOBODY), outlet, clock.seconds, 2, 30)
+    viewer = Viewer(ClientInfo(1, "", "", 0, NOBODY), outlet, clock.seconds, 2, 30)
     viewer.open(lambda: cache.newest)
     cache.join(viewer)
     one = frame()
@@ -151,13 +151,13 @@ def test_first_frame_sent_once_to_a_viewer_that_gets_ready_between_rounds(
     assert viewer.sent == Sent(frames=1, bytes=len(one.blocks[PLAIN]))
 
 
-def test_no_frame_before_the_first(cache: FrameCache) -> None:
+def test_no_frame_before_the_first(cache: FanOut) -> None:
     """The cache begins with neither frame nor watcher."""
     assert cache.newest is None
     assert len(cache) == 0
 
 
-def test_newest_replaces(cache: FrameCache) -> None:
+def test_newest_replaces(cache: FanOut) -> None:
     """The cache holds the last frame published and no other."""
     cache.publish(frame(1))
     two = frame(2)
@@ -165,7 +165,7 @@ def test_newest_replaces(cache: FrameCache) -> None:
     assert cache.newest is two
 
 
-def test_forget(cache: FrameCache) -> None:
+def test_forget(cache: FanOut) -> None:
     """A frame that was forgotten is nobody's first; the next one is kept again."""
     cache.publish(frame(1))
     cache.forget()
@@ -175,7 +175,7 @@ def test_forget(cache: FrameCache) -> None:
     assert cache.newest is two
 
 
-def test_joining_shows_nothing(cache: FrameCache) -> None:
+def test_joining_shows_nothing(cache: FanOut) -> None:
     """A watcher hears of frames from the next one on."""
     cache.publish(frame(1))
     watcher = Watcher()
@@ -185,7 +185,7 @@ def test_joining_shows_nothing(cache: FrameCache) -> None:
     assert watcher.numbers == [2]
 
 
-def test_leaving(cache: FrameCache) -> None:
+def test_leaving(cache: FanOut) -> None:
     """Who left is shown nothing more; leaving again does no harm."""
     watcher = Watcher()
     cache.join(watcher)
@@ -196,14 +196,14 @@ def test_leaving(cache: FrameCache) -> None:
     assert len(cache) == 0
 
 
-def test_told_in_order_of_coming(cache: FrameCache) -> None:
+def test_told_in_order_of_coming(cache: FanOut) -> None:
     """Who came first is told first."""
     watchers = crowd(cache, 10)
     cache.publish(frame(1))
     assert watchers[0].diary == [(str(index), 1) for index in range(10)]
 
 
-def test_told_the_time(clock: Turns, cache: FrameCache) -> None:
+def test_told_the_time(clock: Turns, cache: FanOut) -> None:
     """A watcher is told the moment on the reactor's clock."""
     watcher = Watcher()
     cache.join(watcher)
@@ -212,7 +212,7 @@ def test_told_the_time(clock: Turns, cache: FrameCache) -> None:
     assert watcher.times == [12.5]
 
 
-def test_a_round_at_a_time(clock: Turns, cache: FrameCache) -> None:
+def test_a_round_at_a_time(clock: Turns, cache: FanOut) -> None:
     """Between two rounds the reactor gets a turn, until all have been told."""
     diary = crowd(cache)[0].diary
     cache.publish(frame(1))
@@ -224,7 +224,7 @@ def test_a_round_at_a_time(clock: Turns, cache: FrameCache) -> None:
     assert diary == [(str(index), 1) for index in range(CROWD)]
 
 
-def test_a_full_round_needs_no_other(clock: Turns, cache: FrameCache) -> None:
+def test_a_full_round_needs_no_other(clock: Turns, cache: FanOut) -> None:
     """A crowd that one round holds is told at once, and no call is left."""
     diary = crowd(cache, ROUND)[0].diary
     cache.publish(frame(1))
@@ -232,9 +232,7 @@ def test_a_full_round_needs_no_other(clock: Turns, cache: FrameCache) -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_what_waits_has_its_turn_between_rounds(
-    clock: Turns, cache: FrameCache
-) -> None:
+def test_what_waits_has_its_turn_between_rounds(clock: Turns, cache: FanOut) -> None:
     """A call that was due before the second round is made before it."""
     diary = crowd(cache)[0].diary
     clock.callLater(0, lambda: diary.append(("a request", 0)))
@@ -243,7 +241,7 @@ def test_what_waits_has_its_turn_between_rounds(
     assert diary.index(("a request", 0)) == ROUND
 
 
-def test_new_frame_reaches_late_ones_first(clock: Turns, cache: FrameCache) -> None:
+def test_new_frame_reaches_late_ones_first(clock: Turns, cache: FanOut) -> None:
     """Whom the last frame did not reach comes first with the next, and gets no old."""
     watchers = crowd(cache)
     cache.publish(frame(1))
@@ -257,7 +255,7 @@ def test_new_frame_reaches_late_ones_first(clock: Turns, cache: FrameCache) -> N
 
 
 def test_frames_faster_than_rounds_leave_nobody_out(
-    clock: Turns, cache: FrameCache
+    clock: Turns, cache: FanOut
 ) -> None:
     """When each frame comes in the midst of the last, all still get their share."""
     watchers = crowd(cache)
@@ -269,7 +267,7 @@ def test_frames_faster_than_rounds_leave_nobody_out(
     assert min(shares) >= max(shares) - 1
 
 
-def test_only_one_round_is_ever_due(clock: Turns, cache: FrameCache) -> None:
+def test_only_one_round_is_ever_due(clock: Turns, cache: FanOut) -> None:
     """Frames that come in the midst of a round start no second chain of rounds."""
     crowd(cache)
     for number in range(1, 10):
@@ -277,7 +275,7 @@ def test_only_one_round_is_ever_due(clock: Turns, cache: FrameCache) -> None:
     assert len(clock.getDelayedCalls()) == 1
 
 
-def test_who_left_between_rounds_is_not_told(clock: Turns, cache: FrameCache) -> None:
+def test_who_left_between_rounds_is_not_told(clock: Turns, cache: FanOut) -> None:
     """A viewer that goes before its turn is not sent to."""
     watchers = crowd(cache)
     cache.publish(frame(1))
@@ -288,7 +286,7 @@ def test_who_left_between_rounds_is_not_told(clock: Turns, cache: FrameCache) ->
 
 
 def test_who_came_between_rounds_waits_for_the_next(
-    clock: Turns, cache: FrameCache
+    clock: Turns, cache: FanOut
 ) -> None:
     """A viewer that comes in mid-round has had the frame from the cache already."""
     crowd(cache)
@@ -302,7 +300,7 @@ def test_who_came_between_rounds_waits_for_the_next(
     assert late.numbers == [2]
 
 
-def test_forgotten_between_rounds(clock: Turns, cache: FrameCache) -> None:
+def test_forgotten_between_rounds(clock: Turns, cache: FanOut) -> None:
     """When all leave in mid-round and the frame is forgotten, the next is shown."""
     watchers = crowd(cache)
     cache.publish(frame(1))
@@ -317,9 +315,7 @@ def test_forgotten_between_rounds(clock: Turns, cache: FrameCache) -> None:
     assert watcher.numbers == [2]
 
 
-def test_who_left_is_let_go_even_if_no_round_ends(
-    clock: Turns, cache: FrameCache
-) -> None:
+def test_who_left_is_let_go_even_if_no_round_ends(clock: Turns, cache: FanOut) -> None:
     """With frames faster than rounds, those who left are not held for ever."""
     crowd(cache)
     for number in range(1, 21):
@@ -334,7 +330,7 @@ def test_who_left_is_let_go_even_if_no_round_ends(
     assert gone() is None
 
 
-def test_newcomers_come_in_order(clock: Turns, cache: FrameCache) -> None:
+def test_newcomers_come_in_order(clock: Turns, cache: FanOut) -> None:
     """Those who came in mid-round are told in the order of their coming."""
     diary = crowd(cache)[0].diary
     cache.publish(frame(1))
@@ -347,7 +343,7 @@ def test_newcomers_come_in_order(clock: Turns, cache: FrameCache) -> None:
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-def test_trouble_stays_with_one(cache: FrameCache, stubborn: bool) -> None:
+def test_trouble_stays_with_one(cache: FanOut, stubborn: bool) -> None:
     """A watcher that fails is logged and sent away; those behind it notice nothing."""
     bad, good = BadWatcher(stubborn), Watcher("good")
     cache.join(bad)
@@ -362,7 +358,7 @@ def test_trouble_stays_with_one(cache: FrameCache, stubborn: bool) -> None:
     assert failures(events) == ["bad watcher"]
 
 
-def test_trouble_does_not_end_the_rounds(clock: Turns, cache: FrameCache) -> None:
+def test_trouble_does_not_end_the_rounds(clock: Turns, cache: FanOut) -> None:
     """A watcher that fails last in its round keeps no later round from coming."""
     crowd(cache, ROUND - 1)
     cache.join(BadWatcher())
@@ -376,7 +372,7 @@ def test_trouble_does_not_end_the_rounds(clock: Turns, cache: FrameCache) -> Non
 
 def test_lateness_is_that_of_the_last_viewer(clock: Turns, lateness: Histogram) -> None:
     """A frame's age is counted once, when the last round has been told of it."""
-    cache = FrameCache(clock, lateness)
+    cache = FanOut(clock, lateness)
     crowd(cache)
     cache.publish(frame(1, captured=-0.5))
     assert lateness.upto()[-1] == 0
@@ -387,13 +383,13 @@ def test_lateness_is_that_of_the_last_viewer(clock: Turns, lateness: Histogram) 
 
 def test_a_placeholder_has_no_lateness(clock: Turns, lateness: Histogram) -> None:
     """It says nothing of the way from the camera."""
-    cache = FrameCache(clock, lateness)
+    cache = FanOut(clock, lateness)
     crowd(cache, 1)
     cache.publish(frame(0))
     assert lateness.upto()[-1] == 0
 
 
-def test_ended_viewers_are_told_no_more(cache: FrameCache) -> None:
+def test_ended_viewers_are_told_no_more(cache: FanOut) -> None:
     """Sent away, each is told why, and of no frame after that."""
     watchers = crowd(cache, 3)
     cache.end("camera offline")
@@ -407,7 +403,7 @@ def test_a_frame_that_was_replaced_has_no_lateness(
     clock: Turns, lateness: Histogram
 ) -> None:
     """Where a newer frame came in the midst of the rounds, only that one is counted."""
-    cache = FrameCache(clock, lateness)
+    cache = FanOut(clock, lateness)
     crowd(cache)
     cache.publish(frame(1, captured=-9))
     cache.publish(frame(2, captured=0))
@@ -418,5 +414,5 @@ def test_a_frame_that_was_replaced_has_no_lateness(
 
 def test_lateness_without_viewers(clock: Turns, lateness: Histogram) -> None:
     """A frame that nobody watches is late for nobody."""
-    FrameCache(clock, lateness).publish(frame(1))
+    FanOut(clock, lateness).publish(frame(1))
     assert lateness.upto()[-1] == 0

@@ -1,13 +1,8 @@
-"""
-The laws of the house that can be read from the source alone: who may import whom,
-and how long a function or a module may grow.
-"""
+"""The laws that can be read from the source alone: what may import what."""
 
 from __future__ import annotations
 
 import ast
-import io
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,26 +13,20 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. A module imports from lower floors only, not from its own; a
 # package (such as "sources") stands for all that is in it, and is free inside.
 FLOORS: list[set[str]] = [
-    {"camd", "huffman"},
-    # What is known of formats, of settings, of the machine.
-    {"backoff", "certificates", "descriptors", "jpeg", "memory", "multipart", "rights"},
-    {"config", "stats", "tcp", "thread", "ticks", "tidy"},
-    # A frame, and where it comes from.
-    {"frame", "logs", "sources"},
-    {"listing", "outlet", "reader", "row", "supervision"},
-    {"cache", "readers", "viewer"},
-    {"capture", "heartbeat", "standin"},
-    {"feed"},
-    {"camera"},
-    # What is answered, and to whom.
-    {"systemd", "web"},
+    {"camd"},
+    # What is known of formats and rights; counters, clocks, ports.
+    {"formats", "listening", "periodic", "rights", "stats"},
+    {"config", "frame"},
+    # Where frames come from, where they go, and what the log says of both.
+    {"delivery", "logs", "sources"},
+    {"capture"},
+    {"cameras"},
+    # What is answered, and to whom; what the system is asked for and told.
+    {"process", "web"},
     {"daemon"},
     {"reload"},
     {"cli", "tap"},
 ]
-
-LONGEST_FUNCTION = 40
-LONGEST_MODULE = 250
 
 _MODULES = sorted(ROOT.glob("camd/**/*.py"))
 _SOURCES = [*_MODULES, *sorted(ROOT.glob("twisted/plugins/*.py"))]
@@ -120,46 +109,6 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
-def code_lines(source: str) -> set[int]:
-    """The numbers of the lines that hold code: not blank, comment or docstring."""
-    silent = {
-        tokenize.COMMENT,
-        tokenize.NL,
-        tokenize.NEWLINE,
-        tokenize.INDENT,
-        tokenize.DEDENT,
-        tokenize.ENDMARKER,
-    }
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in silent:
-            lines.update(range(token.start[0], token.end[0] + 1))
-    return lines - _docstring_lines(ast.parse(source))
-
-
-def _docstring_lines(tree: ast.Module) -> set[int]:
-    return {
-        line
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-
-
-def function_lengths(source: str) -> dict[str, int]:
-    """Each function's name and line, and how many lines of code it has."""
-    lines = code_lines(source)
-    return {
-        f"{node.name}:{node.lineno}": len(
-            lines & set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        )
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-
-
 @every_module
 def test_imports_only_from_lower_floors(path):
     """A module imports from the floors below its own and from nowhere else in camd."""
@@ -207,19 +156,6 @@ def test_every_module_says_what_lives_there(path):
     assert ast.get_docstring(parsed(path))
 
 
-@every_source
-def test_functions_are_short(path):
-    """No function has more lines of code than the longest that is allowed."""
-    lengths = function_lengths(path.read_text())
-    assert {k: n for k, n in lengths.items() if n > LONGEST_FUNCTION} == {}
-
-
-@every_source
-def test_modules_are_short(path):
-    """No module has more lines of code than the longest that is allowed."""
-    assert len(code_lines(path.read_text())) <= LONGEST_MODULE
-
-
 @pytest.mark.parametrize(
     ("line", "package", "expected"),
     [
@@ -243,17 +179,7 @@ def test_imports_are_seen(line, package, expected):
 
 def test_an_import_of_the_same_floor_is_too_high():
     """What stands on the same floor or above may not be imported, what is below may."""
-    assert too_high("viewer", {"capture", "web", "frame", "viewer"}) == {
-        "capture",
+    assert too_high("capture", {"cameras", "web", "frame", "capture"}) == {
+        "cameras",
         "web",
     }
-
-
-def test_only_code_is_counted():
-    """Docstrings, comments and blank lines count for nothing, strings in code do."""
-    source = (
-        '"""Doc."""\n\n# why\ndef f():\n    """\n    Doc.\n    """\n'
-        '    x = """a\n    b"""\n'
-    )
-    assert code_lines(source) == {4, 8, 9}
-    assert function_lengths(source) == {"f:4": 3}

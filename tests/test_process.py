@@ -22,7 +22,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from camd.multipart import Parser
+from camd.formats.multipart import Parser
 from tests.fakes_camera import tiny_jpeg
 
 ROOT = Path(__file__).parents[1]

@@ -10,13 +10,13 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
 
 from camd import daemon as daemon_module
+from camd.cameras.pipeline import RELEASE
 from camd.config import ConfigError
 from camd.config.settings import Settings
 from camd.daemon import Daemon
-from camd.feed import RELEASE
 from camd.reload import reload
 from tests.fakes import uncollected
-from tests.fakes_camera import FakeWorld, Line, said
+from tests.fakes_camera import FakeEnvironment, Line, said
 
 KEY = "a-key-of-some-length"
 OTHER = "another-key-of-some-length"
@@ -42,12 +42,12 @@ class Running:
     """A daemon that runs, on a fake world, and its viewers."""
 
     def __init__(self, given: Settings) -> None:
-        self.world = FakeWorld(0)
+        self.environment = FakeEnvironment(0)
         self.reactor = MemoryReactorClock()
         # One clock for all.
-        self.reactor.callLater = self.world.clock.callLater
-        self.reactor.seconds = self.world.clock.seconds
-        self.daemon = Daemon(given, self.world.world, self.reactor)
+        self.reactor.callLater = self.environment.clock.callLater
+        self.reactor.seconds = self.environment.clock.seconds
+        self.daemon = Daemon(given, self.environment.environment, self.reactor)
         self.daemon.startService()
 
     def ask(self, path: str, key: str = KEY) -> Line:
@@ -66,12 +66,12 @@ def test_an_untouched_camera_is_not_touched() -> None:
     """Its viewer loses no frame, while others come, go, and change."""
     running = Running(settings("robot", "door"))
     line = running.ask("/api/robot/stream")
-    camera, source = running.daemon.cameras["robot"], running.world.sources[0]
-    running.world.run(1)
+    camera, source = running.daemon.cameras["robot"], running.environment.sources[0]
+    running.environment.run(1)
     before = running.frames("robot")
     changed = settings("robot", "garden")
     running.daemon.change(changed)
-    running.world.run(1)
+    running.environment.run(1)
     assert running.daemon.cameras["robot"] is camera
     assert list(running.daemon.cameras) == ["robot", "garden"]
     assert source.calls.count("open") == 1
@@ -85,7 +85,7 @@ def test_a_new_camera_is_there() -> None:
     assert running.ask("/api/door/stream").status == 404
     running.daemon.change(settings("robot", "door"))
     running.ask("/api/door/stream")
-    running.world.run(1)
+    running.environment.run(1)
     assert running.frames("door") > 10
 
 
@@ -93,9 +93,9 @@ def test_a_camera_that_is_gone() -> None:
     """Its streams end, and it is not found any more."""
     running = Running(settings("robot", "door"))
     line = running.ask("/api/door/stream")
-    running.world.run(1)
+    running.environment.run(1)
     running.daemon.change(settings("robot"))
-    running.world.run(1)
+    running.environment.run(1)
     assert line.raw.endswith(b"0\r\n\r\n")
     assert running.ask("/api/door/stream").status == 404
 
@@ -104,49 +104,49 @@ def test_a_new_rate() -> None:
     """A camera's viewers stay, and get pictures at the new rate."""
     running = Running(settings("robot"))
     line = running.ask("/api/robot/stream")
-    running.world.run(1)
+    running.environment.run(1)
     running.daemon.change(settings("robot", stream_fps=4))
-    running.world.run(1)
+    running.environment.run(1)
     before = running.frames("robot")
-    running.world.run(4)
+    running.environment.run(4)
     assert running.frames("robot") - before in (16, 17)
     assert not line.transport.disconnecting
-    assert len(running.world.sources) == 2
-    assert [source.is_open for source in running.world.sources] == [False, True]
+    assert len(running.environment.sources) == 2
+    assert [source.is_open for source in running.environment.sources] == [False, True]
 
 
 def test_a_new_rate_while_the_camera_hangs() -> None:
     """Another thread takes over at once; the old one lets go when it comes back."""
     running = Running(settings("robot"))
     line = running.ask("/api/robot/stream")
-    running.world.run(1)
-    (stuck,) = running.world.threads
+    running.environment.run(1)
+    (stuck,) = running.environment.threads
     stuck.takes = None
-    running.world.run(1)
+    running.environment.run(1)
     running.daemon.change(settings("robot", stream_fps=4))
     before = running.frames("robot")
-    running.world.run(RELEASE + 1)
+    running.environment.run(RELEASE + 1)
     assert running.frames("robot") - before >= 4
     assert not line.transport.disconnecting
-    assert [source.is_open for source in running.world.sources] == [True, True]
+    assert [source.is_open for source in running.environment.sources] == [True, True]
     assert stuck.stops == 1
     while stuck.queue:
         stuck.finish()
-    assert [source.is_open for source in running.world.sources] == [False, True]
+    assert [source.is_open for source in running.environment.sources] == [False, True]
 
 
 def test_changed_twice_at_once() -> None:
     """Only the last one counts, and no source is left open."""
     running = Running(settings("robot"))
     running.ask("/api/robot/stream")
-    running.world.run(1)
+    running.environment.run(1)
     for fps in (2, 4, 8):
         running.daemon.change(settings("robot", stream_fps=fps))
-    running.world.run(1)
+    running.environment.run(1)
     before = running.frames("robot")
-    running.world.run(2)
+    running.environment.run(2)
     assert running.frames("robot") - before in (16, 17)
-    assert sum(source.is_open for source in running.world.sources) == 1
+    assert sum(source.is_open for source in running.environment.sources) == 1
 
 
 @pytest.mark.parametrize("cached", [True, False])
@@ -155,30 +155,36 @@ def test_a_change_leaves_nothing_behind(cached: bool) -> None:
     more = {"enable_frame_cache": cached, "heartbeat_interval": 2}
     running = Running(settings("robot", **more))
     running.ask("/api/robot/stream")
-    running.world.run(1)
-    (feed,) = running.daemon.cameras["robot"].viewers.values()
-    parts = (feed, feed.cache, feed.capture, feed.heartbeat, feed.stand_in)
+    running.environment.run(1)
+    (pipeline,) = running.daemon.cameras["robot"].viewers.values()
+    parts = (
+        pipeline,
+        pipeline.cache,
+        pipeline.capture,
+        pipeline.heartbeat,
+        pipeline.offline,
+    )
     left = {type(part).__name__: weakref.ref(part) for part in parts}
-    del feed, parts
+    del pipeline, parts
     with uncollected():
         running.daemon.change(settings("robot", stream_fps=8, **more))
-        running.world.run(1)
+        running.environment.run(1)
         assert [name for name, part in left.items() if part() is not None] == []
 
 
 def test_who_comes_in_the_midst_of_a_change() -> None:
     """Who comes before the former source is released gets every frame after that."""
     running = Running(settings("robot"))
-    running.world.run(1)
-    (thread,) = running.world.threads
+    running.environment.run(1)
+    (thread,) = running.environment.threads
     thread.takes = None
     running.daemon.change(settings("robot", camera_fps=10))
     running.ask("/api/robot/stream")
     running.ask("/api/robot/snapshot")
-    assert [s.is_open for s in running.world.sources] == [True, False]
-    running.world.run(1)
+    assert [s.is_open for s in running.environment.sources] == [True, False]
+    running.environment.run(1)
     before = running.frames("robot")
-    running.world.run(1)
+    running.environment.run(1)
     assert running.frames("robot") - before == 16
 
 
@@ -195,13 +201,13 @@ def test_without_the_cache() -> None:
     running = Running(settings("robot", enable_frame_cache=False))
     for _ in range(2):
         running.ask("/api/robot/stream")
-    running.world.run(1)
+    running.environment.run(1)
     running.daemon.change(settings("robot", enable_frame_cache=True))
-    running.world.run(2)
+    running.environment.run(2)
     camera = running.daemon.cameras["robot"]
-    assert set(camera.viewers.values()) == {camera.feed}
+    assert set(camera.viewers.values()) == {camera.pipeline}
     before = [viewer.sent.frames for viewer in camera.viewers]
-    running.world.run(1)
+    running.environment.run(1)
     after = [viewer.sent.frames for viewer in camera.viewers]
     assert [b - a for a, b in zip(before, after, strict=True)] == [16, 16]
 
@@ -211,9 +217,9 @@ def test_a_key_that_is_gone() -> None:
     both = {"me": KEY, "you": OTHER}
     running = Running(settings("robot", keys=both))
     mine, yours = (running.ask("/api/robot/stream", key) for key in (KEY, OTHER))
-    running.world.run(1)
+    running.environment.run(1)
     running.daemon.change(settings("robot", keys={"me": KEY}))
-    running.world.run(1)
+    running.environment.run(1)
     assert yours.raw.endswith(b"0\r\n\r\n")
     assert not mine.transport.disconnecting
     assert running.ask("/api/cameras", OTHER).status == 401
@@ -223,10 +229,10 @@ def test_no_key_any_more() -> None:
     """Without keys one is made and said, and the old one's streams end."""
     running = Running(settings("robot"))
     line = running.ask("/api/robot/stream")
-    running.world.run(1)
+    running.environment.run(1)
     with capturedLogs() as events:
         running.daemon.change(settings("robot", keys={}))
-    running.world.run(1)
+    running.environment.run(1)
     assert any("/?api_key=" in text for text in said(events))
     assert line.raw.endswith(b"0\r\n\r\n")
 
@@ -257,11 +263,13 @@ def test_a_daemon_that_ends_while_it_changes() -> None:
     """What waits to be started is not started any more."""
     running = Running(settings("robot"))
     running.ask("/api/robot/stream")
-    running.world.run(1)
+    running.environment.run(1)
     running.daemon.change(settings("robot", stream_fps=4))
     running.daemon.stopService()
-    running.world.run(5)
-    assert not [call for call in running.world.clock.getDelayedCalls() if call.active()]
+    running.environment.run(5)
+    assert not [
+        call for call in running.environment.clock.getDelayedCalls() if call.active()
+    ]
 
 
 class Told:

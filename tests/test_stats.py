@@ -12,7 +12,7 @@ from camd.stats import (
     Meter,
     Rate,
     Sent,
-    Visits,
+    ViewerCount,
 )
 
 
@@ -125,11 +125,11 @@ def test_cameras_share_no_figures() -> None:
 
 def test_visits() -> None:
     """Numbers begin at 1 and are given once; who is there goes up and down."""
-    visits = Visits()
-    assert [visits.arrive(), visits.arrive()] == [1, 2]
-    visits.depart()
-    assert visits.arrive() == 3
-    assert (visits.ever, visits.active) == (3, 2)
+    viewer_count = ViewerCount()
+    assert [viewer_count.arrive(), viewer_count.arrive()] == [1, 2]
+    viewer_count.depart()
+    assert viewer_count.arrive() == 3
+    assert (viewer_count.ever, viewer_count.active) == (3, 2)
 
 
 def test_a_histogram():

@@ -13,9 +13,9 @@ from twisted.plugin import getPlugins
 
 from camd import __version__, tap
 from camd import daemon as daemon_module
-from camd.camera import Camera
-from camd.config.listening import address_of
+from camd.cameras.camera import Camera
 from camd.config.settings import Settings
+from camd.listening.endpoints import address_of
 from tests.fakes_camera import Line, said
 
 

@@ -16,12 +16,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from camd.config.layers import KeyPath, Layer, read_file, read_preset
-from camd.config.listening import listen_fault
 from camd.config.masking import mask_url
 from camd.config.pictures import picture_fault
 from camd.config.problems import ConfigError, invalid, unknown
 from camd.config.settings import CAMERA_KEYS, KEYS, STREAM_KEYS, Settings
 from camd.config.variables import read_dotenv, read_environment
+from camd.listening.endpoints import listen_fault
 
 __all__ = ["ConfigError", "Loaded", "load", "mask_url"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from camd.config.checks import PICTURE_CHOICES
-from camd.jpeg import Damaged, measure
+from camd.formats.jpeg import Damaged, measure
 
 PICTURE_MOST = 4 * 1024 * 1024
 """Bytes that the file may have: it is sent to every viewer once a second."""

@@ -57,7 +57,7 @@ Sleep: TypeAlias = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class RawFrame:
     """
     One picture as it left the source.
 
@@ -70,7 +70,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class CameraMode:
     """
     What a camera really gives, read back from it; often not what it was asked for.
 
@@ -116,7 +116,7 @@ class EncodeError(Exception):
 class Source(Protocol):
     """One camera, or what stands in for one. Used by one thread at a time."""
 
-    def open(self) -> Given:
+    def open(self) -> CameraMode:
         """
         Get the camera going; what was open before is closed first.
 
@@ -124,12 +124,12 @@ class Source(Protocol):
         """
         ...
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         """
         Wait for the newest picture, newer than the last one returned.
 
         :raises SourceError: when there is none; close and open again.
-        :raises Damaged: when this one is no good (`camd.jpeg`); read on.
+        :raises Damaged: when this one is no good (`camd.formats.jpeg`); read on.
         """
         ...
 
@@ -233,7 +233,7 @@ def make_placeholder(
     if camera.offline_picture not in PICTURE_CHOICES:
         return Path(camera.offline_picture).read_bytes()
     encoder = make_encoder(camera.jpeg_quality)
-    from camd.sources.placeholder import draw
+    from camd.sources.drawing.placeholder import draw
 
     return encoder.encode(draw(lines, width, height))
 
@@ -257,8 +257,8 @@ def _demand_opencv() -> None:
 
 
 def _with_controls(source: Source, camera: CameraSettings) -> Source:
-    from camd.sources.controlled import Controlled
-    from camd.sources.v4l2 import device_path
+    from camd.sources.v4l2.controlled import Controlled
+    from camd.sources.v4l2.device import device_path
 
     path = device_path(camera.source)
     return Controlled(source, path, camera.camera_controls, camera.name)
@@ -266,7 +266,7 @@ def _with_controls(source: Source, camera: CameraSettings) -> Source:
 
 def _redrawn(source: Source, camera: CameraSettings, clock: Clock) -> Source:
     _demand_opencv()
-    from camd.sources.redrawn import Redrawn
+    from camd.sources.drawing.transform import Redrawn
 
     return Redrawn(source, camera, clock)
 
@@ -312,7 +312,7 @@ def _make_device(camera: CameraSettings, clock: Clock) -> Source:
 def _make_http(
     camera: CameraSettings, reactor: Any, clock: Clock, sleep: Sleep
 ) -> Source:
-    from camd.sources.http_camera import HttpCamera
+    from camd.sources.http.camera import HttpCamera
 
     def otherwise() -> Source:
         _demand_opencv()

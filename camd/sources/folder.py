@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from camd.jpeg import Damaged, Size, whole
-from camd.sources import Clock, Given, Shot, Sleep, SourceError
+from camd.formats.jpeg import Damaged, Size, whole
+from camd.sources import CameraMode, Clock, RawFrame, Sleep, SourceError
 from camd.sources.pace import Pace
 
 #: How the names of the files shown end, whatever the case.
@@ -45,7 +45,7 @@ class Folder:
         self._keep = False
         self._pace = Pace(fps, clock, sleep)
 
-    def open(self) -> Given:
+    def open(self) -> CameraMode:
         """
         List the files; the first whole one tells the size.
 
@@ -60,9 +60,9 @@ class Folder:
             raise SourceError(_reason(self._path, error)) from error
         self._files = files
         self._pace = Pace(self._fps, self._clock, self._sleep)
-        return Given(size.width, size.height, self._fps, "JPEG")
+        return CameraMode(size.width, size.height, self._fps, "JPEG")
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         """
         Wait for the next file to fall due.
 
@@ -73,7 +73,7 @@ class Folder:
         index, due = self._pace.wait()
         path = self._files[index % len(self._files)]
         try:
-            return Shot(self._content(path), due)
+            return RawFrame(self._content(path), due)
         except OSError as error:
             raise SourceError(_reason(path, error)) from error
 

@@ -10,8 +10,7 @@ import cv2
 
 from camd.config.masking import mask_url
 from camd.config.settings import CameraFormat
-from camd.sources import Clock, Given, Shot, SourceError
-from camd.sources.diagnosis import why_no_answer, why_no_device
+from camd.sources import CameraMode, Clock, RawFrame, SourceError
 from camd.sources.opencv import (
     Capture,
     DriverStamps,
@@ -22,7 +21,8 @@ from camd.sources.opencv import (
     retrieve_jpeg,
 )
 from camd.sources.pump import Content, Pump, on_arrival
-from camd.sources.v4l2 import codes_of, device_path
+from camd.sources.v4l2.device import codes_of, device_path
+from camd.sources.v4l2.diagnosis import why_no_answer, why_no_device
 
 #: Milliseconds that FFmpeg may take to connect, and to bring a picture.
 TIME_OUT = 5000
@@ -33,7 +33,7 @@ JPEGS = ("MJPG", "JPEG")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OpenedCapture:
     """
     A camera that was connected to.
 
@@ -42,7 +42,7 @@ class Line:
     """
 
     capture: Capture
-    given: Given
+    mode: CameraMode
     content: Content = retrieve
     stamped: bool = False
 
@@ -55,13 +55,15 @@ class Live:
     :param connect: opens it, or raises `SourceError` with the reason.
     """
 
-    def __init__(self, name: str, connect: Callable[[], Line], clock: Clock) -> None:
+    def __init__(
+        self, name: str, connect: Callable[[], OpenedCapture], clock: Clock
+    ) -> None:
         self._name = name
         self._connect = connect
         self._clock = clock
         self._pump: Pump | None = None
 
-    def open(self) -> Given:
+    def open(self) -> CameraMode:
         """
         Connect to the camera.
 
@@ -74,9 +76,9 @@ class Live:
         line = self._connect()
         stamp = DriverStamps(line.capture, since) if line.stamped else on_arrival
         self._pump = Pump(line.capture, self._clock, self._name, line.content, stamp)
-        return line.given
+        return line.mode
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         """
         Wait for the newest picture.
 
@@ -116,12 +118,12 @@ def device(
     :param codes: asks a device which formats it has; may raise `OSError`.
     """
     path = device_path(source)
-    wish = Wish(width, height, max(1, round(fps)), wanted)
+    wish = RequestedMode(width, height, max(1, round(fps)), wanted)
     return Live(path, partial(_connect_device, path, wish, opener, why, codes), clock)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestedMode:
     """What a device is asked for."""
 
     width: int
@@ -162,10 +164,10 @@ class Wish:
             # the format.
             yield form[:2] + wishes + form[2:]
 
-    def beside(self, given: Given) -> str | None:
+    def beside(self, mode: CameraMode) -> str | None:
         """This wish in words, where it was not fulfilled."""
-        same = (given.width, given.height) == (self.width, self.height)
-        if same and (given.fps is None or round(given.fps) == self.fps):
+        same = (mode.width, mode.height) == (self.width, self.height)
+        if same and (mode.fps is None or round(mode.fps) == self.fps):
             return None
         return f"{self.width}x{self.height} at {self.fps} fps"
 
@@ -188,11 +190,11 @@ def address(
 
 def _connect_device(
     path: str,
-    wish: Wish,
+    wish: RequestedMode,
     opener: Opener,
     why: Callable[[str], str],
     codes: Callable[[str], Sequence[str]],
-) -> Line:
+) -> OpenedCapture:
     jpegs = _jpegs(path, wish, why, codes)
     for parameters in wish.lists(jpegs):
         capture = opener(path, cv2.CAP_V4L2, parameters)
@@ -206,7 +208,7 @@ def _connect_device(
 
 def _jpegs(
     path: str,
-    wish: Wish,
+    wish: RequestedMode,
     why: Callable[[str], str],
     codes: Callable[[str], Sequence[str]],
 ) -> str | None:
@@ -222,26 +224,30 @@ def _jpegs(
     return jpegs
 
 
-def _line(capture: Capture, path: str, wish: Wish, jpegs: str | None) -> Line:
-    given = replace(given_by(capture), steady=True)
-    given = replace(given, asked=wish.beside(given))
+def _line(
+    capture: Capture, path: str, wish: RequestedMode, jpegs: str | None
+) -> OpenedCapture:
+    mode = replace(given_by(capture), steady=True)
+    mode = replace(mode, asked=wish.beside(mode))
     if jpegs is None:
-        return Line(capture, given, retrieve, stamped=True)
+        return OpenedCapture(capture, mode, retrieve, stamped=True)
     # OpenCV takes another format when the driver refuses this one for a moment; and
     # the buffer would be that, unconverted.
-    if given.format not in JPEGS:
+    if mode.format not in JPEGS:
         capture.release()
-        raise SourceError(f"{path}: it gave {given.format}, though it has {jpegs}")
-    return Line(capture, given, retrieve_jpeg, stamped=True)
+        raise SourceError(f"{path}: it gave {mode.format}, though it has {jpegs}")
+    return OpenedCapture(capture, mode, retrieve_jpeg, stamped=True)
 
 
-def _connect_address(url: str, opener: Opener, why: Callable[[str], str]) -> Line:
+def _connect_address(
+    url: str, opener: Opener, why: Callable[[str], str]
+) -> OpenedCapture:
     limits = (
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIME_OUT),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIME_OUT),
     )
     capture = opener(url, cv2.CAP_FFMPEG, limits)
     if capture.isOpened():
-        return Line(capture, given_by(capture))
+        return OpenedCapture(capture, given_by(capture))
     capture.release()
     raise SourceError(f"{mask_url(url)}: {why(url)}")

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import cv2
 import numpy as np
 
-from camd.sources import Given, Image, SourceError
+from camd.sources import CameraMode, Image, SourceError
 
 
 class Capture(Protocol):
@@ -57,10 +57,10 @@ def open_capture(address: str, backend: int, parameters: Sequence[int]) -> Captu
     return cv2.VideoCapture(address, backend, parameters)
 
 
-def given_by(capture: Capture) -> Given:
+def given_by(capture: Capture) -> CameraMode:
     """What a capture tells of its pictures; what it was asked for is not in it."""
     fps = capture.get(cv2.CAP_PROP_FPS)
-    return Given(
+    return CameraMode(
         width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
         height=int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
         # A quiet NaN compares as False, and so counts as not told.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from camd.sources import Clock, Given, Shot, Sleep
-from camd.sources.card import Card
+from camd.sources import CameraMode, Clock, RawFrame, Sleep
+from camd.sources.drawing.card import Card
 from camd.sources.pace import Pace
 
 
@@ -28,24 +28,24 @@ class Pattern:
         sleep: Sleep = time.sleep,
         wall: Clock = time.time,
     ) -> None:
-        self._given = Given(width, height, fps, "BGR")
+        self._mode = CameraMode(width, height, fps, "BGR")
         self._fps = fps
         self._clock = clock
         self._sleep = sleep
         self._wall = wall
-        self._card = Card(name, self._given)
+        self._card = Card(name, self._mode)
         self._pace = Pace(fps, clock, sleep)
 
-    def open(self) -> Given:
+    def open(self) -> CameraMode:
         """Start again at picture number 0. Never fails."""
         self._pace = Pace(self._fps, self._clock, self._sleep)
-        return self._given
+        return self._mode
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         """Wait for the next picture to fall due, and draw it."""
         index, due = self._pace.wait()
         age = self._clock() - due
-        return Shot(self._card.draw(index, self._wall() - age), due)
+        return RawFrame(self._card.draw(index, self._wall() - age), due)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from threading import Condition, Thread
 from typing import TypeAlias
 
-from camd.sources import Clock, Image, Shot, SourceError
+from camd.sources import Clock, Image, RawFrame, SourceError
 from camd.sources.opencv import Capture, retrieve
 
 #: Takes the picture that was grabbed last out of a capture; the name is for the error.
@@ -65,7 +65,7 @@ class Pump:
         self._stamp = stamp
         self._turn = Condition()
         self._stopped = False
-        self._shot: Shot | None = None
+        self._shot: RawFrame | None = None
         # As in a slot: an error would keep the pump, with its last picture.
         self._failure: str | None = None
         self._came: float | None = None
@@ -73,7 +73,7 @@ class Pump:
         self._thread = Thread(target=self._run, name=f"pump {name}", daemon=True)
         self._thread.start()
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         """
         Wait for the next picture to come from the camera.
 
@@ -103,7 +103,7 @@ class Pump:
 
         The grab under way must end first, or the device would be open still when it is
         opened again. That can take for ever, where the driver hangs: only for the
-        camera's own thread, which can be left behind (`camd.readers`).
+        camera's own thread, which can be left behind (`camd.capture.worker`).
         """
         self._stopped = True
         self._thread.join()
@@ -127,13 +127,13 @@ class Pump:
             raise SourceError(f"{self._name}: {_silence(self._clock() - asked)}")
         now = self._clock()
         captured = self._stamp(now)
-        shot = Shot(self._content(self._capture, self._name), captured)
+        shot = RawFrame(self._content(self._capture, self._name), captured)
         if self._came is not None:
             self._gap = min(now - self._came, LONGEST_GAP)
         self._came = now
         self._tell(shot=shot)
 
-    def _tell(self, shot: Shot | None = None, failure: str | None = None) -> None:
+    def _tell(self, shot: RawFrame | None = None, failure: str | None = None) -> None:
         with self._turn:
             # What nobody had yet stays when the camera fails.
             self._shot = shot or self._shot

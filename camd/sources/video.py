@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from camd.sources import Clock, Given, Shot, Sleep, SourceError
+from camd.sources import CameraMode, Clock, RawFrame, Sleep, SourceError
 from camd.sources.opencv import Capture, Opener, given_by, open_capture, retrieve
 from camd.sources.pace import Pace
 
@@ -43,7 +43,7 @@ class VideoFile:
         self._pace = Pace(fps, clock, sleep)
         self._last = -1
 
-    def open(self) -> Given:
+    def open(self) -> CameraMode:
         """
         Open the file and start with its first picture.
 
@@ -51,13 +51,13 @@ class VideoFile:
         """
         self.close()
         self._capture = self._opened()
-        given = given_by(self._capture)
-        fps = given.fps or self._fps
+        mode = given_by(self._capture)
+        fps = mode.fps or self._fps
         self._pace = Pace(fps, self._clock, self._sleep)
         self._last = -1
-        return Given(given.width, given.height, fps, given.format)
+        return CameraMode(mode.width, mode.height, fps, mode.format)
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         """
         Wait for the next picture to fall due, and decode it.
 
@@ -66,7 +66,7 @@ class VideoFile:
         index, due = self._pace.wait()
         self._advance(index - self._last)
         self._last = index
-        return Shot(retrieve(self._current(), str(self._path)), due)
+        return RawFrame(retrieve(self._current(), str(self._path)), due)
 
     def close(self) -> None:
         """Close the file."""

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 
-from camd.camera import Camera
+from camd.cameras.camera import Camera
 from camd.web.answers import NO_STORE, body_for, finish, text_answer
 from camd.web.channel import RETRY_AFTER
 
@@ -57,7 +57,7 @@ class BusyAnswer:
         # A picture of the user's own is for a camera that is offline.
         drawn = settings.model_copy(update={"offline_picture": "placeholder"})
         lines = (settings.name, *lack.split("; "))
-        return self._camera.world.new_placeholder(drawn, lines, WIDTH, HEIGHT)
+        return self._camera.environment.new_placeholder(drawn, lines, WIDTH, HEIGHT)
 
     def _answer(self, outcome: bytes | Failure, lack: str) -> None:
         if isinstance(outcome, Failure):

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from camd.camera import Camera
+from camd.cameras.camera import Camera
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ViewerLimits:
     """
     The room there is for viewers.
 
@@ -44,16 +44,16 @@ class Room:
         return None
 
 
-UNLIMITED = Room(sys.maxsize, 0)
+UNLIMITED = ViewerLimits(sys.maxsize, 0)
 """Room for everybody."""
 
 Lack = Callable[[Camera, str], str | None]
-"""Tells why no viewer more can be let in, as :meth:`Room.lack` with the cameras."""
+"""Says why no more viewers are let in, as :meth:`ViewerLimits.lack`."""
 
 
 def _from(address: str, cameras: Mapping[str, Camera]) -> int:
     return sum(
-        viewer.guest.address == address
+        viewer.client_info.address == address
         for camera in cameras.values()
         for viewer in camera.viewers
     )

@@ -30,10 +30,10 @@ from prometheus_client.utils import floatToGoString
 from twisted.web.http import Request
 
 from camd import __version__
-from camd.camera import Camera
+from camd.cameras.camera import Camera
+from camd.capture.health import State
 from camd.rights import TO_COUNT
 from camd.stats import CameraStats, Histogram, Sent
-from camd.supervision import State
 from camd.web.answers import NO_STORE, Answer
 
 Cameras = Mapping[str, Camera]
@@ -188,7 +188,9 @@ def _state(cameras: Cameras) -> Metric:
     )
     for name, camera in cameras.items():
         for state in State:
-            metric.add_metric([name, state.value], camera.feed.capture.state is state)
+            metric.add_metric(
+                [name, state.value], camera.pipeline.capture.state is state
+            )
     return metric
 
 
@@ -199,9 +201,9 @@ def _frame_age(cameras: Cameras) -> Metric:
         labels=["camera"],
     )
     for name, camera in cameras.items():
-        captured = camera.feed.capture.captured
+        captured = camera.pipeline.capture.captured
         if captured is not None:
-            metric.add_metric([name], camera.world.clock.seconds() - captured)
+            metric.add_metric([name], camera.environment.clock.seconds() - captured)
     return metric
 
 

@@ -13,19 +13,19 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request as SiteRequest
 from twisted.web.server import Site
 
-from camd.camera import Camera
-from camd.rights import EVERY_RIGHT, TO_SEE, Holder, Right
+from camd.cameras.camera import Camera
+from camd.rights import EVERY_RIGHT, TO_SEE, Principal, Right
 from camd.web import page
-from camd.web.access import Access
+from camd.web.access.access import Access
+from camd.web.access.attempts import WINDOW, Attempts
+from camd.web.access.keys import COOKIE, SESSION, offered_keys
+from camd.web.access.signing import SignResource
 from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
-from camd.web.attempts import WINDOW, Attempts
-from camd.web.auth import COOKIE, SESSION, offered_keys
 from camd.web.channel import REQUEST_TIME, BoundedRequest, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
-from camd.web.limits import UNLIMITED, Lack, Room
+from camd.web.limits import UNLIMITED, Lack, ViewerLimits
 from camd.web.metrics import MetricsResource
-from camd.web.signing import SignResource
 from camd.web.status import (
     CamerasResource,
     HealthResource,
@@ -46,10 +46,10 @@ class CamdRequest(BoundedRequest):
     """
     A request that can be logged, and whose sender is known.
 
-    :ivar holder: who sent it, once it is through the door.
+    :ivar principal: who sent it, once it is through the door.
     """
 
-    holder: Holder
+    principal: Principal
 
     def __repr__(self) -> str:
         # Twisted's own shows the query, and so the key, wherever a request is logged.
@@ -111,17 +111,17 @@ class CamdSite(Site):
         if offers and self._attempts.refused(client):
             return TooMany()
         path = b"/" + b"/".join(request.postpath or [])
-        holder = self._access.holder(request, path)
-        if holder is None:
+        principal = self._access.principal(request, path)
+        if principal is None:
             if offers:
                 self._attempts.failed(client)
             return Unauthorized()
-        request.holder = holder
+        request.principal = principal
         if request.method == b"OPTIONS":
             return Methods()
         found = self._found(request)
         opened_by: frozenset[Right] = getattr(found, "opened_by", EVERY_RIGHT)
-        return found if opened_by & holder.rights else Forbidden(holder)
+        return found if opened_by & principal.rights else Forbidden(principal)
 
     def _found(self, request: SiteRequest) -> IResource:
         found: IResource = super().getResourceFor(request)
@@ -176,9 +176,9 @@ class TooMany(Answer):
 class Forbidden(Answer):
     """403: who asks is known, and may not."""
 
-    def __init__(self, holder: Holder) -> None:
+    def __init__(self, principal: Principal) -> None:
         super().__init__()
-        self._rights = sorted(right.value for right in holder.rights)
+        self._rights = sorted(right.value for right in principal.rights)
 
     def render(self, request: Request) -> bytes:
         """Answer every method the same."""
@@ -280,14 +280,14 @@ def tree(
     access: Access,
     proxies: Proxies = NO_PROXIES,
     base: str = "",
-    room: Room = UNLIMITED,
+    limits: ViewerLimits = UNLIMITED,
 ) -> Resource:
     """
     Build all that camd answers. The first camera is the default one.
 
     :param base: what stands ahead of every path in the addresses that are told.
     """
-    lack = partial(room.lack, cameras)
+    lack = partial(limits.lack, cameras)
     places: dict[str, Resource] = {
         name: _camera_tree(camera, proxies, lack) for name, camera in cameras.items()
     }

@@ -8,13 +8,13 @@ from typing import Any
 
 from twisted.web.http import Request
 
-from camd.camera import Camera
+from camd.cameras.camera import Camera
+from camd.capture.health import State
 from camd.config import mask_url
-from camd.jpeg import quality
+from camd.delivery.viewer import Viewer
+from camd.formats.jpeg import quality
 from camd.rights import TO_COUNT, TO_SEE_OR_COUNT, Right
-from camd.supervision import State
-from camd.viewer import Viewer
-from camd.web.access import holder_of
+from camd.web.access.access import holder_of
 from camd.web.answers import Answer, json_answer, text_answer
 
 
@@ -72,7 +72,7 @@ class ReadyResource(Answer):
     def answer(self, request: Request) -> bytes:
         """Answer with JSON."""
         states = {
-            name: camera.feed.capture.state.value
+            name: camera.pipeline.capture.state.value
             for name, camera in self._cameras.items()
         }
         well = (State.LIVE.value, State.IDLE.value)
@@ -86,7 +86,7 @@ def _summary(camera: Camera, base: str) -> dict[str, Any]:
     base = f"{base}/api/{camera.settings.name}"
     return {
         "name": camera.settings.name,
-        "state": camera.feed.capture.state.value,
+        "state": camera.pipeline.capture.state.value,
         "camera_resolution": _resolution(camera),
         "active_clients": len(camera.viewers),
         "stream": f"{base}/stream",
@@ -98,9 +98,9 @@ def _summary(camera: Camera, base: str) -> dict[str, Any]:
 def camera_stats(camera: Camera) -> dict[str, Any]:
     """Give all that is known of a camera, by the names of the settings."""
     settings, stats = camera.settings, camera.stats
-    now = camera.world.clock.seconds()
-    capture = camera.feed.capture
-    given, sent = capture.given, camera.sent()
+    now = camera.environment.clock.seconds()
+    capture = camera.pipeline.capture
+    mode, sent = capture.mode, camera.sent()
     return {
         "camera": settings.name,
         "state": capture.state.value,
@@ -110,9 +110,9 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "camera_resolution": _resolution(camera),
         "jpeg_quality": _quality(camera),
         "source": mask_url(settings.source),
-        "camera_fps": given.fps if given else None,
-        "camera_format": given.format if given else None,
-        "camera_asked": given.asked if given else None,
+        "camera_fps": mode.fps if mode else None,
+        "camera_format": mode.format if mode else None,
+        "camera_asked": mode.asked if mode else None,
         "encoder": _encoder(capture.passed_through),
         "frames_captured": stats.captured,
         "frames_published": stats.published,
@@ -132,13 +132,13 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
 
 
 def _client(viewer: Viewer, now: float) -> dict[str, Any]:
-    guest, sent = viewer.guest, viewer.sent
-    since = datetime.fromtimestamp(guest.since, timezone.utc)
+    client_info, sent = viewer.client_info, viewer.sent
+    since = datetime.fromtimestamp(client_info.since, timezone.utc)
     return {
-        "number": guest.number,
-        "address": guest.address,
-        "user_agent": guest.user_agent,
-        "key": guest.holder.name,
+        "number": client_info.number,
+        "address": client_info.address,
+        "user_agent": client_info.user_agent,
+        "key": client_info.principal.name,
         "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "fps": round(viewer.fps(now), 2),
         "frames": sent.frames,
@@ -161,17 +161,17 @@ def _encoder(passed_through: bool | None) -> str | None:
 
 def _quality(camera: Camera) -> int | None:
     """Give the setting; of a camera's own JPEGs what they tell, None if nothing."""
-    if not camera.feed.capture.passed_through:
+    if not camera.pipeline.capture.passed_through:
         return camera.settings.jpeg_quality
-    frame = camera.feed.cache.newest
+    frame = camera.pipeline.cache.newest
     return quality(frame.jpeg) if frame is not None else None
 
 
 def _resolution(camera: Camera) -> str:
     """Give the frames' true size; before the first, what is said or asked."""
-    frame, given = camera.feed.cache.newest, camera.feed.capture.given
+    frame, mode = camera.pipeline.cache.newest, camera.pipeline.capture.mode
     if frame is not None and frame.number:
         return str(frame.size)
-    if given is not None:
-        return given.resolution
+    if mode is not None:
+        return mode.resolution
     return f"{camera.settings.camera_width}x{camera.settings.camera_height}"

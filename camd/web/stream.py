@@ -12,13 +12,13 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from camd.camera import Camera
+from camd.cameras.camera import Camera
+from camd.delivery.outlet import outlet_for
+from camd.delivery.viewer import Viewer
+from camd.formats.multipart import RESPONSE_HEADERS, form_for
 from camd.frame import Frame
-from camd.multipart import RESPONSE_HEADERS, form_for
-from camd.outlet import outlet_for
 from camd.rights import TO_SEE
-from camd.viewer import Viewer
-from camd.web.access import holder_of
+from camd.web.access.access import holder_of
 from camd.web.answers import (
     NO_STORE,
     Missing,
@@ -62,7 +62,7 @@ class StreamResource(Resource):
         lack = self._lack(self._camera, self._proxies.client(request))
         if lack is not None:
             return self._busy.render(request, lack)
-        if self._camera.feed.stand_in.closed:
+        if self._camera.pipeline.offline.closed:
             return body_for(request, unavailable(request, self._camera))
         for name, value in RESPONSE_HEADERS:
             request.setHeader(name, value)
@@ -132,20 +132,20 @@ class SnapshotResource(Resource):
             self._log.failure("A snapshot", failure)
 
     async def _frame(self, request: Request) -> Frame:
-        feed = self._camera.feed
+        pipeline = self._camera.pipeline
         try:
-            return await feed.snapshot()
+            return await pipeline.snapshot()
         except CancelledError:
             raise
         except Exception:
             if (request.args or {}).get(b"placeholder", [b""])[0] != b"1":
                 raise
-            return await feed.stand_in.picture()
+            return await pipeline.offline.picture()
 
     def _picture(self, frame: Frame, request: Request) -> bytes:
         _set_state(request, self._camera)
         if frame.number:
-            age = self._camera.world.clock.seconds() - frame.captured
+            age = self._camera.environment.clock.seconds() - frame.captured
             request.setHeader(b"X-Frame-Age", b"%.3f" % age)
         request.setHeader(*NO_STORE)
         request.setHeader(b"Content-Type", b"image/jpeg")
@@ -157,11 +157,11 @@ class SnapshotResource(Resource):
 def unavailable(request: Request, camera: Camera) -> bytes:
     """Answer 503, with the time after which to ask again; give the body."""
     _set_state(request, camera)
-    seconds = math.ceil(camera.feed.capture.health.retry_in)
+    seconds = math.ceil(camera.pipeline.capture.health.retry_in)
     request.setHeader(b"Retry-After", b"%d" % max(1, seconds))
     return text_answer(request, "no picture yet; try again", 503)
 
 
 def _set_state(request: Request, camera: Camera) -> None:
-    state = camera.feed.capture.state
+    state = camera.pipeline.capture.state
     request.setHeader(b"X-Camera-State", state.value.encode())

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from camd.jpeg import Size
+from camd.formats.jpeg import Size
 from e2e.client import Watcher, stats, watching
 from e2e.conftest import check_log
 from e2e.daemon import Daemon, running

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from camd.jpeg import Size
+from camd.formats.jpeg import Size
 from e2e.client import stats, watching
 from e2e.conftest import Start
 from e2e.waiting import until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from camd.jpeg import Size
+from camd.formats.jpeg import Size
 from e2e.client import stats, watching
 from e2e.conftest import Start
 from e2e.servers import PASSWORD, killed_and_back, ustreamer

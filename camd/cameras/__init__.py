@@ -1,0 +1,1 @@
+"""One camera: its pictures and its viewers."""

@@ -1,0 +1,196 @@
+"""The way of frames from one source to those who share it, wired up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from camd.cameras.offline import OfflinePicture
+from camd.capture.backoff import Backoff
+from camd.capture.health import Health, State
+from camd.capture.loop import CaptureLoop
+from camd.capture.reader import Reader
+from camd.capture.worker import OwnThread, ReaderThread, Worker
+from camd.config.settings import CameraSettings
+from camd.delivery.fanout import FanOut
+from camd.delivery.heartbeat import Heartbeat
+from camd.delivery.viewer import Viewer
+from camd.frame import Frame
+from camd.sources import Encoder, Source, SourceError, is_device, local_path
+from camd.stats import CameraStats
+
+RELEASE = 0.3
+"""Seconds that a source is given to let go of its device at shutdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """
+    Everything outside of the daemon that a camera touches; tests bring their own.
+
+    :ivar clock: the reactor's clock.
+    :ivar wall: gives Unix seconds.
+    :ivar random: gives a number from 0 to 1.
+    :ivar new_thread: makes a thread of its own, by name.
+    :ivar new_source: makes a camera's source, closed.
+    :ivar new_encoder: makes an encoder of that quality.
+    :ivar new_placeholder: draws a JPEG with lines of text, of that width and height,
+        in a thread that is no camera's.
+    :ivar exists: whether there is such a device; must not block.
+    """
+
+    clock: IReactorTime
+    wall: Callable[[], float]
+    random: Callable[[], float]
+    new_thread: Callable[[str], OwnThread]
+    new_source: Callable[[CameraSettings], Source]
+    new_encoder: Callable[[int], Encoder]
+    new_placeholder: Callable[
+        [CameraSettings, Sequence[str], int, int], Deferred[bytes]
+    ]
+    exists: Callable[[str], bool]
+
+
+class Pipeline:
+    """
+    The way of frames from one source to those who share it.
+
+    :ivar capture: what brings the frames in.
+    :ivar cache: the newest frame.
+    :ivar heartbeat: what keeps silent streams alive.
+    :ivar offline: what is shown while no pictures come.
+    """
+
+    def __init__(
+        self, settings: CameraSettings, stats: CameraStats, environment: Environment
+    ) -> None:
+        self._clock = environment.clock
+        self._started = False
+        self._patience = settings.camera_timeout
+        cache = self.cache = FanOut(environment.clock, stats.lateness)
+        # Nothing here may know the feed itself: in a circle, it would stay when it has
+        # been replaced, with its source and its last picture.
+        self._newest = lambda: cache.newest
+        heartbeat = self.heartbeat = Heartbeat(
+            environment.clock,
+            self._newest,
+            settings.heartbeat_interval,
+            settings.stream_fps,
+        )
+
+        def publish(frame: Frame) -> None:
+            cache.publish(frame)
+            heartbeat.published()
+
+        health = _supervision(settings, environment)
+        self.capture = CaptureLoop(
+            settings.name,
+            Worker(
+                settings.name,
+                lambda: _post(settings, environment),
+                stats,
+                environment.clock,
+            ),
+            health,
+            publish,
+            fps=settings.stream_fps,
+            idle_fps=settings.idle_fps,
+            stats=stats,
+            clock=environment.clock,
+            wall=environment.wall,
+        )
+        self.offline = OfflinePicture(
+            settings,
+            health,
+            cache,
+            lambda lines, size: environment.new_placeholder(
+                settings, lines, size.width, size.height
+            ),
+            publish,
+            environment.clock,
+            environment.wall,
+        )
+
+    def start(self) -> None:
+        """Begin to capture; for those who came before now as well."""
+        self._started = True
+        self.heartbeat.start()
+        self.offline.start()
+        self.capture.start()
+        if self.cache:
+            self.capture.wake()
+
+    def follow(self, former: Pipeline) -> None:
+        """Hold the last picture of the feed that this one takes the place of."""
+        self.cache.newest = former.cache.newest
+
+    def stop(self) -> Deferred[object]:
+        """Release the source, without waiting longer than :data:`RELEASE` for it."""
+        self.heartbeat.stop()
+        self.offline.stop()
+        released = self.capture.stop()
+        released.addTimeout(RELEASE, self._clock)
+        return released.addErrback(lambda _: None)
+
+    def join(self, viewer: Viewer) -> None:
+        """Show this viewer the newest frame, and every one from now on."""
+        if self._started and not self.capture.awake:
+            # What it shows is from when somebody watched last; a new one comes at once.
+            self.cache.forget()
+            self.capture.wake()
+        self.cache.join(viewer)
+        self.heartbeat.join(viewer)
+        viewer.open(self._newest)
+        self.offline.look()
+
+    def take_over(self, viewer: Viewer) -> None:
+        """Show every frame from now on to a viewer who has seen another feed's."""
+        self.cache.join(viewer)
+        self.heartbeat.join(viewer)
+        viewer.turn_to(self._newest)
+
+    def leave(self, viewer: Viewer) -> None:
+        """Show this viewer no more."""
+        self.cache.leave(viewer)
+        self.heartbeat.leave(viewer)
+        if not self.cache:
+            self.capture.rest()
+
+    def snapshot(self) -> Deferred[Frame]:
+        """
+        Give the newest frame; one that is taken for this while nobody watches.
+
+        :return: fails when there is none: never a placeholder, and never the last
+            picture of a camera that is offline.
+        """
+        if not self._started:
+            return fail(SourceError("the camera is being opened anew"))
+        newest, online = self.cache.newest, self.capture.state is not State.OFFLINE
+        if self.capture.awake and online and newest is not None and newest.number:
+            return succeed(newest)
+        taken = self.capture.snapshot()
+        taken.addTimeout(self._patience, self._clock)
+        return taken
+
+
+def _post(settings: CameraSettings, environment: Environment) -> ReaderThread:
+    source = environment.new_source(settings)
+    encoder = environment.new_encoder(settings.jpeg_quality)
+    reader = Reader(source, encoder, environment.clock.seconds)
+    return ReaderThread(reader, environment.new_thread(f"camera {settings.name}"))
+
+
+def _supervision(settings: CameraSettings, environment: Environment) -> Health:
+    path = local_path(settings.source)
+    # Only devices: a file may be on a server that does not answer.
+    device = path if is_device(settings.source) else None
+    return Health(
+        settings.name,
+        settings.camera_timeout,
+        environment.clock,
+        Backoff(environment.random, local=path is not None),
+        is_missing=lambda: device is not None and not environment.exists(device),
+    )

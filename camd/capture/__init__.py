@@ -1,0 +1,1 @@
+"""From a source to whole JPEGs, in the camera's own thread."""

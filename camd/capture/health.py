@@ -1,0 +1,169 @@
+"""What is known of a camera's health: its state, since when, and when to try again.
+
+Nothing here reads a camera or knows the time but by its clock: :mod:`camd.capture.loop`
+tells what came of each job. docs/cameras.md has the table of states.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from camd.capture.backoff import Backoff
+from camd.sources import CameraMode, SourceError
+
+PATIENCE = 2
+"""Intervals without a picture that are normal, however slow the camera."""
+
+LOOK_AGAIN = 0.5
+"""Seconds between looks for a device that is not there. A look costs next to
+nothing, and a camera is to be back within two seconds of its plug."""
+
+REASONS_MOST = 8
+"""Reasons that are logged for one outage; a camera may find new ones for ever."""
+
+
+class State(enum.Enum):
+    """What a camera is doing."""
+
+    STARTING = "starting"
+    """It was never seen to work yet."""
+    LIVE = "live"
+    """Pictures come."""
+    STALLED = "stalled"
+    """It is open, but no picture has come for ``camera_timeout``."""
+    OFFLINE = "offline"
+    """It does not open, or failed; it is tried again with growing delays."""
+    IDLE = "idle"
+    """Nobody watches, and the camera is released until somebody does."""
+
+
+_TROUBLE = frozenset({State.STALLED, State.OFFLINE})
+
+
+class Health:
+    """
+    The state of one camera, said in the log when it changes, not at each tick.
+
+    :ivar state: what the camera is doing.
+    :ivar mode: what it really gives; None before it was opened first.
+    :ivar seen_at: when the last picture came, or when one was first waited for after
+        that; like all moments here on the reactor's clock.
+    :ivar lost_at: :attr:`seen_at` as it was when the trouble began; None without any.
+    :ivar retry_at: the moment from which on it may be tried again.
+    :ivar missing: whether its device was not there at the last try.
+
+    :param timeout: seconds without a picture until the camera counts as stalled.
+    :param is_missing: tells whether it is a device that is not there; must not block.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        timeout: float,
+        clock: IReactorTime,
+        backoff: Backoff,
+        *,
+        is_missing: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.state = State.STARTING
+        self.mode: CameraMode | None = None
+        self.seen_at = self.retry_at = clock.seconds()
+        self.lost_at: float | None = None
+        self.missing = False
+        self._name = name
+        self._timeout = timeout
+        self._clock = clock
+        self._backoff = backoff
+        self._is_missing = is_missing
+        self._said: set[str] = set()
+
+    @property
+    def retry_in(self) -> float:
+        """Seconds until it may be tried again; 0 for now."""
+        return max(0.0, self.retry_at - self._clock.seconds())
+
+    def wait(self) -> None:
+        """Count the silence from now on: there was no reason for a picture before."""
+        self.seen_at = self._clock.seconds()
+
+    def seen(self, mode: CameraMode) -> bool:
+        """
+        Note that a picture has come.
+
+        :param mode: what the camera gives, a new object each time it is opened.
+        :return: whether the camera was opened anew for it.
+        """
+        self.seen_at = self._clock.seconds()
+        self.lost_at, self.missing = None, False
+        self._said.clear()
+        self._backoff.reset()
+        reopened = mode is not self.mode and self.mode is not None
+        self.mode = mode
+        self._become(State.LIVE, mode)
+        return reopened
+
+    def failed(self, failure: Failure) -> None:
+        """Note that the camera did not open or gave no picture, and was closed."""
+        self.missing = self._is_missing()
+        delay = LOOK_AGAIN if self.missing else self._backoff.delay()
+        self.retry_at = self._clock.seconds() + delay
+        if not failure.check(SourceError):
+            self._log.failure("Camera {camera} failed", failure, camera=self._name)
+        reason = failure.getErrorMessage()
+        text = f"{reason}; trying again in {delay:.1f} s"
+        self._become(State.OFFLINE, text, again=self._is_news(reason))
+
+    def _is_news(self, reason: str) -> bool:
+        """Tell whether this reason was not said yet in this outage."""
+        news = reason not in self._said and len(self._said) < REASONS_MOST
+        if news:
+            self._said.add(reason)
+        return news
+
+    def released(self) -> None:
+        """Note that the camera was let go, as nobody watches."""
+        if self.state is not State.OFFLINE:  # That it did not open is still news.
+            self.lost_at = None
+            self._become(State.IDLE, "nobody watches")
+
+    def look(self, interval: float) -> None:
+        """
+        Look whether pictures have come lately.
+
+        :param interval: seconds between two pictures that are asked for.
+        """
+        if self.state in (State.STARTING, State.LIVE):
+            silence = self._clock.seconds() - self.seen_at
+            if silence > max(self._timeout, PATIENCE * self._slower(interval)):
+                self._become(State.STALLED, f"no picture for {silence:.1f} s")
+
+    def _slower(self, interval: float) -> float:
+        """Give the seconds between pictures, the camera's or those asked for."""
+        fps = self.mode.fps if self.mode is not None else None
+        return max(interval, 1 / fps if fps else 0)
+
+    def _become(self, state: State, why: object, again: bool = False) -> None:
+        """
+        Note the state, and say it if it is new.
+
+        :param again: say it even if it is not.
+        """
+        if state is self.state and not again:
+            return
+        if state in _TROUBLE and self.lost_at is None:
+            self.lost_at = self.seen_at
+        self.state = state
+        say = self._log.warn if state in _TROUBLE else self._log.info
+        say(
+            "Camera {camera} is {state}: {why}",
+            camera=self._name,
+            state=state.value,
+            why=why,
+        )

@@ -1,0 +1,129 @@
+"""The half of capture that may block: open, read, encode, check, close.
+
+All of it runs in the camera's own thread, one call at a time, and never elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from camd.formats import jpeg
+from camd.formats.jpeg import Damaged, Size
+from camd.sources import CameraMode, EncodeError, Encoder, RawFrame, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """
+    What a look at the source tells.
+
+    :ivar captured: when its newest picture was taken, on the source's clock (seconds).
+    :ivar mode: what the source really gives, read back when it was opened.
+    """
+
+    captured: float
+    mode: CameraMode
+
+
+class BadPicture(Exception):
+    """A picture that cannot be shown; the next one may be good."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedJpeg(Probe):
+    """
+    One picture, ready to become a frame.
+
+    :ivar jpeg: a whole JPEG, checked.
+    :ivar size: its width and height in pixels.
+    :ivar passed_through: whether the JPEG is the camera's own.
+    :ivar encoding: seconds that it took to encode; None for the camera's own JPEG.
+    """
+
+    jpeg: bytes
+    size: Size
+    passed_through: bool
+    encoding: float | None
+
+
+class Reader:
+    """
+    Reads one source, opening it when it is closed.
+
+    :param clock: gives seconds; called in the camera's thread.
+    """
+
+    def __init__(
+        self, source: Source, encoder: Encoder, clock: Callable[[], float]
+    ) -> None:
+        self._source = source
+        self._encoder = encoder
+        self._clock = clock
+        self._mode: CameraMode | None = None
+        self._last: Size | None = None
+
+    def take(self) -> CheckedJpeg:
+        """
+        Bring the newest picture. Blocks until there is one.
+
+        :raises SourceError: the source does not open or does not deliver; it is closed
+            by then and is opened again at the next call.
+        :raises BadPicture: this one is no good.
+        """
+        shot, mode = self._read()
+        try:
+            return self._picture(shot, mode)
+        except (Damaged, EncodeError) as problem:
+            raise BadPicture(str(problem)) from problem
+
+    def look(self) -> Probe:
+        """
+        Read like :meth:`take`, and encode nothing: to see that the camera is well.
+
+        :raises SourceError: as :meth:`take`.
+        :raises BadPicture: as :meth:`take`, of a source that decodes.
+        """
+        shot, mode = self._read()
+        return Probe(shot.captured, mode)
+
+    def _read(self) -> tuple[RawFrame, CameraMode]:
+        if self._mode is None:
+            self._mode = self._source.open()
+        try:
+            return self._source.read(), self._mode
+        except Damaged as problem:
+            raise BadPicture(str(problem)) from problem
+        except BaseException:
+            self.close()
+            raise
+
+    def _picture(self, shot: RawFrame, mode: CameraMode) -> CheckedJpeg:
+        content = shot.content
+        if isinstance(content, bytes):
+            whole = jpeg.whole(content)
+            self._check_size(whole.size, mode)
+            return CheckedJpeg(shot.captured, mode, whole.jpeg, whole.size, True, None)
+        began = self._clock()
+        data = self._encoder.encode(content)
+        took = self._clock() - began
+        return CheckedJpeg(shot.captured, mode, data, jpeg.measure(data), False, took)
+
+    def _check_size(self, size: Size, mode: CameraMode) -> None:
+        """
+        See that a camera's picture has the camera's size.
+
+        One that says otherwise has a damaged header. But when the next one says the
+        same, it is the camera that told us wrong.
+
+        :raises Damaged: when it has another one, for the first time.
+        """
+        known = (Size(mode.width, mode.height), self._last)
+        self._last = size
+        if mode.steady and size not in known:
+            raise Damaged(f"size is {size}, where the camera gives {mode.resolution}")
+
+    def close(self) -> None:
+        """Release the source, so that it can be opened anew."""
+        self._mode = None
+        self._source.close()

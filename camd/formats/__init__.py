@@ -1,0 +1,1 @@
+"""The formats of pictures and streams, without I/O."""

@@ -1,0 +1,1 @@
+"""Where the daemon listens, and with which certificates."""

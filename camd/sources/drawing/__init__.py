@@ -1,0 +1,1 @@
+"""Pictures that camd draws, and drawing on a camera's pictures."""

@@ -1,0 +1,1 @@
+"""Cameras in the network that are asked over HTTP."""

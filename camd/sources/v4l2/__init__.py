@@ -1,0 +1,1 @@
+"""Cameras of this machine, through Video4Linux."""

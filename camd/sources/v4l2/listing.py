@@ -1,0 +1,131 @@
+"""The cameras of this machine, for people to read and for scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from textwrap import indent, wrap
+from typing import Any
+
+from camd.sources.v4l2.controls import takes
+from camd.sources.v4l2.device import INACTIVE, READ_ONLY, Format, Mode
+from camd.sources.v4l2.discovery import CameraDevice, ControlValue
+
+
+def in_words(camera: CameraDevice) -> Iterator[str]:
+    """Give the lines that describe a camera, with a piece of camd.yaml at the end."""
+    about = camera.about
+    yield f"{camera.path}  {about.name}  ({about.driver}, {about.bus})"
+    for link in camera.links:
+        yield f"  {link}"
+    yield "  formats"
+    for modes, forms in groupby(camera.formats, lambda form: form.modes):
+        yield from _format_lines(list(forms), modes)
+    if camera.knobs:
+        yield "  controls"
+        yield from _knob_lines(camera.knobs)
+    yield "  in camd.yaml"
+    yield "    cameras:"
+    yield f"      {_short_name(about.name)}:"
+    yield f"        source: {camera.lasting_path}"
+
+
+def in_data(camera: CameraDevice) -> dict[str, Any]:
+    """Give the same as values that JSON can hold."""
+    about = camera.about
+    return {
+        "path": str(camera.path),
+        "links": [str(link) for link in camera.links],
+        "source": str(camera.lasting_path),
+        "name": about.name,
+        "driver": about.driver,
+        "bus": about.bus,
+        "formats": [_format_data(form) for form in camera.formats],
+        "controls": [_knob_data(knob) for knob in camera.knobs],
+    }
+
+
+def _format_lines(forms: list[Format], modes: tuple[Mode, ...]) -> Iterator[str]:
+    """Describe formats that come in the same sizes; some devices have dozens."""
+    if len(forms) == 1:
+        yield f"    {forms[0].code}  {forms[0].description}"
+    else:
+        codes = ", ".join(form.code for form in forms)
+        yield indent("\n".join(wrap(codes, 76)), "    ")
+    for mode in modes:
+        yield f"      {_size(mode):12} {_rates(mode)}".rstrip()
+
+
+def _size(mode: Mode) -> str:
+    least, most = ("{}x{}".format(*size) for size in (mode.least, mode.most))
+    return least if least == most else f"{least} to {most}"
+
+
+def _rates(mode: Mode) -> str:
+    between = " to " if mode.any_rate else ", "
+    rates = between.join(f"{rate:g}" for rate in mode.rates)
+    return f"{rates} fps" if rates else ""
+
+
+def _knob_lines(knobs: tuple[ControlValue, ...]) -> Iterator[str]:
+    wide = max(len(knob.control.name) for knob in knobs)
+    for knob in knobs:
+        control = knob.control
+        yield f"    {control.name:{wide}}  {control.kind:7}  {_knob(knob)}"
+
+
+def _knob(knob: ControlValue) -> str:
+    control = knob.control
+    said = [takes(control, knob.menu)]
+    if knob.value is not None:
+        said.append(f"default {_value(knob, control.default)}")
+        said.append(f"now {_value(knob, knob.value)}")
+    if control.flags & READ_ONLY:
+        said.append("read only")
+    if control.flags & INACTIVE:
+        said.append("does nothing now")
+    return "; ".join(said)
+
+
+def _value(knob: ControlValue, value: int) -> str:
+    return str(bool(value)).lower() if knob.control.kind == "bool" else str(value)
+
+
+def _short_name(name: str) -> str:
+    """Make a name for camd.yaml of the device's own."""
+    # uvcvideo says "C920: C920", as a camera has a name and so has its function.
+    first = name.partition(":")[0].lower()
+    return re.sub(r"[^a-z0-9]+", "-", first).strip("-") or "camera"
+
+
+def _format_data(form: Format) -> dict[str, Any]:
+    return {
+        "format": form.code,
+        "description": form.description,
+        "sizes": [_mode_data(mode) for mode in form.modes],
+    }
+
+
+def _mode_data(mode: Mode) -> dict[str, Any]:
+    width, height = mode.most
+    size: dict[str, Any] = {"width": width, "height": height}
+    if mode.least != mode.most:
+        size["least_width"], size["least_height"] = mode.least
+    return {**size, "fps": mode.rates, "any_fps_between": mode.any_rate}
+
+
+def _knob_data(knob: ControlValue) -> dict[str, Any]:
+    control = knob.control
+    return {
+        "name": control.name,
+        "type": control.kind,
+        "least": control.low,
+        "most": control.high,
+        "step": control.step,
+        "default": control.default,
+        "value": knob.value,
+        "menu": knob.menu,
+        "read_only": bool(control.flags & READ_ONLY),
+        "inactive": bool(control.flags & INACTIVE),
+    }

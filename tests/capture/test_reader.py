@@ -1,0 +1,175 @@
+"""Reading one source: opened when it is closed, checked before it is handed on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from twisted.internet.task import Clock
+
+from camd.capture.reader import BadPicture, Probe, Reader
+from camd.formats.jpeg import Size
+from camd.sources import CameraMode, EncodeError, SourceError
+from tests.fakes_camera import GIVEN, FakeEncoder, FakeSource, tiny_jpeg
+from tests.jpegs import without_tables
+
+PIXELS = np.zeros((24, 32, 3), np.uint8)
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    """A source whose clock stands at 7."""
+    clock = Clock()
+    clock.advance(7)
+    return FakeSource(clock)
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    """An encoder that counts."""
+    return FakeEncoder()
+
+
+@pytest.fixture
+def reader(source: FakeSource, encoder: FakeEncoder) -> Reader:
+    """A reader of both."""
+    return Reader(source, encoder, Clock().seconds)
+
+
+def test_opens_once(reader, source):
+    """The source is opened at the first read and stays open."""
+    reader.take()
+    reader.look()
+    reader.take()
+    assert source.calls == ["open", "read", "read", "read"]
+
+
+def test_a_jpeg_is_passed_on_as_it_is(reader, encoder):
+    """A camera's own JPEG is neither encoded nor copied."""
+    picture = reader.take()
+    assert picture.jpeg is tiny_jpeg()
+    assert (picture.passed_through, encoder.encoded) == (True, 0)
+
+
+def test_pixels_are_encoded(reader, source, encoder):
+    """A picture in pixels becomes a JPEG."""
+    source.always = PIXELS
+    picture = reader.take()
+    assert picture.jpeg is tiny_jpeg(200)
+    assert (picture.passed_through, encoder.encoded) == (False, 1)
+
+
+def test_encoding_is_timed(source):
+    """What the encoder takes is told; reading, and the camera's own JPEGs, are not."""
+    clock = Clock()
+
+    class Slow(FakeEncoder):
+        def encode(self, picture):
+            clock.advance(0.25)
+            return super().encode(picture)
+
+    reader = Reader(source, Slow(), clock.seconds)
+    own = reader.take()
+    source.always = PIXELS
+    assert (own.encoding, reader.take().encoding) == (None, 0.25)
+
+
+def test_what_is_told_of_a_picture(reader):
+    """Its size is read out of it; its time is when the source took it."""
+    picture = reader.take()
+    assert (picture.size, picture.captured) == (Size(32, 24), 7)
+    assert picture.mode == GIVEN
+
+
+def test_padding_is_cut(reader, source):
+    """The zeros that some cameras put behind a picture do not make it a bad one."""
+    source.always = tiny_jpeg() + bytes(100)
+    assert reader.take().jpeg == tiny_jpeg()
+
+
+def test_missing_tables_are_put_in(reader, source):
+    """A picture that leaves the standard Huffman tables out goes out with them."""
+    source.always = without_tables(tiny_jpeg())
+    jpeg = reader.take().jpeg
+    assert b"\xff\xc4" in jpeg
+    assert len(jpeg) > len(source.always)
+
+
+def test_a_steady_camera(reader, source):
+    """A camera's picture that says another size than the camera has is damaged."""
+    source.opens.append(CameraMode(640, 480, 30, "MJPG", steady=True))
+    words = "size is 32x24, where the camera gives 640x480"
+    with pytest.raises(BadPicture, match=words):
+        reader.take()
+    assert source.is_open
+
+
+def test_a_camera_that_told_us_wrong(reader, source):
+    """When all pictures are of that other size, it is the camera's true size."""
+    source.opens.append(CameraMode(640, 480, 30, "MJPG", steady=True))
+    with pytest.raises(BadPicture):
+        reader.take()
+    assert [reader.take().size for _ in range(3)] == [Size(32, 24)] * 3
+
+
+def test_sizes_of_all_kinds(reader, source):
+    """Where pictures may be of any size, as in a folder, each is taken."""
+    source.opens.append(CameraMode(640, 480, 30, "JPEG"))
+    assert reader.take().size == Size(32, 24)
+
+
+def test_a_look_encodes_nothing(reader, source, encoder):
+    """To see that the camera is well takes a read and no more, whatever it brings."""
+    source.reads.extend([PIXELS, b"no JPEG at all"])
+    assert [reader.look(), reader.look()] == [Probe(7, GIVEN)] * 2
+    assert encoder.encoded == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", tiny_jpeg()[:100], tiny_jpeg()[:-2]]
+)
+def test_a_damaged_picture(reader, source, content):
+    """What is no whole JPEG never leaves the reader, and the source stays open."""
+    source.reads.append(content)
+    with pytest.raises(BadPicture):
+        reader.take()
+    assert source.is_open
+    assert reader.take().jpeg is tiny_jpeg()
+
+
+def test_a_picture_that_does_not_encode(reader, source, encoder):
+    """It is a bad picture, with the encoder's reason."""
+    source.always = PIXELS
+    encoder.trouble = EncodeError("too odd")
+    with pytest.raises(BadPicture, match="too odd"):
+        reader.take()
+    assert source.is_open
+
+
+@pytest.mark.parametrize("trouble", [SourceError("gone"), RuntimeError("driver")])
+@pytest.mark.parametrize("way", ["take", "look"])
+def test_a_failed_read_closes_the_source(reader, source, way, trouble):
+    """Whatever goes wrong in a read, the source is closed, and opened for the next."""
+    source.reads.append(trouble)
+    with pytest.raises(type(trouble), match=str(trouble)):
+        getattr(reader, way)()
+    assert source.calls == ["open", "read", "close"]
+    assert getattr(reader, way)().captured == 7
+    assert source.calls[3:] == ["open", "read"]
+
+
+def test_a_source_that_does_not_open(reader, source):
+    """It is not read, and is opened again at the next call."""
+    source.opens.append(SourceError("no such device"))
+    with pytest.raises(SourceError, match="no such device"):
+        reader.take()
+    assert source.calls == ["open"]
+    reader.take()
+    assert source.calls == ["open", "open", "read"]
+
+
+def test_reopened_tells_anew_what_it_gives(reader, source):
+    """After a close the source is opened, and what it gives then is what is told."""
+    reader.look()
+    reader.close()
+    source.opens.append(CameraMode(64, 48, None, "MJPG"))
+    assert reader.look().mode == CameraMode(64, 48, None, "MJPG")

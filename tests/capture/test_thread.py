@@ -1,0 +1,164 @@
+"""A camera's thread takes one piece of work after the other and never holds up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from camd.capture.thread import CameraThread
+
+PATIENCE = 10
+"""Seconds until a test gives up on a thread; none takes a hundredth of it."""
+
+
+class FakeReactor:
+    """Keeps what threads ask of it until the test lets it happen."""
+
+    def __init__(self) -> None:
+        self.asked: SimpleQueue[Callable[[], object]] = SimpleQueue()
+
+    def callFromThread(
+        self, what: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Keep the call."""
+        self.asked.put(lambda: what(*args, **kwargs))
+
+    def turn(self) -> None:
+        """Make one call, when it comes."""
+        self.asked.get(timeout=PATIENCE)()
+
+
+@pytest.fixture
+def reactor() -> FakeReactor:
+    """A reactor that does nothing by itself."""
+    return FakeReactor()
+
+
+@pytest.fixture
+def thread(reactor: FakeReactor) -> Iterator[CameraThread]:
+    """A thread that is stopped behind the test."""
+    thread = CameraThread(reactor, "camera robot")  # type: ignore[arg-type]
+    yield thread
+    thread.stop()
+
+
+def came_of(promise: Deferred[Any]) -> list[Any]:
+    """A list that holds the result once it is there."""
+    results: list[Any] = []
+    promise.addBoth(results.append)
+    return results
+
+
+def test_result_comes_in_the_reactor(
+    reactor: FakeReactor, thread: CameraThread
+) -> None:
+    """The promise is kept in the reactor's turn, not in the camera's thread."""
+    result = came_of(thread(lambda: 6 * 7))
+    call = reactor.asked.get(timeout=PATIENCE)
+    assert result == []
+    call()
+    assert result == [42]
+
+
+def test_exception_comes_in_the_reactor(
+    reactor: FakeReactor, thread: CameraThread
+) -> None:
+    """What the work raises fails the promise, and the next work is done."""
+    result = came_of(thread(lambda: 1 // 0))
+    reactor.turn()
+    assert result[0].check(ZeroDivisionError)
+    result = came_of(thread(lambda: "fine"))
+    reactor.turn()
+    assert result == ["fine"]
+
+
+def test_one_after_the_other(reactor: FakeReactor, thread: CameraThread) -> None:
+    """Work is done in the order it was given, by one and the same thread."""
+    hold = threading.Event()
+    done: list[tuple[int, int]] = []
+
+    def note(number: int) -> None:
+        if number == 0:
+            hold.wait(PATIENCE)
+        done.append((number, threading.get_ident()))
+
+    for number in range(50):
+        thread(partial(note, number))
+    hold.set()
+    for _ in range(50):
+        reactor.turn()
+    assert [number for number, _ in done] == list(range(50))
+    assert len({ident for _, ident in done}) == 1
+    assert done[0][1] != threading.get_ident()
+
+
+def test_is_a_daemon_and_named(reactor: FakeReactor, thread: CameraThread) -> None:
+    """It does not keep Python alive, and says in a debugger whose it is."""
+    result = came_of(thread(threading.current_thread))
+    reactor.turn()
+    assert result[0].daemon
+    assert "camera robot" in result[0].name
+
+
+def test_stopping_does_not_wait(reactor: FakeReactor) -> None:
+    """While the camera hangs, stop returns; what was under way comes to its end."""
+    thread = CameraThread(reactor, "hung")  # type: ignore[arg-type]
+    started, hold = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        started.set()
+        return hold.wait(PATIENCE)
+
+    result = came_of(thread(hang))
+    assert started.wait(PATIENCE)
+    thread.stop()
+    assert not hold.is_set()
+    hold.set()
+    reactor.turn()
+    assert result == [True]
+
+
+def test_what_was_given_before_the_stop_is_done(reactor: FakeReactor) -> None:
+    """The release that a camera is given last is not lost behind a slow read."""
+    thread = CameraThread(reactor, "slow")  # type: ignore[arg-type]
+    hold = threading.Event()
+    read = came_of(thread(lambda: hold.wait(PATIENCE)))
+    released = came_of(thread(lambda: "released"))
+    thread.stop()
+    hold.set()
+    reactor.turn()
+    reactor.turn()
+    assert (read, released) == ([True], ["released"])
+
+
+def test_the_thread_ends(reactor: FakeReactor) -> None:
+    """Stopped, an idle thread is gone."""
+    thread = CameraThread(reactor, "short")  # type: ignore[arg-type]
+    result = came_of(thread(threading.current_thread))
+    reactor.turn()
+    thread.stop()
+    result[0].join(PATIENCE)
+    assert not result[0].is_alive()
+
+
+def test_a_reactor_that_ends_does_not_wait(reactor: FakeReactor) -> None:
+    """Nobody joins the thread at the end; stopping it is no waiting either."""
+    thread = CameraThread(reactor, "hung")  # type: ignore[arg-type]
+    started, hold = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        started.set()
+        return hold.wait(PATIENCE)
+
+    thread(hang)
+    assert started.wait(PATIENCE)
+    thread.stop()
+    hung = [one.daemon for one in threading.enumerate() if one.name == "hung"]
+    hold.set()
+    assert hung == [True]

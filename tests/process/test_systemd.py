@@ -1,0 +1,126 @@
+"""What systemd is told, and when."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from camd.capture.health import State
+from camd.process.systemd import LOOK, Watch, notifier, watchdog_interval
+
+
+def camera(state: State, stuck: bool = False) -> Any:
+    """A camera in this state."""
+    return SimpleNamespace(
+        pipeline=SimpleNamespace(capture=SimpleNamespace(state=state, stuck=stuck))
+    )
+
+
+class Told:
+    """What systemd was told, and cameras to be changed by the test."""
+
+    def __init__(self, *cameras: Any, within: float | None = None) -> None:
+        self.lines: list[str] = []
+        self.cameras = list(cameras)
+        self.clock = Clock()
+        watch = Watch(lambda: self.cameras, self.lines.append, within, self.clock)
+        self.watch = watch
+        watch.startService()
+
+    def run(self, seconds: float) -> list[str]:
+        """Let time pass; give what was told in it."""
+        before = len(self.lines)
+        self.clock.pump([LOOK] * round(seconds / LOOK))
+        return self.lines[before:]
+
+
+def test_ready_when_all_are_known() -> None:
+    """A camera that has yet to be tried is waited for, and said once."""
+    told = Told(camera(State.LIVE), camera(State.STARTING))
+    assert told.run(60) == []
+    told.cameras[1] = camera(State.OFFLINE)
+    assert told.run(60) == ["READY=1\nSTATUS=1 of 2 cameras live"]
+
+
+@pytest.mark.parametrize("state", set(State) - {State.STARTING})
+def test_every_known_state_is_ready(state: State) -> None:
+    """Whether it works or not, it is known."""
+    count = int(state is State.LIVE)
+    assert Told(camera(state)).run(1) == [f"READY=1\nSTATUS={count} of 1 cameras live"]
+
+
+def test_signs_of_life() -> None:
+    """They come in half the time that systemd waits for."""
+    told = Told(camera(State.STARTING), within=10)
+    assert told.run(60) == ["WATCHDOG=1"] * 12
+
+
+def test_no_signs_of_life_where_none_are_wanted() -> None:
+    """Without a watchdog nothing is sent."""
+    assert Told(camera(State.STARTING)).run(60) == []
+
+
+def test_a_stuck_camera_gives_no_sign_of_life() -> None:
+    """While one camera can begin no thread, systemd waits in vain."""
+    told = Told(camera(State.STARTING), camera(State.STARTING, stuck=True), within=10)
+    assert told.run(60) == []
+    told.cameras[1] = camera(State.STARTING)
+    assert told.run(LOOK) == ["WATCHDOG=1"]
+
+
+def test_the_end() -> None:
+    """It is told at the end, and then nothing more."""
+    told = Told(camera(State.STARTING), within=1)
+    told.watch.stopService()
+    assert told.lines == ["STOPPING=1"]
+    assert told.run(60) == []
+
+
+def test_reloading() -> None:
+    """Systemd wants to know when it began, on the monotonic clock."""
+    told = Told(camera(State.LIVE))
+    told.watch.reloading()
+    told.watch.reloaded()
+    began, done = told.lines
+    assert began.startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert done == "READY=1"
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_a_real_socket(tmp_path: Path, abstract: bool) -> None:
+    """The lines arrive at the socket that the environment names."""
+    name = f"@camd-{tmp_path.name}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(name.replace("@", "\0") if abstract else name)
+        ear.settimeout(10)
+        notifier({"NOTIFY_SOCKET": name})("READY=1")
+        assert ear.recv(100) == b"READY=1"
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])
+def test_nobody_listens(environ: dict[str, str]) -> None:
+    """Without systemd, or when it is gone, nothing happens."""
+    notifier(environ)("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 30),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_when_signs_of_life_are_wanted(
+    environ: dict[str, str], seconds: float | None
+) -> None:
+    """The variables count only if they are meant for this process."""
+    assert watchdog_interval(environ, 7) == seconds

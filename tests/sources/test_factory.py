@@ -1,0 +1,128 @@
+"""The source is chosen by what a camera's settings name."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from camd.sources import CameraMode, SourceError, make_encoder, make_source
+from camd.sources.folder import Folder
+from camd.sources.http.camera import HttpCamera
+from camd.sources.live import Live
+from camd.sources.pattern import Pattern
+from camd.sources.video import VideoFile
+from tests.fake_camera import FakeTime
+from tests.fakes_camera import tiny_jpeg
+from tests.fakes_http import Web, answer, picture_answer
+
+#: The reactor that no source may touch before it is opened.
+NO_REACTOR = None
+
+
+@dataclass
+class FakeSettings:
+    """As much of a camera's settings as sources look at."""
+
+    source: str
+    name: str = "robot"
+    camera_width: int = 160
+    camera_height: int = 120
+    camera_fps: float = 10
+    camera_format: str = "auto"
+    camera_controls: dict[str, Any] = field(default_factory=dict)
+    rotate: int = 0
+    flip: str = "none"
+    overlay: str = ""
+    camera_verify_tls: bool = True
+
+
+def settings(source: str) -> Any:
+    """Settings that name this source."""
+    return FakeSettings(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("pattern", Pattern),
+        ("/dev/video0", Live),
+        ("/dev/v4l/by-id/usb-cam", Live),
+        ("0", Live),
+        ("rtsp://cam/1", Live),
+        ("http://cam/stream", HttpCamera),
+        ("HTTPS://cam/still.jpg", HttpCamera),
+        ("film.mp4", VideoFile),
+        ("one.JPG", Folder),
+    ],
+)
+def test_choice(source: str, kind: type) -> None:
+    """Each kind of text leads to its kind of source, and nothing is opened."""
+    assert isinstance(make_source(settings(source), NO_REACTOR), kind)
+
+
+def test_a_folder_is_one(tmp_path: Path) -> None:
+    """What is a folder on the disk is read as one."""
+    assert isinstance(make_source(settings(str(tmp_path)), NO_REACTOR), Folder)
+
+
+def test_a_folder_called_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word for the test picture means it, whatever lies about."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pattern").mkdir()
+    assert isinstance(make_source(settings("pattern"), NO_REACTOR), Pattern)
+
+
+def test_settings_arrive() -> None:
+    """Size and rate are those of the settings."""
+    assert make_source(settings("pattern"), NO_REACTOR).open() == CameraMode(
+        160, 120, 10, "BGR"
+    )
+
+
+def test_clock_arrives() -> None:
+    """Pictures are stamped by the clock that was given."""
+    time = FakeTime()
+    source = make_source(settings("pattern"), NO_REACTOR, time.clock, time.sleep)
+    source.open()
+    assert source.read().captured == 1000.0
+
+
+def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where OpenCV cannot be imported, the error says what to install."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(SourceError, match="OpenCV cannot be used"):
+        make_source(settings("pattern"), NO_REACTOR)
+    with pytest.raises(SourceError, match="OpenCV cannot be used"):
+        make_encoder(80)
+
+
+def test_folder_needs_no_opencv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JPEGs are passed on even where OpenCV is missing."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert isinstance(make_source(settings(str(tmp_path)), NO_REACTOR), Folder)
+
+
+def test_http_needs_no_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a camera sends as JPEG is passed on even where OpenCV is missing."""
+    jpeg = tiny_jpeg()
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    source = make_source(settings("http://127.0.0.1/"), Web(picture_answer(jpeg)))
+    source.open()
+    assert source.read().content == jpeg
+
+
+def test_http_that_is_no_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else an address has is read by OpenCV, which may be missing."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    web = Web(answer("Content-Type: video/mp2t"))
+    with pytest.raises(SourceError, match="OpenCV cannot be used"):
+        make_source(settings("http://127.0.0.1/"), web).open()
+    assert web.hosts == ["127.0.0.1 80"]

@@ -1,0 +1,215 @@
+"""A live camera's newest picture is handed on, however seldom it is asked for."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+
+import cv2
+import pytest
+
+from camd.sources import RawFrame, SourceError
+from camd.sources.pump import Pump
+from tests.fake_camera import PATIENCE, FakeCapture, FakeTime, LiveCapture
+from tests.fakes import uncollected
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    """A clock that goes on with the camera's pictures."""
+    return FakeTime()
+
+
+class Pumped:
+    """A pump on a live camera that sends when it is told to."""
+
+    def __init__(self, camera: LiveCapture) -> None:
+        self.camera = camera
+        self.pump = Pump(camera, camera.time.clock, "cam")
+
+    def read(self) -> RawFrame:
+        """Read what came last, with the camera silent from then on."""
+        self.camera.drained()
+        return self.pump.read()
+
+    def stop(self) -> None:
+        """End the pump's thread."""
+        self.camera.unplug()
+        self.pump.release()
+
+
+def number(shot: RawFrame) -> int:
+    """The number of the picture."""
+    assert not isinstance(shot.content, bytes)
+    return int(shot.content[0, 0, 0])
+
+
+@pytest.fixture
+def pumped(time: FakeTime) -> Iterator[Pumped]:
+    """A camera of 30 fps in whose buffers four old pictures wait."""
+    both = Pumped(LiveCapture(time, fps=30, waiting=4))
+    yield both
+    both.stop()
+
+
+# Of 30 pictures in a second, 15 reads leave out one at a time, and 3 reads nine.
+@pytest.mark.parametrize("unread", [0, 1, 9, 99])
+def test_newest(pumped: Pumped, unread: int) -> None:
+    """Every read gives the camera's last picture, whatever went by unread."""
+    for _ in range(3):
+        assert number(pumped.read()) == pumped.camera.sent % 256
+        for _ in range(unread + 1):
+            pumped.camera.send()
+
+
+@pytest.mark.parametrize("unread", [0, 1, 9, 99])
+def test_stamped_on_arrival(pumped: Pumped, unread: int) -> None:
+    """A picture is stamped with the time when it came from the camera."""
+    for _ in range(unread + 1):
+        pumped.camera.send()
+    came = pumped.camera.time.now
+    pumped.camera.time.now += 0.01
+    assert pumped.read().captured == came
+
+
+def test_every_picture_once(time: FakeTime) -> None:
+    """Two reads never give the same picture."""
+    capture = FakeCapture(time)
+    pump = Pump(capture, time.clock, "cam")
+    stamps = [pump.read().captured for _ in range(20)]
+    pump.release()
+    assert stamps == sorted(set(stamps))
+
+
+def test_only_once(pumped: Pumped) -> None:
+    """A picture that was kept for a reader is given to no second one."""
+    pumped.read()
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read)
+        with pytest.raises(FutureTimeout):
+            reading.result(0.05)
+        pumped.camera.send()
+        assert number(reading.result(PATIENCE)) == pumped.camera.sent
+
+
+def test_last_before_an_unplug(pumped: Pumped) -> None:
+    """The last picture is given before it is told that the camera is gone."""
+    pumped.camera.send()
+    pumped.stop()
+    assert number(pumped.pump.read()) == pumped.camera.sent
+    with pytest.raises(SourceError, match="no pictures any more"):
+        pumped.pump.read()
+
+
+def test_a_newer_one_is_waited_for(pumped: Pumped) -> None:
+    """A reader gets the next picture rather than one that came before it asked."""
+    pumped.camera.send()
+    # With the clock as far back as this, the next picture is not overdue for a minute.
+    pumped.camera.time.now -= 60
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read)
+        with pytest.raises(FutureTimeout):
+            reading.result(0.05)
+        pumped.camera.send()
+        assert number(reading.result(PATIENCE)) == pumped.camera.sent
+
+
+@pytest.mark.parametrize("silence", [1, 3600])
+def test_a_long_silence_is_no_interval(pumped: Pumped, silence: float) -> None:
+    """After a pause the next picture is waited for as for one of a slow camera."""
+    pumped.camera.drained()
+    pumped.camera.time.now += silence
+    pumped.camera.send()
+    assert 1.4 < pumped.pump._until_overdue() <= 1.5
+
+
+def test_own_content_and_stamp(time: FakeTime) -> None:
+    """What a picture is made of, and when it was taken, is for others to say."""
+    capture = FakeCapture(time)
+    pump = Pump(
+        capture, time.clock, "cam", lambda c, name: name.encode(), lambda now: now - 7
+    )
+    shot = pump.read()
+    pump.release()
+    assert shot.content == b"cam"
+    assert 993 < shot.captured < 994
+
+
+def test_unplugged(time: FakeTime) -> None:
+    """A grab that fails at once says that the camera may have gone; so it stays."""
+    capture = FakeCapture(time)
+    capture.plugged = False
+    pump = Pump(capture, time.clock, "cam")
+    for _ in range(2):
+        with pytest.raises(SourceError, match="cam: it gives no pictures any more"):
+            pump.read()
+
+
+def test_unplugged_while_a_reader_waits(time: FakeTime) -> None:
+    """A reader that waits is told when the camera goes."""
+    pumped = Pumped(LiveCapture(time))
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read)
+        pumped.camera.unplug()
+        with pytest.raises(SourceError, match="no pictures any more"):
+            reading.result(PATIENCE)
+    pumped.stop()
+
+
+def test_silent(time: FakeTime) -> None:
+    """A grab that fails after a while says how long it waited."""
+    capture = FakeCapture(time)
+    capture.plugged = False
+    capture.grabbing = 5
+    with pytest.raises(SourceError, match="cam: no picture came within 5 s"):
+        Pump(capture, time.clock, "cam").read()
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (False, "cam: a picture cannot be decoded"),
+        (cv2.error("bad"), "cam: a picture cannot be decoded"),
+        (MemoryError("full"), r"cam: MemoryError\('full'\)"),
+    ],
+)
+def test_trouble_is_told(time: FakeTime, failure: bool | Exception, words: str) -> None:
+    """Whatever goes wrong in the pump's thread comes to the reader as one error."""
+    capture = FakeCapture(time)
+    capture.decodes = failure
+    with pytest.raises(SourceError, match=words):
+        Pump(capture, time.clock, "cam").read()
+
+
+def test_a_failed_camera_is_let_go(time: FakeTime) -> None:
+    """After trouble the capture is released, once, even if release is called too."""
+    capture = FakeCapture(time)
+    capture.plugged = False
+    pump = Pump(capture, time.clock, "cam")
+    pump.release()
+    assert capture.released == 1
+
+
+def test_reading_after_the_end(time: FakeTime) -> None:
+    """A pump that was let go gives an error and keeps nobody waiting."""
+    pump = Pump(FakeCapture(time), time.clock, "cam")
+    pump.release()
+    pump.read()
+    with pytest.raises(SourceError, match="cam is not open"):
+        pump.read()
+
+
+def test_a_pump_leaves_nothing_behind(time: FakeTime) -> None:
+    """When its camera was unplugged it is freed at once, with its last picture."""
+    with uncollected():
+        both = Pumped(LiveCapture(time, fps=30, waiting=4))
+        both.stop()
+        with suppress(SourceError):
+            while True:
+                both.pump.read()
+        left = weakref.ref(both.pump)
+        del both
+        assert left() is None

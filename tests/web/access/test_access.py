@@ -1,0 +1,144 @@
+"""Rights at the door: what each key opens, and what links and signing do there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from camd.rights import TO_COUNT, TO_SEE, TO_SIGN, Principal
+from camd.web.access.keys import Keys
+from tests.fakes_camera import KEY, House, Line
+
+KEYS = {"owner": KEY, "wall": "to-see", "meter": "to-count", "signer": "to-sign"}
+RIGHTS = {"wall": TO_SEE, "meter": TO_COUNT, "signer": TO_SIGN}
+
+STREAM = "/api/robot/stream"
+
+
+@pytest.fixture
+def house() -> House:
+    """A house with a key for each right."""
+    house = House()
+    house.access.change(Keys(KEYS, house.environment.wall, RIGHTS), None)
+    return house
+
+
+OPEN = {
+    "wall": {"/", STREAM, "/api/cameras", f"{STREAM}/stats", "/?action=stream"},
+    "meter": {"/readyz", "/metrics", "/api/cameras", f"{STREAM}/stats"},
+    "signer": set(),
+    "owner": {"/", STREAM, "/api/cameras", f"{STREAM}/stats", "/readyz"},
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("path", sorted(set().union(*OPEN.values())))
+def test_what_a_key_opens(house: House, name: str, path: str) -> None:
+    """A key opens what it is for, and is told so where it does not."""
+    line = house.ask(path, key=KEYS[name])
+    if path in OPEN[name] or name == "owner":
+        assert line.status in (200, 503)
+    else:
+        assert line.status == 403
+        assert "this key is for" in line.json["error"]
+        assert house.viewer_count.ever == 0
+
+
+def test_who_may_see_is_not_told_who_else_does(house: House) -> None:
+    """The stats have the viewers only for keys that may count."""
+    house.ask(STREAM)
+    seen, counted = (
+        house.ask(f"{STREAM}/stats", key=KEYS[name]).json for name in ("wall", "meter")
+    )
+    assert "clients" not in seen
+    assert [client["key"] for client in counted["clients"]] == ["owner"]
+    assert seen["active_clients"] == 1
+
+
+def sign(house: House, body: object, key: str = KEY) -> Line:
+    """Ask for a link."""
+    line = house.connect()
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = f"X-API-Key: {key}\r\nContent-Length: {len(text)}"
+    head = f"POST /api/sign HTTP/1.1\r\nHost: camd\r\n{headers}\r\n\r\n"
+    line.channel.dataReceived(head.encode() + text)
+    return line
+
+
+def test_a_link_from_the_daemon(house: House) -> None:
+    """A key that may sign gets a link, and the link opens the stream without a key."""
+    line = sign(house, {"path": "robot/stream", "for": "15m"}, KEYS["signer"])
+    assert (line.status, line.json["for"]) == (200, 900)
+    url = line.json["url"]
+    assert house.ask(url, key=None).status == 200
+    assert house.viewer_count.active == 1
+    other = url.replace("/stream?", "/snapshot?")
+    assert house.ask(other, key=None).status == 401
+
+
+def test_a_link_behind_a_base_path() -> None:
+    """A link has the base path in its address, and opens with it or without."""
+    house = House(base="/cam")
+    url = sign(house, {"path": "robot/snapshot"}).json["url"]
+    assert url.startswith("/cam/api/robot/snapshot?key=owner&")
+    for address in (url, url.removeprefix("/cam")):
+        assert house.ask(address, key=None).status != 401
+
+
+@pytest.mark.parametrize("name", ["wall", "meter"])
+def test_who_may_not_sign(house: House, name: str) -> None:
+    """Without the right to sign there is no link."""
+    assert sign(house, {"path": "robot/stream"}, KEYS[name]).status == 403
+
+
+def test_a_link_signs_no_link(house: House) -> None:
+    """A link opens one path to see, and that is not where links are made."""
+    url = sign(house, {"path": "robot/stream"}).json["url"]
+    query = url.partition("?")[2]
+    assert house.ask(f"/api/sign?{query}", method="POST", key=None).status == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b"\xff", "the body is not JSON"),
+        (b"[" * 3000, "the body is not JSON"),
+        (b" " * 5000, "the body is longer than 4096 bytes"),
+        ([], 'expected {"path"'),
+        ({}, 'expected {"path"'),
+        ({"path": "robot/stream", "more": 1}, 'expected {"path"'),
+        ({"path": "robot/stats"}, "path: expected NAME/stream"),
+        ({"path": 1}, "path: expected NAME/stream"),
+        ({"path": "nobody/stream"}, "path: no such camera"),
+        ({"path": "robot/stream", "for": "31d"}, "for: expected a time"),
+        ({"path": "robot/stream", "for": [1]}, "for: expected a time"),
+    ],
+)
+def test_a_wish_that_cannot_be_met(house: House, body: object, error: str) -> None:
+    """What is wrong with it is said in one line."""
+    line = sign(house, body)
+    assert line.status == 400
+    assert line.json["error"].startswith(error)
+
+
+def test_links_are_made_by_post(house: House) -> None:
+    """Another method makes none."""
+    line = house.ask("/api/sign")
+    assert (line.status, line.headers["allow"]) == (405, "POST, OPTIONS")
+
+
+def test_who_still_sees(house: House) -> None:
+    """A key that is gone, changed, or for something else now, shows no more."""
+    principal = house.access.keys.named("wall")
+    assert isinstance(principal, Principal)
+    assert house.access.still_sees(principal)
+    for keys, rights in (
+        ({"owner": KEY}, {}),
+        ({"wall": "changed"}, {}),
+        (KEYS, {"wall": TO_COUNT}),
+    ):
+        house.access.change(Keys(keys, house.environment.wall, rights), None)
+        assert not house.access.still_sees(principal)

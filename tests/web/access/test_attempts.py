@@ -1,0 +1,139 @@
+"""Wrong keys: how many are too many, from whom, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from camd.web.access.attempts import MOST, TRIES, WINDOW, Attempts
+from camd.web.client import Proxies
+from tests.fakes_camera import KEY, House, said
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock."""
+    return Clock()
+
+
+@pytest.fixture
+def attempts(clock: Clock) -> Attempts:
+    """Nobody has tried yet."""
+    return Attempts(clock)
+
+
+def fail(attempts: Attempts, address: str, times: int = TRIES) -> None:
+    """Offer so many wrong keys."""
+    for _ in range(times):
+        attempts.failed(address)
+
+
+def test_ten_are_too_many(attempts: Attempts) -> None:
+    """Nine wrong keys are a person's; ten are not."""
+    fail(attempts, "192.0.2.1", TRIES - 1)
+    assert not attempts.refused("192.0.2.1")
+    fail(attempts, "192.0.2.1", 1)
+    assert attempts.refused("192.0.2.1")
+    assert not attempts.refused("192.0.2.2")
+
+
+def test_a_minute_later(attempts: Attempts, clock: Clock) -> None:
+    """Who was refused is heard again a minute after the tenth wrong key."""
+    fail(attempts, "192.0.2.1", TRIES - 1)
+    clock.advance(WINDOW - 1)
+    fail(attempts, "192.0.2.1", 1)
+    clock.advance(WINDOW - 1)
+    assert attempts.refused("192.0.2.1")
+    clock.advance(1)
+    assert not attempts.refused("192.0.2.1")
+
+
+def test_a_few_each_minute(attempts: Attempts, clock: Clock) -> None:
+    """Wrong keys of more than a minute ago do not count."""
+    for _ in range(5):
+        fail(attempts, "192.0.2.1", TRIES - 1)
+        assert not attempts.refused("192.0.2.1")
+        clock.advance(WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("", "192.0.2.2", False),
+    ],
+)
+def test_one_customer(attempts: Attempts, one: str, other: str, same: bool) -> None:
+    """All of an IPv6 customer's addresses are one; those of IPv4 are not."""
+    fail(attempts, one)
+    assert attempts.refused(other) == same
+
+
+def test_it_is_said_once(attempts: Attempts) -> None:
+    """However many follow, there is one line."""
+    with capturedLogs() as events:
+        fail(attempts, "192.0.2.1", 100)
+    assert said(events) == ["10 wrong keys from 192.0.2.1: refused for 60 s"]
+
+
+def test_memory_is_bounded(attempts: Attempts) -> None:
+    """Of ever new addresses the oldest are forgotten."""
+    fail(attempts, "192.0.2.1")
+    for number in range(MOST):
+        attempts.failed(f"10.0.{number // 256}.{number % 256}")
+    assert not attempts.refused("192.0.2.1")
+    assert len(attempts._tried) == MOST
+
+
+def ask(house: House, key: str, client: str, *headers: str) -> int:
+    """Come through the proxy with a key; give the answer's code."""
+    line = house.connect(IPv4Address("TCP", "127.0.0.1", 1))
+    proof = [f"X-API-Key: {key}"] if key else []
+    line.ask("/api/cameras", *proof, f"X-Forwarded-For: {client}", *headers)
+    return line.status
+
+
+def test_at_the_door() -> None:
+    """One client's wrong keys are its own trouble, also behind a proxy."""
+    house = House(proxies=Proxies(["127.0.0.1"]))
+    codes = [ask(house, "wrong", "192.0.2.1") for _ in range(TRIES + 1)]
+    assert codes == [401] * TRIES + [429]
+    assert ask(house, KEY, "192.0.2.1") == 429
+    assert ask(house, KEY, "192.0.2.2") == 200
+    house.environment.clock.advance(WINDOW)
+    assert ask(house, KEY, "192.0.2.1") == 200
+
+
+def test_no_key_is_no_wrong_key() -> None:
+    """A monitor that asks without a key is told so, as often as it asks."""
+    house = House(proxies=Proxies(["127.0.0.1"]))
+    codes = {ask(house, "", "192.0.2.1") for _ in range(2 * TRIES)}
+    assert codes == {401}
+    assert ask(house, KEY, "192.0.2.1") == 200
+
+
+def test_an_open_page_goes_on() -> None:
+    """Who is refused with keys is still known by the page's cookie."""
+    house = House(proxies=Proxies(["127.0.0.1"]))
+    page = house.ask(f"/?api_key={KEY}", key=None)
+    cookie = page.headers["set-cookie"].partition(";")[0]
+    for _ in range(TRIES):
+        ask(house, "wrong", "192.0.2.1")
+    assert ask(house, "", "192.0.2.1", f"Cookie: {cookie}") == 200
+    assert ask(house, "wrong", "192.0.2.1", f"Cookie: {cookie}") == 429
+
+
+def test_what_is_told() -> None:
+    """The answer is one line of JSON, and says when to come again."""
+    house = House()
+    for _ in range(TRIES):
+        house.ask("/", key="wrong")
+    line = house.ask("/", key="wrong")
+    assert line.head.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
+    assert line.headers["retry-after"] == "60"
+    assert line.json == {"error": "too many wrong keys; try again in a minute"}
+    assert house.ask("/healthz", key="wrong").status == 200

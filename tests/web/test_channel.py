@@ -1,0 +1,166 @@
+"""A connection until its request is complete: how long, how large, how many."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+from twisted.internet.error import ConnectionDone
+from twisted.internet.ssl import CertificateOptions
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+from camd.web.channel import BUSY_TIME, LONGEST_BODY, REQUEST_TIME
+from tests.fakes import uncollected
+from tests.fakes_camera import KEY, House, Line
+
+HEAD = f"GET /api/cameras HTTP/1.1\r\nHost: camd\r\nX-API-Key: {KEY}\r\n"
+
+
+def feed(line: Line, text: str | bytes) -> None:
+    """Send these bytes."""
+    line.channel.dataReceived(text.encode() if isinstance(text, str) else text)
+
+
+def gone(line: Line) -> bool:
+    """Whether the daemon has hung up."""
+    return bool(line.transport.disconnecting or line.transport.disconnected)
+
+
+def test_a_request_that_never_ends() -> None:
+    """A byte a second keeps a connection no longer than silence does."""
+    house = House()
+    line = house.connect()
+    for byte in (HEAD * 2)[: REQUEST_TIME - 1]:
+        feed(line, byte)
+        house.environment.clock.advance(1)
+    assert not gone(line)
+    house.environment.clock.advance(1)
+    assert gone(line)
+
+
+def test_a_body_that_never_ends() -> None:
+    """Nor does a body a byte at a time."""
+    house = House()
+    line = house.connect()
+    feed(line, f"{HEAD}Content-Length: 1000\r\n\r\n")
+    for _ in range(REQUEST_TIME):
+        feed(line, "x")
+        house.environment.clock.advance(1)
+    assert gone(line)
+
+
+def test_a_connection_is_kept_between_requests() -> None:
+    """After each answer the time begins anew."""
+    house = House()
+    line = house.connect()
+    for count in range(1, 4):
+        feed(line, f"{HEAD}\r\n")
+        assert line.transport.value().count(b"HTTP/1.1 200") == count
+        house.environment.clock.advance(REQUEST_TIME - 1)
+    assert not gone(line)
+    house.environment.clock.advance(1)
+    assert gone(line)
+
+
+def test_a_stream_has_no_such_end() -> None:
+    """Once a request is complete, its answer takes as long as it takes."""
+    house = House()
+    line = house.ask("/api/robot/stream")
+    for _ in range(10 * REQUEST_TIME):
+        house.environment.clock.advance(1)
+    assert not gone(line)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /" + "x" * 20_000,
+        HEAD + "X-Long: " + "x" * 20_000,
+        HEAD + "".join(f"X-{n}: 1\r\n" for n in range(101)) + "\r\n",
+        HEAD + "X: 1\r\n" * 4000,
+    ],
+    ids=["request line", "one header", "many headers", "headers without end"],
+)
+def test_a_head_too_large(head: str) -> None:
+    """A request that is mostly head is refused, whoever sends it."""
+    line = House().connect()
+    feed(line, head)
+    assert line.status in (400, 431)
+    assert gone(line)
+
+
+def test_a_body_too_large() -> None:
+    """A body that is announced too long is not even waited for."""
+    line = House().connect()
+    feed(line, f"POST / HTTP/1.1\r\nContent-Length: {LONGEST_BODY + 1}\r\n\r\n")
+    assert (line.status, line.raw) == (413, b"too long\n")
+    assert gone(line)
+
+
+def test_a_chunked_body_too_large() -> None:
+    """One that is not announced is cut off when it is too long."""
+    line = House().connect()
+    feed(line, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(2):
+        assert not gone(line)
+        feed(line, f"{LONGEST_BODY // 2 + 1:x}\r\n{'x' * (LONGEST_BODY // 2 + 1)}\r\n")
+    assert line.status == 413
+    assert gone(line)
+    before = line.transport.value()
+    feed(line, f"{LONGEST_BODY:x}\r\n{'x' * LONGEST_BODY}\r\n0\r\n\r\n")
+    assert line.transport.value() == before
+
+
+def test_connections_at_once() -> None:
+    """One too many is told so when it asks, and the others go on."""
+    house = House()
+    house.site.connections.most = 2
+    first, second, third = (house.connect() for _ in range(3))
+    feed(third, f"{HEAD}\r\n")
+    assert (third.status, third.raw) == (503, b"too many connections\n")
+    assert third.headers["retry-after"] == "10"
+    assert gone(third)
+    feed(first, f"{HEAD}\r\n")
+    assert first.status == 200
+    for line in (second, third):
+        line.lose()
+    fourth = house.connect()
+    feed(fourth, f"{HEAD}\r\n")
+    assert fourth.status == 200
+
+
+def test_one_too_many_that_does_not_ask() -> None:
+    """It takes its place for seconds only."""
+    house = House()
+    house.site.connections.most = 0
+    line = house.connect()
+    house.environment.clock.advance(BUSY_TIME)
+    assert gone(line)
+    assert line.transport.value() == b""
+
+
+class Socket(StringTransport):
+    """A connection in memory that can be asked for speed, as one of TCP."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Be as fast as ever."""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n"])
+def test_a_tls_connection_leaves_nothing_behind(sent: bytes) -> None:
+    """What there is of it above TLS is freed at once, also where it never was TLS."""
+    house = House()
+    factory = TLSMemoryBIOFactory(
+        CertificateOptions(), False, house.site, house.environment.clock
+    )
+    with uncollected():
+        secured = factory.buildProtocol(None)
+        secured.makeConnection(Socket())
+        left = weakref.ref(secured.wrappedProtocol)
+        if sent:
+            secured.dataReceived(sent)
+        secured.connectionLost(Failure(ConnectionDone()))
+        del secured
+        assert left() is None

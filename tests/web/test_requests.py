@@ -1,0 +1,255 @@
+"""Requests as odd clients write them: whole addresses, bodies, one behind another."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.logger import capturedLogs
+
+from tests.fakes_camera import KEY, House, Line, said
+
+MINE = f"X-API-Key: {KEY}\r\n"
+HEALTH = "GET /healthz HTTP/1.1\r\nHost: camd\r\n\r\n"
+
+
+def sent(text: str, house: House | None = None) -> Line:
+    """What comes of these bytes on a new connection."""
+    line = (house or House()).connect()
+    line.channel.dataReceived(text.encode())
+    return line
+
+
+def answers(line: Line) -> int:
+    """How many answers have come."""
+    return line.transport.value().count(b"HTTP/1.")
+
+
+# ---- The target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://camd/api/robot/snapshot",
+        "HTTP://camd:8001/api/robot/snapshot?x=1",
+        "https://another.example/api/robot/snapshot",
+        "http:///api/robot/snapshot",
+    ],
+)
+def test_a_whole_address(target):
+    """The form that clients of a proxy send is the path alone (RFC 9112 3.2.2)."""
+    line = House().ask(target)
+    assert (line.status, line.headers["content-type"]) == (200, "image/jpeg")
+    assert House().ask(target, key=None).status == 401
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("http://camd", 200), (f"http://camd?api_key={KEY}", 302)]
+)
+def test_a_whole_address_without_a_path(target, status):
+    """It is the page's, and the key in its query counts."""
+    assert House().ask(target).status == status
+
+
+def test_a_whole_address_of_what_is_open():
+    """The answer to whether the daemon is alive needs no key there either."""
+    assert House().ask("http://camd/healthz", key=None).status == 200
+
+
+def test_a_password_in_a_whole_address():
+    """It is no key, as nobody should send it there, and no log shows it."""
+    house = House()
+    with capturedLogs() as events:
+        line = house.ask(f"http://me:{KEY}@camd/api/cameras", key=None)
+    assert line.status == 401
+    (logged,) = said(events)
+    assert '"GET /api/cameras HTTP/1.1" 401' in logged
+    assert KEY not in logged
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("OPTIONS", "*"),
+        ("GET", "*"),
+        ("CONNECT", "camd:80"),
+        ("GET", "api/cameras"),
+        ("GET", "xhealthz"),
+        ("GET", "ftp://camd/healthz"),
+        ("GET", "?api_key=x"),
+    ],
+)
+def test_what_is_no_path(method, target, key):
+    """It is refused, with a key or without, and the connection with it."""
+    line = House().ask(target, method=method, key=key)
+    assert (line.status, answers(line)) == (400, 1)
+    assert line.transport.disconnecting
+
+
+# ---- Host and the version
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "Host: \r\n",
+        "Host: a.example\r\nHost: b.example\r\n",
+        "Host: evil.example:99999/<script>\r\n",
+        "Host: [::1]:8001\r\n",
+    ],
+)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("path", ["/", "/?api_key=x", "/api/cameras"])
+def test_host_decides_nothing(path, version, host):
+    """There is one site: whatever a client calls it, the answer is the same."""
+    line = sent(f"GET {path} HTTP/{version}\r\n{host}{MINE}\r\n")
+    assert line.status == (302 if "?" in path else 200)
+    assert b"example" not in line.transport.value()
+
+
+@pytest.mark.parametrize("version", ["0.9", "2.0", "1", "x"])
+def test_another_version(version):
+    """What is neither HTTP/1.0 nor HTTP/1.1 is refused."""
+    line = sent(f"GET /healthz HTTP/{version}\r\nHost: camd\r\n\r\n")
+    assert (line.status, line.transport.disconnecting) == (400, True)
+
+
+# ---- Whether the connection stays
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "stays"),
+    [
+        ("1.1", "", True),
+        ("1.1", "Connection: keep-alive\r\n", True),
+        ("1.1", "Connection: close\r\n", False),
+        ("1.1", "Connection: Close\r\n", False),
+        ("1.0", "", False),
+        ("1.0", "Connection: keep-alive\r\n", False),
+    ],
+)
+def test_whether_the_connection_stays(version, header, stays):
+    """HTTP/1.1 keeps it unless it is told not to; HTTP/1.0 ends with the answer."""
+    line = sent(
+        f"GET /api/robot/snapshot HTTP/{version}\r\nHost: camd\r\n{header}{MINE}\r\n"
+    )
+    assert (line.status, line.transport.disconnecting) == (200, not stays)
+    if version == "1.1":
+        assert line.headers.get("connection") == (None if stays else "close")
+
+
+@pytest.mark.parametrize("header", ["close", "keep-alive", "Upgrade, HTTP2-Settings"])
+def test_a_stream_goes_on_whatever_is_said_of_the_connection(header):
+    """Its end is the connection's, one way or the other."""
+    house = House()
+    line = house.ask("/api/robot/stream", f"Connection: {header}", "Upgrade: h2c")
+    house.environment.run(1)
+    assert (line.status, line.transport.disconnecting) == (200, False)
+    assert line.body.count(b"Content-Length") > 1
+
+
+# ---- Bodies, ranges, conditions
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+)
+def test_a_body_of_a_get(body):
+    """It is left out, and the next request is read behind it."""
+    line = sent(f"GET /api/robot/snapshot HTTP/1.1\r\n{MINE}{body}{HEALTH}")
+    assert (line.status, answers(line)) == (200, 2)
+    assert line.transport.value().endswith(b"ok\n")
+
+
+def test_a_length_of_two_kinds():
+    """Nobody can say where such a body ends: it is refused (RFC 9112 6.3)."""
+    both = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+    line = sent(f"GET /healthz HTTP/1.1\r\n{both}\r\n0\r\n\r\n{HEALTH}")
+    assert (line.status, answers(line)) == (400, 1)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Range: bytes=0-3",
+        "If-Range: x",
+        "If-None-Match: *",
+        "If-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT",
+    ],
+)
+def test_a_snapshot_is_always_whole(header):
+    """No part of one is asked for twice, and none is ever the same as before."""
+    line = House().ask("/api/robot/snapshot", header)
+    assert (line.status, line.raw[:2], line.raw[-2:]) == (200, b"\xff\xd8", b"\xff\xd9")
+
+
+# ---- One request behind another
+
+
+def test_a_request_behind_a_snapshot_that_is_late():
+    """It waits for its turn."""
+    house = House(takes=None)
+    line = sent(f"GET /api/robot/snapshot HTTP/1.1\r\n{MINE}\r\n{HEALTH}", house)
+    assert line.transport.value() == b""
+    thread = house.environment.threads[0]
+    while thread.queue:
+        thread.finish()
+    picture, health = line.transport.value().split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert b"image/jpeg" in picture
+    assert health.endswith(b"ok\n")
+
+
+def test_a_request_behind_a_stream():
+    """It is never answered: the stream is the last of its connection."""
+    house = House()
+    line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n{HEALTH}", house)
+    house.environment.run(1)
+    line.channel.dataReceived(HEALTH.encode())
+    house.environment.run(1)
+    assert answers(line) == 1
+    assert b"ok\n" not in line.transport.value()
+    assert line.body.endswith(b"\r\n--frame\r\n")
+    assert house.viewer_count.ever == 1
+
+
+def test_requests_without_end_behind_a_stream():
+    """They are read no further than some kilobytes, and the stream goes on."""
+    house = House()
+    line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n", house)
+    taken = 0
+    while line.transport.producerState == "producing":
+        line.channel.dataReceived(HEALTH.encode())
+        taken += len(HEALTH)
+        assert taken < 32 * 1024
+    before = len(line.raw)
+    house.environment.run(1)
+    assert line.transport.producerState == "paused"
+    assert len(line.raw) > before
+    assert answers(line) == 1
+
+
+# ---- Aliases
+
+
+@pytest.mark.parametrize(
+    "target", ["/?action=stream", "/?action=snapshot", "/stream", "/snapshot"]
+)
+@pytest.mark.parametrize(
+    ("query", "header", "status"),
+    [
+        (f"api_key={KEY}", "X: 1", 200),
+        ("", f"Authorization: Bearer {KEY}", 200),
+        ("api_key=wrong", "X: 1", 401),
+        ("", "Authorization: Basic d3Jvbmc6d3Jvbmc=", 401),
+        ("", "Cookie: camd_session=1.00", 401),
+    ],
+)
+def test_aliases_obey_keys(target, query, header, status):
+    """Old addresses take a key in any way it may come, and no wrong one."""
+    mark = "&" if "?" in target else "?"
+    assert House().ask(f"{target}{mark}{query}", header, key=None).status == status

@@ -1,0 +1,391 @@
+"""The door and the tree behind it: keys, what is missing, the page, the logs."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import pytest
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import capturedLogs
+from twisted.web import http
+from twisted.web.http import Request
+from zope.interface import alsoProvides
+
+from camd.web.access.keys import SESSION
+from camd.web.answers import Answer
+from camd.web.client import Proxies
+from tests.fakes_camera import KEY, House, said
+
+BASIC = base64.b64encode(f"anybody:{KEY}".encode()).decode()
+
+CLOSED = [
+    "/",
+    "/api",
+    "/api/",
+    "/api/cameras",
+    "/api/robot",
+    "/api/robot/stream",
+    "/api/robot/stream/stats",
+    "/api/robot/snapshot",
+    "/api/nobody/stream",
+    "/readyz",
+    "/metrics",
+    "/no/such/page",
+    "//healthz",
+    "/healthz/more",
+    "/%68ealthz",
+    "/healthz/../",
+]
+
+
+# ---- The door
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/api/cameras", [f"X-API-Key: {KEY}"]),
+        ("/api/cameras", [f"x-api-key: {KEY}"]),
+        ("/api/cameras", [f"Authorization: Bearer {KEY}"]),
+        ("/api/cameras", [f"Authorization: Basic {BASIC}"]),
+        (f"/api/cameras?api_key={KEY}", []),
+        (f"/api/cameras?a=b&api_key={KEY}", []),
+    ],
+)
+def test_every_way_in(target, headers):
+    """A key opens in each of the ways it may come."""
+    assert House().ask(target, *headers, key=None).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("target", CLOSED)
+def test_no_way_in(target, method):
+    """Without a key every path answers the same: 401, whether it is there or not."""
+    house = House()
+    line = house.ask(target, "Content-Length: 0", method=method, key=None)
+    assert line.status == 401
+    assert line.headers["www-authenticate"] == 'Basic realm="camd"'
+    assert line.headers["cache-control"] == "no-store"
+    if method != "HEAD":
+        assert line.json == {"error": "a key is needed"}
+    assert house.viewer_count.ever == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/", ["X-API-Key: wrong"]),
+        ("/", ["Authorization: Bearer wrong"]),
+        ("/", ["Authorization: Basic d3Jvbmc6d3Jvbmc="]),
+        ("/", ["Authorization: Basic wrong"]),
+        ("/", ["Cookie: camd_session=1.00"]),
+        ("/", ["Cookie: camd_session"]),
+        ("/?api_key=wrong", []),
+        ("/?api_key=", []),
+        (f"/?API_KEY={KEY}", []),
+        (f"/?key={KEY}", []),
+    ],
+)
+def test_a_wrong_key(target, headers):
+    """It is as good as none."""
+    line = House().ask(target, *headers, key=None)
+    assert (line.status, line.json) == (401, {"error": "a key is needed"})
+    assert "set-cookie" not in line.headers
+
+
+def test_head_without_a_key():
+    """HEAD is told the length of the refusal."""
+    house = House()
+    got, asked = (house.ask("/", method=m, key=None) for m in ("GET", "HEAD"))
+    assert (asked.status, asked.raw) == (401, b"")
+    assert asked.headers["content-length"] == str(len(got.raw))
+
+
+@pytest.mark.parametrize(
+    ("accept", "scheme"),
+    [
+        ("text/html,*/*", "Basic"),
+        ("*/*", "Basic"),
+        ("image/webp,*/*", "Bearer"),
+        ("application/json", "Bearer"),
+    ],
+)
+def test_who_is_asked_for_a_password(accept, scheme):
+    """A person and a player are; an <img> and the page's script cause no prompt."""
+    line = House().ask("/", f"Accept: {accept}", key=None)
+    assert line.headers["www-authenticate"] == f'{scheme} realm="camd"'
+
+
+def test_only_http_1_1_is_offered(monkeypatch):
+    """TLS clients are not offered HTTP/2, even where what it takes is installed."""
+    monkeypatch.setattr(http, "H2_ENABLED", True)
+    assert House().site.acceptableProtocols() == [b"http/1.1"]
+
+
+# ---- The tree
+
+
+@pytest.mark.parametrize(
+    ("target", "what"),
+    [
+        ("/api/nobody/stream", "no such camera"),
+        ("/api/nobody", "no such camera"),
+        ("/api/", "no such camera"),
+        ("/api", "no such camera"),
+        ("/api/robot", "no such page"),
+        ("/api/robot/", "no such page"),
+        ("/api/robot/other", "no such page"),
+        ("/api/robot/stream/other", "no such page"),
+        ("/api/robot/stream/", "no such page"),
+        ("/nothing", "no such page"),
+        ("/%2e%2e/etc/passwd", "no such page"),
+    ],
+)
+def test_what_is_missing(target, what):
+    """It is 404, as JSON, at whatever depth."""
+    line = House().ask(target)
+    assert (line.status, line.json) == (404, {"error": what})
+
+
+def test_head_of_what_is_missing():
+    """HEAD gets the 404 and its length."""
+    house = House()
+    got, asked = (house.ask("/nothing", method=m) for m in ("GET", "HEAD"))
+    assert (asked.status, asked.raw) == (404, b"")
+    assert asked.headers["content-length"] == str(len(got.raw))
+
+
+def test_other_methods():
+    """The page allows GET and HEAD only."""
+    line = House().ask("/", "Content-Length: 0", method="POST")
+    assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+# ---- The page
+
+
+def test_the_page():
+    """It is HTML with every camera's stream in it, for nobody to keep."""
+    line = House("robot", "door").ask("/")
+    assert line.status == 200
+    assert line.headers["content-type"] == "text/html; charset=utf-8"
+    assert line.headers["cache-control"] == "no-store"
+    assert line.headers["referrer-policy"] == "no-referrer"
+    assert b'src="/api/robot/stream?busy=text"' in line.body
+    assert b'src="/api/door/stream?busy=text"' in line.body
+
+
+def test_head_of_the_page():
+    """HEAD gets its headers and length."""
+    house = House()
+    got, asked = house.ask("/"), house.ask("/", method="HEAD")
+    assert (asked.status, asked.raw) == (200, b"")
+    assert asked.headers["content-length"] == str(len(got.raw))
+
+
+def test_the_pages_policy():
+    """Only the page's own style and script may run: theirs is the nonce."""
+    line = House().ask("/")
+    policy = line.headers["content-security-policy"]
+    (nonce,) = set(re.findall(r"'nonce-([^']+)'", policy))
+    assert len(nonce) >= 16
+    nonces = re.findall(rb'<(?:style|script)\b[^>]* nonce="([^"]+)"', line.body)
+    assert nonces
+    assert set(nonces) == {nonce.encode()}
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_each_page_has_its_own_nonce():
+    """A nonce is good for one answer."""
+    house = House()
+    one, other = (house.ask("/").headers["content-security-policy"] for _ in "12")
+    assert one != other
+
+
+def test_the_key_leaves_the_address():
+    """Opened with the key in its address, the page leads to itself without."""
+    line = House().ask(f"/?api_key={KEY}", key=None)
+    assert (line.status, line.headers["location"]) == (302, "/")
+    assert KEY not in line.transport.value().decode("latin-1")
+    assert line.headers["cache-control"] == "no-store"
+    assert "set-cookie" in line.headers
+
+
+def test_the_cookie():
+    """It is for the whole site, for a week, and out of reach for scripts."""
+    line = House().ask("/")
+    value, *flags = line.headers["set-cookie"].split("; ")
+    assert value.startswith("camd_session=")
+    assert {flag.lower() for flag in flags} == {
+        "path=/",
+        f"max-age={SESSION}",
+        "httponly",
+        "samesite=lax",
+    }
+
+
+def test_the_cookie_over_tls():
+    """Got over TLS, it is never sent in the clear."""
+    line = House().connect()
+    alsoProvides(line.transport, ISSLTransport)
+    line.ask("/", f"X-API-Key: {KEY}")
+    assert line.headers["set-cookie"].lower().split("; ").count("secure") == 1
+
+
+@pytest.mark.parametrize("proxy", ["192.0.2.1", "192.0.2.2"])
+def test_the_cookie_behind_a_proxy_that_ends_tls(proxy):
+    """It is never sent in the clear, if the proxy that says so is trusted."""
+    line = House(proxies=Proxies(["192.0.2.1"])).connect(IPv4Address("TCP", proxy, 1))
+    line.ask("/", f"X-API-Key: {KEY}", "X-Forwarded-Proto: https")
+    secure = "secure" in line.headers["set-cookie"].lower().split("; ")
+    assert secure is (proxy == "192.0.2.1")
+
+
+def cookie_of(house: House) -> str:
+    """The header with which a browser comes back."""
+    line = house.ask(f"/?api_key={KEY}", key=None)
+    return "Cookie: other=1; " + line.headers["set-cookie"].partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/api/robot/stream", "/api/robot/stream/stats", "/api/cameras"]
+)
+def test_the_cookie_opens(target):
+    """Whoever has opened the page once needs no key for what is in it."""
+    house = House()
+    assert house.ask(target, cookie_of(house), key=None).status == 200
+
+
+def test_the_cookie_expires():
+    """After a week the key is asked for again."""
+    house = House(idle_fps=0)
+    cookie = cookie_of(house)
+    house.environment.clock.advance(SESSION - 1)
+    assert house.ask("/api/cameras", cookie, key=None).status == 200
+    house.environment.clock.advance(2)
+    assert house.ask("/api/cameras", cookie, key=None).status == 401
+
+
+def test_each_visit_renews_the_cookie():
+    """A display that loads the page now and then stays in."""
+    house = House(idle_fps=0)
+    cookie = cookie_of(house)
+    house.environment.clock.advance(SESSION - 1)
+    renewed = house.ask("/", cookie, key=None).headers["set-cookie"].partition(";")[0]
+    house.environment.clock.advance(SESSION - 1)
+    line = house.ask("/api/cameras", f"Cookie: {renewed}", key=None)
+    assert line.status == 200
+
+
+def test_a_wrong_key_in_the_address_with_a_cookie():
+    """Who is in already is led to the page; the wrong key is not kept."""
+    house = House()
+    line = house.ask("/?api_key=wrong", cookie_of(house), key=None)
+    assert (line.status, line.headers["location"]) == (302, "/")
+
+
+# ---- The logs
+
+
+class Broken(Answer):
+    """A resource that fails while it answers."""
+
+    def answer(self, request: Request) -> bytes:
+        """Fail, with the request at hand as a programmer would have it."""
+        raise RuntimeError(f"cannot answer {request!r}")
+
+
+REQUESTS = [
+    (method, f"{path}?x=1&api_key={KEY}", headers)
+    for method in ("GET", "HEAD", "POST", "BREW")
+    for path in ("/", "/api/robot/snapshot", "/nothing", "/broken")
+    for headers in (
+        (),
+        (f"X-API-Key: {KEY}", f"Referer: http://camd/?api_key={KEY}"),
+        (f"Authorization: Basic {BASIC}", f"Cookie: k={KEY}"),
+    )
+]
+
+
+@pytest.mark.parametrize(("method", "target", "headers"), REQUESTS)
+def test_no_key_in_any_log(method, target, headers):
+    """However a key comes and whatever fails, neither log nor answer shows it."""
+    house = House()
+    house.root.putChild(b"broken", Broken())
+    with capturedLogs() as events:
+        line = house.ask(target, *headers, method=method, key=None)
+        line.lose()
+    shown = "\n".join(
+        [
+            *said(events),
+            *(e["log_failure"].getTraceback() for e in events if "log_failure" in e),
+            line.transport.value().decode("latin-1"),
+        ]
+    )
+    assert len(events) >= 1
+    for secret in (KEY, KEY[:12], BASIC):
+        assert secret not in shown
+
+
+def test_no_wrong_key_in_any_log():
+    """A key with a slip of the pen in it is not logged either."""
+    house = House()
+    with capturedLogs() as events:
+        line = house.ask(f"/?api_key={KEY}x", f"X-API-Key: {KEY}y", key=None)
+    assert line.status == 401
+    assert KEY not in "\n".join(said(events))
+    assert KEY.encode() not in line.transport.value()
+
+
+def access_lines(house: House, target: str, *headers: str) -> list[str]:
+    """What the logs say of one request."""
+    with capturedLogs() as events:
+        house.ask(target, *headers)
+    return said(events)
+
+
+def test_the_access_log():
+    """It tells who asked for what and what came of it, without the query."""
+    house = House()
+    (line,) = access_lines(house, "/api/cameras?a=b", "User-Agent: curl/8.1")
+    size = len(house.ask("/api/cameras").raw)
+    assert line == f'192.168.1.1 "GET /api/cameras HTTP/1.1" 200 {size} "curl/8.1"'
+
+
+def test_the_access_log_is_one_line():
+    """Whatever a client calls itself, it stays one printable line."""
+    agent = "User-Agent: a\x1b[31mb\tc\x7fd\xe9"
+    (line,) = access_lines(House(), "/nothing", agent)
+    assert line.isprintable()
+    assert '"GET /nothing HTTP/1.1" 404' in line
+    assert line.endswith('"a?[31mb?c?d?"')
+
+
+def test_the_access_log_of_a_unix_socket():
+    """A client of a UNIX socket has no address, and is answered and logged."""
+    house = House()
+    line = house.connect(UNIXAddress(None))
+    with capturedLogs() as events:
+        line.ask("/healthz")
+        line.ask("/healthz")
+    assert line.transport.value().count(b"200 OK") == 2
+    assert [text.partition('"')[2] for text in said(events)] == [
+        'GET /healthz HTTP/1.1" 200 3 ""'
+    ] * 2
+    assert said(events)[0].startswith('- "')
+
+
+def test_an_exception_in_a_resource():
+    """It is one 500 and one entry in the log; the next request is answered."""
+    house = House()
+    house.root.putChild(b"broken", Broken())
+    with capturedLogs() as events:
+        line = house.ask("/broken")
+    assert line.status == 500
+    assert b"Traceback" not in line.body
+    failures = [event["log_failure"] for event in events if "log_failure" in event]
+    assert [failure.type for failure in failures] == [RuntimeError]
+    assert house.ask("/healthz").status == 200
