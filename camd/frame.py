@@ -14,7 +14,7 @@ class Frame:
     One whole JPEG on its way to the viewers.
 
     :ivar jpeg: the picture, checked: nothing else may be sent as a part.
-    :ivar number: counts the camera's frames from 1; 0 is a placeholder.
+    :ivar number: counts the camera's frames from 1; 0 is on a placeholder.
     :ivar captured: when it was taken, in seconds of the reactor's clock.
     :ivar timestamp: the same moment in Unix seconds, as viewers are told.
     :ivar size: width and height in pixels.
@@ -40,6 +40,11 @@ class Frame:
         self.size = size
         self.state = state
         self.blocks = Blocks(jpeg, timestamp, number, state)
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether camd drew it because the camera gave no picture."""
+        return not self.number
 
 
 class Blocks(dict["Wire", bytes]):

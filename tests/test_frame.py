@@ -110,6 +110,12 @@ def test_the_opening_is_never_a_chunk(form: Form) -> None:
     assert openings == {multipart.opening(form)}
 
 
+@pytest.mark.parametrize(("number", "placeholder"), [(0, True), (1, False)])
+def test_a_placeholder_says_so(number: int, placeholder: bool) -> None:
+    """A frame that no camera took is a placeholder, and no other is."""
+    assert frame(number).is_placeholder is placeholder
+
+
 def test_two_frames_share_nothing() -> None:
     """A block belongs to its frame: the next frame's is another."""
     assert frame(1).blocks[PLAIN] != frame(2).blocks[PLAIN]

@@ -152,7 +152,7 @@ class OfflinePicture:
         choice, newest = self._settings.offline_picture, self._cache.newest
         if choice == "close":
             return False
-        if newest is None or not newest.number:
+        if newest is None or newest.is_placeholder:
             return self._is_known() or self._is_overdue()
         return choice != "hold" and self._is_over()
 
@@ -177,7 +177,7 @@ class OfflinePicture:
     def _stream_size(self) -> Size:
         """Give the size of the pictures that viewers had, or else will have."""
         newest, expected = self._cache.newest, self._health.mode
-        if newest is not None and newest.number:
+        if newest is not None and not newest.is_placeholder:
             self._size = newest.size
         if self._size is None and expected is not None:
             return Size(expected.width, expected.height)

@@ -168,8 +168,9 @@ class Pipeline:
         """
         if not self._started:
             return fail(SourceError("the camera is being opened anew"))
-        newest, online = self.cache.newest, self.capture.state is not State.OFFLINE
-        if self.capture.awake and online and newest is not None and newest.number:
+        live = self.capture.awake and self.capture.state is not State.OFFLINE
+        newest = self.cache.newest
+        if live and newest is not None and not newest.is_placeholder:
             return succeed(newest)
         taken = self.capture.snapshot()
         taken.addTimeout(self._patience, self._clock)

@@ -105,7 +105,7 @@ class FanOut:
                 self._drop(watcher)
         if self._told < len(self._round):
             self._clock.callLater(0, self._tell)
-        elif self._round and frame.number:
+        elif self._round and not frame.is_placeholder:
             self._lateness.observe(self._clock.seconds() - frame.captured)
 
     def _turn(self) -> list[Row]:

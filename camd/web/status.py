@@ -170,7 +170,7 @@ def _quality(camera: Camera) -> int | None:
 def _resolution(camera: Camera) -> str:
     """Give the frames' true size; before the first, what is said or asked."""
     frame, mode = camera.pipeline.cache.newest, camera.pipeline.capture.mode
-    if frame is not None and frame.number:
+    if frame is not None and not frame.is_placeholder:
         return str(frame.size)
     if mode is not None:
         return mode.resolution

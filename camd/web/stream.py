@@ -144,7 +144,7 @@ class SnapshotResource(Resource):
 
     def _picture(self, frame: Frame, request: Request) -> bytes:
         _set_state(request, self._camera)
-        if frame.number:
+        if not frame.is_placeholder:
             age = self._camera.environment.clock.seconds() - frame.captured
             request.setHeader(b"X-Frame-Age", b"%.3f" % age)
         request.setHeader(*NO_STORE)
