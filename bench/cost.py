@@ -193,7 +193,7 @@ def encode(rig: Rig) -> Row:
     import cv2
 
     from bench.pictures import VGA, scene
-    from camd.sources import make_encoder
+    from camd.sources.factory import make_encoder
 
     picture = scene(VGA, 0)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
@@ -218,7 +218,7 @@ def _through(folder: Path, count: int) -> Row:
 
     from bench.pictures import QUALITY
     from camd.formats import jpeg
-    from camd.sources import make_encoder
+    from camd.sources.factory import make_encoder
 
     data = sorted(folder.glob("*.jpg"))[0].read_bytes()
     # As OpenCV hands it out: a row of bytes, which is copied once.

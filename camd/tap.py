@@ -30,13 +30,8 @@ from camd.daemon import Daemon
 from camd.logs.observer import LogObserver, observer_for
 from camd.process.systemd import Watch, notifier, watchdog_interval
 from camd.reload import reload
-from camd.sources import (
-    make_encoder,
-    make_placeholder,
-    make_source,
-    prepare,
-    why_no_opencv,
-)
+from camd.sources.factory import make_encoder, make_placeholder, make_source
+from camd.sources.opencv_check import prepare, why_no_opencv
 
 _log = Logger(namespace="camd")
 

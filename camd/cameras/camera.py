@@ -14,7 +14,7 @@ from camd.delivery.outlet import Outlet
 from camd.delivery.tcp import has_congestion
 from camd.delivery.viewer import ClientInfo, Viewer
 from camd.rights import Principal
-from camd.sources import is_device
+from camd.sources.factory import is_device
 from camd.stats import CameraStats, Sent, ViewerCount
 
 DRAIN = 2.0

@@ -19,7 +19,8 @@ from camd.delivery.fanout import FanOut
 from camd.delivery.heartbeat import Heartbeat
 from camd.delivery.viewer import Viewer
 from camd.frame import Frame
-from camd.sources import Encoder, Source, SourceError, is_device, local_path
+from camd.sources import Encoder, Source, SourceError
+from camd.sources.factory import is_device, local_path
 from camd.stats import CameraStats
 
 RELEASE = 0.3

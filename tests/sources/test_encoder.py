@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from camd.formats.jpeg import measure
-from camd.sources import CameraMode, EncodeError, Image, make_encoder
+from camd.sources import CameraMode, EncodeError, Image
 from camd.sources.drawing.card import Card
 from camd.sources.encoder import JpegEncoder
+from camd.sources.factory import make_encoder
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from camd.sources import CameraMode, SourceError, make_encoder, make_source
+from camd.sources import CameraMode, SourceError
+from camd.sources.factory import make_encoder, make_source
 from camd.sources.folder import Folder
 from camd.sources.http.camera import HttpCamera
 from camd.sources.live import Live

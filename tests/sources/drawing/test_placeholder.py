@@ -9,8 +9,8 @@ import pytest
 
 from camd.config.settings import CameraSettings
 from camd.formats.jpeg import Size, measure
-from camd.sources import local_path, make_placeholder
 from camd.sources.drawing.placeholder import draw
+from camd.sources.factory import local_path, make_placeholder
 
 LINES = ("robot", "no signal since 14:02:11", "unplugged; trying again in 4 s")
 

@@ -13,10 +13,11 @@ from twisted.logger import capturedLogs, formatEvent
 from camd.capture.reader import BadPicture, Reader
 from camd.config.settings import CameraSettings
 from camd.formats.jpeg import Damaged, Size
-from camd.sources import CameraMode, SourceError, make_encoder, make_source
+from camd.sources import CameraMode, SourceError
 from camd.sources.drawing.orientation import oriented
 from camd.sources.drawing.overlay import Overlay
 from camd.sources.drawing.transform import MOST_PIXELS, Redrawn, decoded
+from camd.sources.factory import make_encoder, make_source
 from camd.sources.live import Live
 from camd.sources.v4l2.controlled import Controlled
 from tests.fakes_camera import GIVEN, FakeSource, tiny_jpeg

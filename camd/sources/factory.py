@@ -1,0 +1,159 @@
+"""Which source a camera's settings call for.
+
+The modules that need OpenCV are imported here, when they are needed: a daemon that only
+passes JPEGs on works where OpenCV is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camd.config.checks import PICTURE_CHOICES
+from camd.sources import Clock, Encoder, Sleep, Source, SourceError
+from camd.sources.opencv_check import prepare, why_no_opencv
+
+if TYPE_CHECKING:
+    from camd.config.settings import CameraSettings
+
+_JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+"""What the names of JPEG files end in; a single such file is a folder of one."""
+
+
+def make_source(
+    camera: CameraSettings,
+    reactor: Any,
+    clock: Clock = time.monotonic,
+    sleep: Sleep = time.sleep,
+) -> Source:
+    """Return the source that a camera's settings name, closed.
+
+    :param reactor: the reactor, for cameras that are asked over HTTP.
+    :param clock: the same as the reactor's.
+    :raises SourceError: when it takes OpenCV and that cannot be imported.
+    """
+    source = _plain_source(camera, reactor, clock, sleep)
+    if camera.camera_controls and is_device(camera.source):
+        from camd.sources.v4l2.controlled import Controlled
+        from camd.sources.v4l2.device import device_path
+
+        path = device_path(camera.source)
+        source = Controlled(source, path, camera.camera_controls, camera.name)
+    if camera.rotate or camera.flip != "none" or camera.overlay:
+        _require_opencv()
+        from camd.sources.drawing.transform import Redrawn
+
+        source = Redrawn(source, camera, clock)
+    return source
+
+
+def _plain_source(
+    camera: CameraSettings, reactor: Any, clock: Clock, sleep: Sleep
+) -> Source:
+    """Return the source of pictures as they come, without controls or drawing."""
+    address, fps = camera.source, camera.camera_fps
+    if _names_jpegs(address):
+        from camd.sources.folder import Folder
+
+        return Folder(Path(address), fps, clock=clock, sleep=sleep)
+    if address.lower().startswith(("http://", "https://")):
+        from camd.sources.http.camera import HttpCamera
+
+        return HttpCamera(
+            address,
+            fps,
+            verify_tls=camera.camera_verify_tls,
+            reactor=reactor,
+            clock=clock,
+            sleep=sleep,
+            otherwise=lambda: _opencv_address(address, clock),
+        )
+    _require_opencv()
+    if address == "pattern":
+        from camd.sources.pattern import Pattern
+
+        size = camera.camera_width, camera.camera_height
+        return Pattern(camera.name, *size, fps, clock=clock, sleep=sleep)
+    if is_device(address):
+        from camd.sources.live import device
+
+        return device(
+            address,
+            camera.camera_width,
+            camera.camera_height,
+            fps,
+            camera.camera_format,
+            clock=clock,
+        )
+    if "://" in address:
+        return _opencv_address(address, clock)
+    from camd.sources.video import VideoFile
+
+    return VideoFile(Path(address), fps, clock=clock, sleep=sleep)
+
+
+def _names_jpegs(address: str) -> bool:
+    if address == "pattern" or "://" in address:
+        return False
+    path = Path(address)
+    return path.is_dir() or path.suffix.lower() in _JPEG_SUFFIXES
+
+
+def _opencv_address(address: str, clock: Clock) -> Source:
+    _require_opencv()
+    from camd.sources import live
+
+    return live.address(address, clock=clock)
+
+
+def _require_opencv() -> None:
+    prepare(os.environ)
+    reason = why_no_opencv()
+    if reason is not None:
+        raise SourceError(reason)
+
+
+def make_encoder(quality: int) -> Encoder:
+    """Return the encoder for one camera.
+
+    :param quality: 1 (small) to 100 (good), as JPEG libraries count it.
+    :raises SourceError: when OpenCV cannot be imported.
+    """
+    _require_opencv()
+    from camd.sources.encoder import JpegEncoder
+
+    return JpegEncoder(quality)
+
+
+def make_placeholder(
+    camera: CameraSettings, lines: Sequence[str], width: int, height: int
+) -> bytes:
+    """Return the JPEG that stands in for a camera: text, or the user's own file.
+
+    :param lines: ASCII text, the camera's name first.
+    :param width: in pixels; the user's file keeps its own size.
+    :param height: in pixels.
+    :raises OSError: when the user's file cannot be read.
+    :raises SourceError: when OpenCV cannot be imported.
+    """
+    if camera.offline_picture not in PICTURE_CHOICES:
+        return Path(camera.offline_picture).read_bytes()
+    encoder = make_encoder(camera.jpeg_quality)
+    from camd.sources.drawing.placeholder import draw
+
+    return encoder.encode(draw(lines, width, height))
+
+
+def is_device(address: str) -> bool:
+    """Whether an address is a camera of this machine, which can be opened once only."""
+    return address.isdecimal() or address.startswith("/dev/")
+
+
+def local_path(address: str) -> str | None:
+    """Return the path of a device or file; None for what has none, as an address."""
+    if address.isdecimal():
+        return f"/dev/video{address}"
+    return None if address == "pattern" or "://" in address else address
