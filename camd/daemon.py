@@ -21,9 +21,8 @@ from camd.config.settings import Settings
 from camd.listening.certificates import KINDS, Certificate
 from camd.listening.endpoints import address_of
 from camd.logs.observer import SUMMARIES, LogObserver
-from camd.process.file_limit import raise_limit, safe_connections
-from camd.process.garbage import tune_memory
-from camd.process.tidy import Tidy
+from camd.process.file_limit import FileLimit
+from camd.process.garbage import GarbageCollection
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
 from camd.web.access.cloudflare import CloudflareAccess, fetcher
@@ -59,6 +58,7 @@ class Daemon(MultiService):
     :ivar site: what is answered.
 
     :param observer: writes the log; None where somebody else does.
+    :param file_limit: how many files may be open; None where nobody knows.
     """
 
     _log = Logger(namespace="camd")
@@ -69,6 +69,7 @@ class Daemon(MultiService):
         environment: Environment,
         reactor: Any,
         observer: LogObserver | None = None,
+        file_limit: FileLimit | None = None,
     ) -> None:
         super().__init__()
         self._observer = observer
@@ -79,8 +80,8 @@ class Daemon(MultiService):
         self._world = environment
         self._reactor = reactor
         viewer_count = self._visits = ViewerCount()
-        Tidy(lambda: viewer_count.active, reactor).setServiceParent(self)
-        self._files: int | None = None
+        GarbageCollection(lambda: viewer_count.active, reactor).setServiceParent(self)
+        self._file_limit = file_limit
         self._made: str | None = None
         self._cloudflare: CloudflareAccess | None = None
         self._access = Access(
@@ -126,22 +127,21 @@ class Daemon(MultiService):
             port.setServiceParent(self)
 
     def startService(self) -> None:
-        """Make room for viewers, start, and say which address to open."""
-        tune_memory()
-        before, self._files = raise_limit()
+        """Start, and say which address to open."""
         self._bound_connections()
-        self._log.info(
-            "Open files: at most {now} (was {before}); connections: at most {most}",
-            now=self._files,
-            before=before,
-            most=self.site.connections.most,
-        )
+        if self._file_limit is not None:
+            self._log.info(
+                "Open files: at most {now} (was {before}); connections: at most {most}",
+                now=self._file_limit.now,
+                before=self._file_limit.before,
+                most=self.site.connections.most,
+            )
         super().startService()
         self._greet()
 
     def _bound_connections(self) -> None:
-        if self._files is not None:
-            safe = safe_connections(self._files)
+        if self._file_limit is not None:
+            safe = self._file_limit.connections
             most = self.settings.max_connections or safe
             self.site.connections.most = min(most, safe)
 

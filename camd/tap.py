@@ -10,12 +10,13 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
@@ -23,13 +24,15 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 
 from camd import __version__, config
-from camd.cameras.pipeline import Environment
 from camd.capture.thread import CameraThread
-from camd.config.settings import Settings
+from camd.config.settings import CameraSettings, Settings
 from camd.daemon import Daemon
+from camd.formats.jpeg import Size
 from camd.logs.observer import LogObserver, observer_for
+from camd.process.file_limit import FileLimit, raise_limit
+from camd.process.garbage import tune_memory
 from camd.process.systemd import Watch, notifier, watchdog_interval
-from camd.reload import reload
+from camd.sources import Encoder, Source
 from camd.sources.factory import make_encoder, make_placeholder, make_source
 from camd.sources.opencv_check import prepare, why_no_opencv
 
@@ -124,25 +127,26 @@ class Camd(MultiService):
 
 
 def makeService(options: Options) -> MultiService:
-    """Build the daemon from the options, on the global reactor."""
-    from twisted.internet import reactor
+    """Build the daemon from the options, on the global reactor.
 
+    All that concerns the process as a whole is done here, and nowhere else.
+    """
+    from twisted.internet import reactor as global_reactor
+
+    reactor: Any = global_reactor
     # All of camd's durations are counted by the reactor's clock. This one does not jump
     # when the wall clock is set, which would let every viewer go at once.
-    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    reactor.seconds = time.monotonic
     settings = options["settings"]
     observer = observer_for(
         settings, options.parent, time.monotonic, time.time, reactor
     )
-    whole = build(settings, reactor, os.environ, observer)
+    service = build(settings, reactor, os.environ, observer, raise_limit())
+    apply_settings = partial(reload, service.daemon, options.read, service.watch)
     # Before any port is bound: a hangup that nobody listens for ends the process.
-    on_hangup(reactor, partial(reload, whole.daemon, options.read, whole.watch))
-    return whole
-
-
-def on_hangup(reactor: Any, act: Callable[[], None]) -> None:
-    """Have something called, in the reactor, at each SIGHUP."""
-    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(act))
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(apply_settings))
+    tune_memory()
+    return service
 
 
 def build(
@@ -150,6 +154,7 @@ def build(
     reactor: Any,
     environ: Mapping[str, str],
     observer: LogObserver | None = None,
+    file_limit: FileLimit | None = None,
 ) -> Camd:
     """
     Build the daemon.
@@ -157,26 +162,80 @@ def build(
     :param reactor: the reactor all of it runs on.
     :param environ: the environment, in which systemd says what it wants to be told.
     :param observer: writes the log; None where somebody else does.
+    :param file_limit: how many files may be open; None where nobody knows.
     """
-    daemon = Daemon(settings, environment(reactor), reactor, observer)
+    daemon = Daemon(
+        settings, ReactorEnvironment(reactor), reactor, observer, file_limit
+    )
     within = watchdog_interval(environ, os.getpid())
     watch = Watch(daemon.cameras.values, notifier(environ), within, reactor)
     return Camd(daemon, watch, observer)
 
 
-def environment(reactor: Any) -> Environment:
-    """Give what cameras touch of the world outside, on this reactor."""
-    return Environment(
-        clock=reactor,
-        wall=time.time,
-        random=random.random,
-        new_thread=lambda name: CameraThread(reactor, name),
-        new_source=lambda camera: make_source(camera, reactor),
-        new_encoder=make_encoder,
-        new_placeholder=partial(
-            # Drawing never hangs, so Twisted's own threads will do.
-            lambda *of: deferToThreadPool(reactor, reactor.getThreadPool(), *of),
+def reload(daemon: Daemon, read: Callable[[], Settings], watch: Watch) -> None:
+    """
+    Read the settings again, and apply them if they are good.
+
+    Where they are not, the log says what is wrong, and nothing changes at all.
+
+    :param read: reads them; raises :exc:`~camd.config.ConfigError`.
+    :param watch: tells systemd about it.
+    """
+    watch.reloading()
+    try:
+        daemon.change(read())
+    except config.ConfigError as error:
+        for problem in error.problems:
+            _log.error("Reload: {problem}", problem=problem)
+        _log.error("Reload: nothing has changed")
+    else:
+        _log.info("Reload: the settings are in force")
+    watch.reloaded()
+
+
+class ReactorEnvironment:
+    """What cameras touch of the world outside, on this reactor.
+
+    :ivar clock: the reactor.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self.clock = reactor
+
+    def wall(self) -> float:
+        """Return the time in Unix seconds."""
+        return time.time()
+
+    def random(self) -> float:
+        """Return a number from 0 to 1."""
+        return random.random()
+
+    def new_thread(self, name: str) -> CameraThread:
+        """Start a camera's own thread."""
+        return CameraThread(self.clock, name)
+
+    def new_source(self, settings: CameraSettings) -> Source:
+        """Make a camera's source, closed."""
+        return make_source(settings, self.clock)
+
+    def new_encoder(self, quality: int) -> Encoder:
+        """Make an encoder of this JPEG quality."""
+        return make_encoder(quality)
+
+    def new_placeholder(
+        self, settings: CameraSettings, lines: Sequence[str], size: Size
+    ) -> Deferred[bytes]:
+        """Draw a JPEG of lines of text, in Twisted's own pool: it never hangs."""
+        return deferToThreadPool(
+            self.clock,
+            self.clock.getThreadPool(),
             make_placeholder,
-        ),
-        exists=os.path.exists,
-    )
+            settings,
+            lines,
+            size.width,
+            size.height,
+        )
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is such a device."""
+        return os.path.exists(path)

@@ -24,9 +24,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from camd.cameras.camera import Camera
-from camd.cameras.pipeline import Environment
 from camd.config.settings import CameraSettings
 from camd.delivery.viewer import Viewer
+from camd.formats.jpeg import Size
 from camd.sources import CameraMode, Image, RawFrame
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
@@ -185,51 +185,56 @@ class FakeEnvironment:
         self.drawn_for: list[CameraSettings] = []
         self.draw: Callable[[], Deferred[bytes]] | None = None
         self.there = True
-        self.environment = Environment(
-            clock=self.clock,
-            wall=self.wall,
-            random=lambda: 0.0,
-            new_thread=self._new_thread,
-            new_source=self._new_source,
-            new_encoder=lambda quality: FakeEncoder(),
-            new_placeholder=self._new_placeholder,
-            exists=lambda path: self.there,
-        )
 
     def wall(self) -> float:
-        """The time in Unix seconds."""
+        """Return the time in Unix seconds."""
         return EPOCH + self.clock.seconds()
+
+    def random(self) -> float:
+        """Return the least there is."""
+        return 0.0
 
     def run(self, seconds: float, step: float = 1 / 64) -> None:
         """Let the time pass in small steps, each exact in binary."""
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
 
-    def _new_thread(self, name: str) -> FakeThread:
+    def new_thread(self, name: str) -> FakeThread:
+        """Start a thread, and keep it."""
         self.threads.append(FakeThread(self.clock, self.takes))
         return self.threads[-1]
 
-    def _new_source(self, settings: CameraSettings) -> FakeSource:
+    def new_source(self, settings: CameraSettings) -> FakeSource:
+        """Make a source, and keep it."""
         source = FakeSource(self.clock)
         if self.always is not None:
             source.always = self.always
         self.sources.append(source)
         return source
 
-    def _new_placeholder(
-        self, settings: CameraSettings, lines: Sequence[str], width: int, height: int
+    def new_encoder(self, quality: int) -> FakeEncoder:
+        """Make an encoder."""
+        return FakeEncoder()
+
+    def new_placeholder(
+        self, settings: CameraSettings, lines: Sequence[str], size: Size
     ) -> Deferred[bytes]:
+        """Note what is to be drawn, and draw nothing."""
         self.placeholders.append(lines)
         self.drawn_for.append(settings)
-        self.sizes.append((width, height))
+        self.sizes.append((size.width, size.height))
         return self.draw() if self.draw else succeed(PLACEHOLDER)
+
+    def exists(self, path: str) -> bool:
+        """Return :attr:`there`."""
+        return self.there
 
 
 FPS = 16
-"""Frames a second that a :class:`Place` shows."""
+"""Frames a second that a :class:`CameraHarness` shows."""
 
 
-class Place:
+class CameraHarness:
     """A camera that has been started, and its world."""
 
     def __init__(
@@ -245,7 +250,7 @@ class Place:
         self.camera = Camera(
             CameraSettings(**chosen),
             viewer_count or ViewerCount(),
-            self.environment.environment,
+            self.environment,
         )
         self.camera.startService()
         self.outlets: dict[Viewer, FakeOutlet] = {}
@@ -280,7 +285,7 @@ KEY = "open-sesame-1234567890"
 """The key of a fake house, and the only one."""
 
 
-class House:
+class FakeDaemon:
     """
     A site with its cameras, started, on a fake world.
 
@@ -306,7 +311,7 @@ class House:
             name: Camera(
                 CameraSettings(name=name, **{"stream_fps": 16, **settings}),
                 self.viewer_count,
-                self.environment.environment,
+                self.environment,
             )
             for name in names or ("robot",)
         }
@@ -325,9 +330,9 @@ class House:
         """The first camera."""
         return next(iter(self.cameras.values()))
 
-    def connect(self, peer: IAddress | None = None) -> Line:
+    def connect(self, peer: IAddress | None = None) -> HttpConnection:
         """Open a connection."""
-        return Line(self.site, peer)
+        return HttpConnection(self.site, peer)
 
     def ask(
         self,
@@ -336,7 +341,7 @@ class House:
         method: str = "GET",
         version: str = "1.1",
         key: str | None = KEY,
-    ) -> Line:
+    ) -> HttpConnection:
         """Send one request on a connection of its own, the key in a header."""
         line = self.connect()
         proof = (f"X-API-Key: {key}",) if key is not None else ()
@@ -344,7 +349,7 @@ class House:
         return line
 
 
-class Line:
+class HttpConnection:
     """
     A client's end of a connection to a site, in memory.
 

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from camd.capture.health import State
-from tests.fakes_camera import House
+from tests.fakes_camera import FakeDaemon
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 
@@ -41,7 +41,7 @@ EXPRESSIONS = [*dashboard_expressions(), *(rule["expr"] for rule in RULES)]
 @pytest.fixture(scope="module")
 def series() -> dict[str, set[str]]:
     """The names of the series that camd tells, and the labels of each."""
-    house = House()
+    house = FakeDaemon()
     house.ask("/api/robot/stream")
     house.environment.run(1)
     told = house.ask("/metrics").raw.decode()
@@ -74,7 +74,7 @@ def test_labels_are_told(expression, series):
 )
 def test_states_and_reasons_exist(pattern, metric):
     """The states and the reasons that are asked for are among those there are."""
-    told = House().ask("/metrics").raw.decode()
+    told = FakeDaemon().ask("/metrics").raw.decode()
     asked = {
         word
         for expression in EXPRESSIONS

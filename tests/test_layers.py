@@ -24,7 +24,6 @@ FLOORS: list[set[str]] = [
     # What is answered, and to whom; what the system is asked for and told.
     {"process", "web"},
     {"daemon"},
-    {"reload"},
     {"cli", "tap"},
 ]
 

@@ -9,23 +9,17 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
 
-from camd import daemon as daemon_module
 from camd.cameras.pipeline import RELEASE
 from camd.config import ConfigError
 from camd.config.settings import Settings
 from camd.daemon import Daemon
-from camd.reload import reload
+from camd.process.file_limit import FileLimit
+from camd.tap import reload
 from tests.fakes import uncollected
-from tests.fakes_camera import FakeEnvironment, Line, said
+from tests.fakes_camera import FakeEnvironment, HttpConnection, said
 
 KEY = "a-key-of-some-length"
 OTHER = "another-key-of-some-length"
-
-
-@pytest.fixture(autouse=True)
-def no_limit_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit on open files stays as it is."""
-    monkeypatch.setattr(daemon_module, "raise_limit", lambda: (1024, 4096))
 
 
 def settings(
@@ -47,12 +41,14 @@ class Running:
         # One clock for all.
         self.reactor.callLater = self.environment.clock.callLater
         self.reactor.seconds = self.environment.clock.seconds
-        self.daemon = Daemon(given, self.environment.environment, self.reactor)
+        self.daemon = Daemon(
+            given, self.environment, self.reactor, file_limit=FileLimit(1024, 4096)
+        )
         self.daemon.startService()
 
-    def ask(self, path: str, key: str = KEY) -> Line:
+    def ask(self, path: str, key: str = KEY) -> HttpConnection:
         """Send a request."""
-        line = Line(self.daemon.site)
+        line = HttpConnection(self.daemon.site)
         line.ask(path, f"X-API-Key: {key}")
         return line
 

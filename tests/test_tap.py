@@ -12,11 +12,11 @@ from twisted.logger import capturedLogs
 from twisted.plugin import getPlugins
 
 from camd import __version__, tap
-from camd import daemon as daemon_module
 from camd.cameras.camera import Camera
 from camd.config.settings import Settings
 from camd.listening.endpoints import address_of
-from tests.fakes_camera import Line, said
+from camd.process.file_limit import FileLimit
+from tests.fakes_camera import HttpConnection, said
 
 
 class FakeReactor(MemoryReactorClock):
@@ -36,11 +36,10 @@ class FullReactor(FakeReactor):
 
 @pytest.fixture(autouse=True)
 def nothing_around(tmp_path, monkeypatch):
-    """No settings beside the test's own, and no limit raised for other tests."""
+    """No settings beside the test's own."""
     monkeypatch.chdir(tmp_path)
     for name in ("STREAM_FPS", "API_KEYS", "LISTEN", "PRESET"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(daemon_module, "raise_limit", lambda: (1024, 4096))
 
 
 def parsed(*words: str) -> tap.Options:
@@ -173,7 +172,7 @@ def test_what_listens_is_the_site():
     daemon = tap.build(settings(api_keys={"me": "a-secret"}), reactor, {})
     daemon.startService()
     site = reactor.tcpServers[0][1]
-    line, other = Line(site), Line(site)
+    line, other = HttpConnection(site), HttpConnection(site)
     line.ask("/api/cameras", "X-API-Key: a-secret")
     other.ask("/api/cameras", "X-API-Key: another")
     daemon.stopService()
@@ -182,7 +181,9 @@ def test_what_listens_is_the_site():
 
 def started(**given: object) -> list[str]:
     """What a daemon with these settings says when it starts."""
-    daemon = tap.build(settings(**given), FakeReactor(), {})
+    daemon = tap.build(
+        settings(**given), FakeReactor(), {}, None, FileLimit(1024, 4096)
+    )
     with capturedLogs() as events:
         daemon.startService()
     daemon.stopService()

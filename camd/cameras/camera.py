@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -9,11 +10,15 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from camd.cameras.pipeline import RELEASE, Environment, Pipeline
+from camd.capture.health import State
 from camd.config.settings import CameraSettings
 from camd.delivery.outlet import Outlet
 from camd.delivery.tcp import has_congestion
 from camd.delivery.viewer import ClientInfo, Viewer
+from camd.formats.jpeg import Size
+from camd.frame import Frame
 from camd.rights import Principal
+from camd.sources import CameraMode
 from camd.sources.factory import is_device
 from camd.stats import CameraStats, Sent, ViewerCount
 
@@ -63,7 +68,7 @@ class Camera(Service):
         """Begin to capture, whether anybody watches or not."""
         super().startService()
         self._warn()
-        self.started = self.environment.clock.seconds()
+        self.started = self.now()
         self.pipeline = self._new_feed()
 
     def _warn(self) -> None:
@@ -174,6 +179,65 @@ class Camera(Service):
         pipeline.start()
         return pipeline
 
+    def now(self) -> float:
+        """Return the time on the clock that all of its moments are counted by."""
+        return self.environment.clock.seconds()
+
+    @property
+    def state(self) -> State:
+        """What the camera is doing."""
+        return self.pipeline.capture.state
+
+    @property
+    def mode(self) -> CameraMode | None:
+        """What the camera really gives; None before it was opened first."""
+        return self.pipeline.capture.mode
+
+    @property
+    def newest(self) -> Frame | None:
+        """The newest frame, which may be a placeholder; None before the first."""
+        return self.pipeline.cache.newest
+
+    @property
+    def captured(self) -> float | None:
+        """When its newest picture was taken, as :meth:`now`; None before the first."""
+        return self.pipeline.capture.captured
+
+    @property
+    def passed_through(self) -> bool | None:
+        """Whether its own JPEGs go out as they are; None before the first frame."""
+        return self.pipeline.capture.passed_through
+
+    @property
+    def retry_in(self) -> float:
+        """Seconds until the camera is tried again; 0 where nothing is waited for."""
+        return self.pipeline.capture.health.retry_in
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the camera's driver holds all threads that there may be."""
+        return self.pipeline.capture.stuck
+
+    @property
+    def closed(self) -> bool:
+        """Whether streams end, and new ones are refused, as the camera is offline."""
+        return self.pipeline.offline.closed
+
+    def snapshot(self) -> Deferred[Frame]:
+        """Return the newest frame, as :meth:`Pipeline.snapshot`."""
+        return self.pipeline.snapshot()
+
+    def placeholder(self) -> Deferred[Frame]:
+        """Return what viewers see of an offline camera: no older than a second."""
+        return self.pipeline.offline.picture()
+
+    def draw(self, lines: Sequence[str], size: Size) -> Deferred[bytes]:
+        """Draw a JPEG of lines of text, below the camera's name."""
+        settings = self.settings
+        # A picture of the user's own is for a camera that is offline.
+        plain = settings.model_copy(update={"offline_picture": "placeholder"})
+        return self.environment.new_placeholder(plain, (settings.name, *lines), size)
+
     def admit(
         self, outlet: Outlet, address: str, user_agent: str, principal: Principal
     ) -> Viewer:
@@ -212,8 +276,13 @@ class Camera(Service):
             total.add(viewer.sent)
         return total
 
-    def departed(self, viewer: Viewer) -> None:
-        """Note that this viewer's connection is gone, and why."""
+    def departed(self, viewer: Viewer, reason: str | None = None) -> None:
+        """
+        Note that this viewer's connection is gone.
+
+        :param reason: why, where the viewer does not know better; None for the client.
+        """
+        viewer.reason = viewer.reason or reason
         pipeline = self.viewers.pop(viewer)
         pipeline.leave(viewer)
         # At shutdown it has been stopped already.
@@ -228,7 +297,7 @@ class Camera(Service):
             number=viewer.client_info.number,
             camera=self.settings.name,
             address=viewer.client_info.address or "-",
-            duration=self.environment.clock.seconds() - viewer.came,
+            duration=self.now() - viewer.came,
             frames=viewer.sent.frames,
             reason=viewer.reason or "closed by the client",
             active=self._visits.active,

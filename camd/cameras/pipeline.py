@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +19,7 @@ from camd.config.settings import CameraSettings
 from camd.delivery.fanout import FanOut
 from camd.delivery.heartbeat import Heartbeat
 from camd.delivery.viewer import Viewer
+from camd.formats.jpeg import Size
 from camd.frame import Frame
 from camd.sources import Encoder, Source, SourceError
 from camd.sources.factory import is_device, local_path
@@ -27,32 +29,35 @@ RELEASE = 0.3
 """Seconds that a source is given to let go of its device at shutdown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """
-    Everything outside of the daemon that a camera touches; tests bring their own.
+class Environment(Protocol):
+    """Everything outside of the daemon that a camera touches; tests bring their own."""
 
-    :ivar clock: the reactor's clock.
-    :ivar wall: gives Unix seconds.
-    :ivar random: gives a number from 0 to 1.
-    :ivar new_thread: makes a thread of its own, by name.
-    :ivar new_source: makes a camera's source, closed.
-    :ivar new_encoder: makes an encoder of that quality.
-    :ivar new_placeholder: draws a JPEG with lines of text, of that width and height,
-        in a thread that is no camera's.
-    :ivar exists: whether there is such a device; must not block.
-    """
+    @property
+    def clock(self) -> IReactorTime:
+        """The reactor's clock."""
 
-    clock: IReactorTime
-    wall: Callable[[], float]
-    random: Callable[[], float]
-    new_thread: Callable[[str], OwnThread]
-    new_source: Callable[[CameraSettings], Source]
-    new_encoder: Callable[[int], Encoder]
-    new_placeholder: Callable[
-        [CameraSettings, Sequence[str], int, int], Deferred[bytes]
-    ]
-    exists: Callable[[str], bool]
+    def wall(self) -> float:
+        """Return the time in Unix seconds."""
+
+    def random(self) -> float:
+        """Return a number from 0 to 1."""
+
+    def new_thread(self, name: str) -> OwnThread:
+        """Start a thread of this name."""
+
+    def new_source(self, settings: CameraSettings) -> Source:
+        """Make a camera's source, closed."""
+
+    def new_encoder(self, quality: int) -> Encoder:
+        """Make an encoder of this JPEG quality."""
+
+    def new_placeholder(
+        self, settings: CameraSettings, lines: Sequence[str], size: Size
+    ) -> Deferred[bytes]:
+        """Draw a JPEG of lines of text, in a thread that is no camera's."""
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is such a device; never block."""
 
 
 class Pipeline:
@@ -107,9 +112,7 @@ class Pipeline:
             settings,
             health,
             cache,
-            lambda lines, size: environment.new_placeholder(
-                settings, lines, size.width, size.height
-            ),
+            partial(environment.new_placeholder, settings),
             publish,
             environment.clock,
             environment.wall,

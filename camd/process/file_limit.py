@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import dataclass
 
 
-def raise_limit() -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class FileLimit:
+    """The soft limit on open files.
+
+    :ivar before: what it was at the start of the process.
+    :ivar now: what it is.
     """
-    Raise the soft limit on open files to the hard one: any process may, setrlimit(2).
 
-    :return: the limit before and the limit now; the same where nothing could be gained.
+    before: int
+    now: int
+
+    @property
+    def connections(self) -> int:
+        """How many connections leave enough files for everything else."""
+        return self.now * 4 // 5
+
+
+def raise_limit() -> FileLimit:
+    """Raise the soft limit on open files to the hard one.
+
+    Any process may, setrlimit(2). Where it is refused, the limit stays as it was.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError):
-        return soft, soft
-    return soft, hard
-
-
-def safe_connections(limit: int) -> int:
-    """
-    Give how many connections leave enough files for all else.
-
-    :param limit: how many files may be open.
-    """
-    return limit * 4 // 5
+        return FileLimit(soft, soft)
+    return FileLimit(soft, hard)

@@ -118,7 +118,7 @@ class Watch(Service):
             self._feed(now)
 
     def _look_for_cameras(self) -> None:
-        states = [camera.pipeline.capture.state for camera in self._cameras()]
+        states = [camera.state for camera in self._cameras()]
         if State.STARTING not in states:
             self._ready = True
             live = sum(state is State.LIVE for state in states)
@@ -126,6 +126,6 @@ class Watch(Service):
             self._notify(f"READY=1\n{status}")
 
     def _feed(self, now: float) -> None:
-        if not any(camera.pipeline.capture.stuck for camera in self._cameras()):
+        if not any(camera.stuck for camera in self._cameras()):
             self._fed = now
             self._notify("WATCHDOG=1")

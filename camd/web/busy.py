@@ -9,6 +9,7 @@ from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 
 from camd.cameras.camera import Camera
+from camd.formats.jpeg import Size
 from camd.web.answers import NO_STORE, body_for, finish, text_answer
 from camd.web.channel import RETRY_AFTER
 
@@ -53,11 +54,7 @@ class BusyAnswer:
         return NOT_DONE_YET
 
     def _draw(self, lack: str) -> Deferred[bytes]:
-        settings = self._camera.settings
-        # A picture of the user's own is for a camera that is offline.
-        drawn = settings.model_copy(update={"offline_picture": "placeholder"})
-        lines = (settings.name, *lack.split("; "))
-        return self._camera.environment.new_placeholder(drawn, lines, WIDTH, HEIGHT)
+        return self._camera.draw(lack.split("; "), Size(WIDTH, HEIGHT))
 
     def _answer(self, outcome: bytes | Failure, lack: str) -> None:
         if isinstance(outcome, Failure):

@@ -188,9 +188,7 @@ def _state(cameras: Cameras) -> Metric:
     )
     for name, camera in cameras.items():
         for state in State:
-            metric.add_metric(
-                [name, state.value], camera.pipeline.capture.state is state
-            )
+            metric.add_metric([name, state.value], camera.state is state)
     return metric
 
 
@@ -201,9 +199,9 @@ def _frame_age(cameras: Cameras) -> Metric:
         labels=["camera"],
     )
     for name, camera in cameras.items():
-        captured = camera.pipeline.capture.captured
+        captured = camera.captured
         if captured is not None:
-            metric.add_metric([name], camera.environment.clock.seconds() - captured)
+            metric.add_metric([name], camera.now() - captured)
     return metric
 
 

@@ -71,10 +71,7 @@ class ReadyResource(Answer):
 
     def answer(self, request: Request) -> bytes:
         """Answer with JSON."""
-        states = {
-            name: camera.pipeline.capture.state.value
-            for name, camera in self._cameras.items()
-        }
+        states = {name: camera.state.value for name, camera in self._cameras.items()}
         well = (State.LIVE.value, State.IDLE.value)
         ready = all(state in well for state in states.values())
         return json_answer(
@@ -86,7 +83,7 @@ def _summary(camera: Camera, base: str) -> dict[str, Any]:
     base = f"{base}/api/{camera.settings.name}"
     return {
         "name": camera.settings.name,
-        "state": camera.pipeline.capture.state.value,
+        "state": camera.state.value,
         "camera_resolution": _resolution(camera),
         "active_clients": len(camera.viewers),
         "stream": f"{base}/stream",
@@ -98,12 +95,11 @@ def _summary(camera: Camera, base: str) -> dict[str, Any]:
 def camera_stats(camera: Camera) -> dict[str, Any]:
     """Give all that is known of a camera, by the names of the settings."""
     settings, stats = camera.settings, camera.stats
-    now = camera.environment.clock.seconds()
-    capture = camera.pipeline.capture
-    mode, sent = capture.mode, camera.sent()
+    now = camera.now()
+    mode, sent = camera.mode, camera.sent()
     return {
         "camera": settings.name,
-        "state": capture.state.value,
+        "state": camera.state.value,
         "active_clients": len(camera.viewers),
         "frame_cache_enabled": camera.shares,
         "stream_fps": settings.stream_fps,
@@ -113,7 +109,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "camera_fps": mode.fps if mode else None,
         "camera_format": mode.format if mode else None,
         "camera_asked": mode.asked if mode else None,
-        "encoder": _encoder(capture.passed_through),
+        "encoder": _encoder(camera.passed_through),
         "frames_captured": stats.captured,
         "frames_published": stats.published,
         "frames_failed": stats.failed,
@@ -122,7 +118,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "bytes_sent": sent.bytes,
         "heartbeats_sent": sent.heartbeats,
         "capture_fps": round(stats.rate.per_second(now), 2),
-        "frame_age": _age(capture.captured, now),
+        "frame_age": _age(camera.captured, now),
         "camera_reopens": stats.reopens,
         "threads_left_behind": stats.threads_left_behind,
         "last_error": stats.last_error,
@@ -161,15 +157,15 @@ def _encoder(passed_through: bool | None) -> str | None:
 
 def _quality(camera: Camera) -> int | None:
     """Give the setting; of a camera's own JPEGs what they tell, None if nothing."""
-    if not camera.pipeline.capture.passed_through:
+    if not camera.passed_through:
         return camera.settings.jpeg_quality
-    frame = camera.pipeline.cache.newest
+    frame = camera.newest
     return quality(frame.jpeg) if frame is not None else None
 
 
 def _resolution(camera: Camera) -> str:
     """Give the frames' true size; before the first, what is said or asked."""
-    frame, mode = camera.pipeline.cache.newest, camera.pipeline.capture.mode
+    frame, mode = camera.newest, camera.mode
     if frame is not None and not frame.is_placeholder:
         return str(frame.size)
     if mode is not None:

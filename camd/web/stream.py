@@ -62,7 +62,7 @@ class StreamResource(Resource):
         lack = self._lack(self._camera, self._proxies.client(request))
         if lack is not None:
             return self._busy.render(request, lack)
-        if self._camera.pipeline.offline.closed:
+        if self._camera.closed:
             return body_for(request, unavailable(request, self._camera))
         for name, value in RESPONSE_HEADERS:
             request.setHeader(name, value)
@@ -86,9 +86,8 @@ class StreamResource(Resource):
         gone.addErrback(lambda f: self._log.failure("A viewer's departure", f))
 
     def _departed(self, outcome: Failure | None, viewer: Viewer) -> None:
-        if isinstance(outcome, Failure) and not outcome.check(ConnectionDone):
-            viewer.reason = viewer.reason or "connection lost"
-        self._camera.departed(viewer)
+        lost = isinstance(outcome, Failure) and not outcome.check(ConnectionDone)
+        self._camera.departed(viewer, "connection lost" if lost else None)
 
 
 class SnapshotResource(Resource):
@@ -132,20 +131,19 @@ class SnapshotResource(Resource):
             self._log.failure("A snapshot", failure)
 
     async def _frame(self, request: Request) -> Frame:
-        pipeline = self._camera.pipeline
         try:
-            return await pipeline.snapshot()
+            return await self._camera.snapshot()
         except CancelledError:
             raise
         except Exception:
             if (request.args or {}).get(b"placeholder", [b""])[0] != b"1":
                 raise
-            return await pipeline.offline.picture()
+            return await self._camera.placeholder()
 
     def _picture(self, frame: Frame, request: Request) -> bytes:
         _set_state(request, self._camera)
         if not frame.is_placeholder:
-            age = self._camera.environment.clock.seconds() - frame.captured
+            age = self._camera.now() - frame.captured
             request.setHeader(b"X-Frame-Age", b"%.3f" % age)
         request.setHeader(*NO_STORE)
         request.setHeader(b"Content-Type", b"image/jpeg")
@@ -157,11 +155,10 @@ class SnapshotResource(Resource):
 def unavailable(request: Request, camera: Camera) -> bytes:
     """Answer 503, with the time after which to ask again; give the body."""
     _set_state(request, camera)
-    seconds = math.ceil(camera.pipeline.capture.health.retry_in)
+    seconds = math.ceil(camera.retry_in)
     request.setHeader(b"Retry-After", b"%d" % max(1, seconds))
     return text_answer(request, "no picture yet; try again", 503)
 
 
 def _set_state(request: Request, camera: Camera) -> None:
-    state = camera.pipeline.capture.state
-    request.setHeader(b"X-Camera-State", state.value.encode())
+    request.setHeader(b"X-Camera-State", camera.state.value.encode())

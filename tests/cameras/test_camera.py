@@ -13,7 +13,7 @@ from camd.capture.health import State
 from camd.frame import Frame
 from camd.sources import SourceError
 from camd.stats import ViewerCount
-from tests.fakes_camera import EPOCH, FPS, FakeEnvironment, Place, said
+from tests.fakes_camera import EPOCH, FPS, CameraHarness, FakeEnvironment, said
 
 
 def results(asked: Deferred[Frame]) -> list[Any]:
@@ -28,7 +28,7 @@ def results(asked: Deferred[Frame]) -> list[Any]:
 
 def test_one_capture_for_all():
     """However many watch, each picture is taken once, and all get the same bytes."""
-    place = Place()
+    place = CameraHarness()
     viewers = [place.visit() for _ in range(5)]
     read = place.source.calls.count("read")
     place.environment.run(1)
@@ -42,7 +42,7 @@ def test_one_capture_for_all():
 
 def test_who_comes_later_is_shown_the_newest_at_once():
     """A viewer who joins others gets the frame that they saw last."""
-    place = Place()
+    place = CameraHarness()
     one = place.visit()
     place.environment.run(1)
     other = place.visit()
@@ -52,7 +52,7 @@ def test_who_comes_later_is_shown_the_newest_at_once():
 
 def test_capture_rests_when_the_last_one_has_gone():
     """Frames are brought in until the last viewer leaves, and then no more."""
-    place = Place()
+    place = CameraHarness()
     one, other = place.visit(), place.visit()
     place.camera.departed(one)
     assert place.camera.pipeline.capture.awake
@@ -64,7 +64,7 @@ def test_capture_rests_when_the_last_one_has_gone():
 
 def test_no_old_frame_after_a_rest():
     """Who comes when nobody watched is not shown what was seen last time."""
-    place = Place()
+    place = CameraHarness()
     one = place.visit()
     place.environment.run(1)
     place.camera.departed(one)
@@ -84,7 +84,7 @@ def test_no_old_frame_after_a_rest():
 
 def test_without_the_cache_each_has_a_source():
     """With enable_frame_cache: false every viewer opens, reads and encodes alone."""
-    place = Place(enable_frame_cache=False)
+    place = CameraHarness(enable_frame_cache=False)
     for _ in range(3):
         place.visit()
     place.environment.run(1)
@@ -96,7 +96,7 @@ def test_without_the_cache_each_has_a_source():
 
 def test_without_the_cache_a_source_goes_with_its_viewer():
     """The source is closed, its thread ended and its viewer told of nothing more."""
-    place = Place(enable_frame_cache=False)
+    place = CameraHarness(enable_frame_cache=False)
     gone, here = place.visit(), place.visit()
     place.environment.run(1)
     place.camera.departed(gone)
@@ -114,7 +114,7 @@ def test_without_the_cache_a_source_goes_with_its_viewer():
 
 def test_without_the_cache_the_end():
     """At shutdown every source is closed and every thread is told to end once."""
-    place = Place(enable_frame_cache=False)
+    place = CameraHarness(enable_frame_cache=False)
     viewers = [place.visit(), place.visit()]
     place.environment.run(1)
     stopped = place.stop()
@@ -130,7 +130,7 @@ def test_without_the_cache_the_end():
 def test_a_device_keeps_its_cache(source):
     """It can be opened once only, so that all share it; the log says so, once."""
     with capturedLogs() as events:
-        place = Place(enable_frame_cache=False, source=source)
+        place = CameraHarness(enable_frame_cache=False, source=source)
         for _ in range(3):
             place.visit()
     assert len(place.environment.sources) == 1
@@ -142,7 +142,7 @@ def test_a_device_keeps_its_cache(source):
 
 def test_the_last_frame_comes_again_when_the_next_is_overdue():
     """It is sent once more, soon, for clients that show one only when more comes."""
-    place = Place()
+    place = CameraHarness()
     viewer = place.visit()
     place.environment.run(1)
     place.thread.takes = None
@@ -155,33 +155,33 @@ def test_the_last_frame_comes_again_when_the_next_is_overdue():
 def test_a_camera_that_hangs():
     """Its viewers stay and get heartbeats; a camera beside it is not held up."""
     environment = FakeEnvironment()
-    bad = Place(environment=environment, heartbeat_interval=1, offline_after=60)
-    good = Place(environment=environment, name="door", heartbeat_interval=1)
+    bad = CameraHarness(environment=environment, heartbeat_interval=1, offline_after=60)
+    good = CameraHarness(environment=environment, name="door", heartbeat_interval=1)
     waiting, watching = bad.visit(), good.visit()
     environment.run(1)
     bad.thread.takes = None
     environment.run(1 / FPS)
     sent, seen = waiting.sent.frames, watching.sent.frames
     environment.run(10)
-    assert bad.camera.pipeline.capture.state is State.STALLED
+    assert bad.camera.state is State.STALLED
     assert (waiting.sent.frames, bad.outlets[waiting].aborted) == (sent, 0)
     assert waiting.sent.heartbeats >= 8
     assert watching.sent.frames >= seen + 9 * FPS
-    assert good.camera.pipeline.capture.state is State.LIVE
+    assert good.camera.state is State.LIVE
 
 
 def test_a_camera_that_fails_keeps_its_viewers():
     """A viewer stays through an outage and goes on where the camera does."""
-    place = Place()
+    place = CameraHarness()
     viewer = place.visit()
     place.environment.run(1)
     place.source.reads.append(SourceError("unplugged"))
     place.source.opens.extend([SourceError("no such device")] * 3)
     place.environment.run(10)
-    assert place.camera.pipeline.capture.state is State.OFFLINE
+    assert place.camera.state is State.OFFLINE
     frames = viewer.sent.frames
     place.environment.run(10)
-    assert place.camera.pipeline.capture.state is State.LIVE
+    assert place.camera.state is State.LIVE
     assert viewer.sent.frames > frames
     assert place.outlets[viewer].aborted == 0
 
@@ -191,7 +191,7 @@ def test_a_camera_that_fails_keeps_its_viewers():
 
 def test_the_line_of_arrival():
     """The log tells who came, and how many there are."""
-    place = Place()
+    place = CameraHarness()
     with capturedLogs() as events:
         place.visit()
         place.visit("VLC/3.0.24")
@@ -203,7 +203,7 @@ def test_the_line_of_arrival():
 
 def test_the_line_of_departure():
     """The log tells who left, when, after how many frames, why, and who is left."""
-    place = Place()
+    place = CameraHarness()
     viewers = [place.visit() for _ in range(5)]
     place.environment.run(2)
     viewers[2].reason = "stalled"
@@ -216,7 +216,7 @@ def test_the_line_of_departure():
 
 def test_a_client_that_closed():
     """Without another reason it was the client who ended the stream."""
-    place = Place()
+    place = CameraHarness()
     viewer = place.visit()
     with capturedLogs() as events:
         place.camera.departed(viewer)
@@ -229,8 +229,10 @@ def test_a_client_that_closed():
 def test_viewers_are_counted_over_all_cameras():
     """Numbers and totals are the daemon's, lists of viewers the camera's."""
     environment, viewer_count = FakeEnvironment(), ViewerCount()
-    one = Place(environment=environment, viewer_count=viewer_count)
-    other = Place(environment=environment, viewer_count=viewer_count, name="door")
+    one = CameraHarness(environment=environment, viewer_count=viewer_count)
+    other = CameraHarness(
+        environment=environment, viewer_count=viewer_count, name="door"
+    )
     first, second = one.visit(), other.visit()
     assert (first.client_info.number, second.client_info.number) == (1, 2)
     assert (viewer_count.ever, viewer_count.active) == (2, 2)
@@ -242,7 +244,7 @@ def test_viewers_are_counted_over_all_cameras():
 
 def test_what_is_known_of_a_viewer():
     """Address and user agent are kept, and since when it is there, in Unix time."""
-    place = Place()
+    place = CameraHarness()
     place.environment.run(3)
     client_info = place.visit("Safari").client_info
     assert (client_info.address, client_info.user_agent) == ("192.0.2.7", "Safari")
@@ -251,7 +253,7 @@ def test_what_is_known_of_a_viewer():
 
 def test_what_a_viewer_was_sent_is_not_forgotten():
     """Its figures are added to the camera's when it leaves."""
-    place = Place()
+    place = CameraHarness()
     viewer = place.visit()
     place.environment.run(1)
     place.camera.departed(viewer)
@@ -262,7 +264,7 @@ def test_what_a_viewer_was_sent_is_not_forgotten():
 def test_a_congestion_control_that_is_not_there():
     """It is said once, and the camera works without."""
     with capturedLogs() as events:
-        place = Place(tcp_congestion="nosuchthing")
+        place = CameraHarness(tcp_congestion="nosuchthing")
     warnings = [e for e in events if e["log_level"] is LogLevel.warn]
     assert said(warnings) == [
         "Camera robot: this kernel has no tcp_congestion nosuchthing; "
@@ -287,7 +289,7 @@ def test_a_congestion_control_that_is_not_there():
 def test_controls_of_what_has_none(source, warnings):
     """That only devices have controls is said once, at the start."""
     with capturedLogs() as events:
-        Place(source=source, camera_controls={"brightness": 1})
+        CameraHarness(source=source, camera_controls={"brightness": 1})
     assert said(e for e in events if e["log_level"] is LogLevel.warn) == warnings
 
 
@@ -296,28 +298,28 @@ def test_controls_of_what_has_none(source, warnings):
 
 def test_a_snapshot_while_somebody_watches():
     """It is the newest frame; nothing is taken for it."""
-    place = Place()
+    place = CameraHarness()
     place.visit()
     place.environment.run(1)
     read = place.source.calls.count("read")
-    (frame,) = results(place.camera.pipeline.snapshot())
-    assert frame is place.camera.pipeline.cache.newest
+    (frame,) = results(place.camera.snapshot())
+    assert frame is place.camera.newest
     assert place.source.calls.count("read") == read
 
 
 def test_a_snapshot_while_nobody_watches():
     """It is taken now, however new the last one is."""
-    place = Place()
+    place = CameraHarness()
     place.camera.departed(place.visit())
     place.environment.run(0.25)
-    (frame,) = results(place.camera.pipeline.snapshot())
+    (frame,) = results(place.camera.snapshot())
     assert frame.captured == 0.25
 
 
 def test_a_snapshot_of_a_camera_that_hangs():
     """It is given up after camera_timeout."""
-    place = Place(takes=None, camera_timeout=2)
-    got = results(place.camera.pipeline.snapshot())
+    place = CameraHarness(takes=None, camera_timeout=2)
+    got = results(place.camera.snapshot())
     place.environment.run(1.9)
     assert got == []
     place.environment.run(0.2)
@@ -326,9 +328,9 @@ def test_a_snapshot_of_a_camera_that_hangs():
 
 def test_a_snapshot_before_the_first_frame():
     """With a viewer waiting for the first frame, the snapshot waits for it, too."""
-    place = Place(takes=None)
+    place = CameraHarness(takes=None)
     viewer = place.visit()
-    got = results(place.camera.pipeline.snapshot())
+    got = results(place.camera.snapshot())
     place.thread.finish()
     place.thread.finish()
     assert [frame.number for frame in got] == [1]
@@ -340,7 +342,7 @@ def test_a_snapshot_before_the_first_frame():
 
 def test_the_end():
     """Streams end behind their part, the source is closed, the thread ends."""
-    place = Place()
+    place = CameraHarness()
     viewer = place.visit()
     place.environment.run(1)
     stopped = place.stop()
@@ -354,7 +356,7 @@ def test_the_end():
 
 def test_the_end_of_a_viewer_that_is_not_through():
     """Who takes longer than drain_seconds for the last part is cut off."""
-    place = Place()
+    place = CameraHarness()
     viewer = place.visit()
     place.environment.run(1)
     place.outlets[viewer].busy = True
@@ -370,7 +372,7 @@ def test_the_end_of_a_viewer_that_is_not_through():
 
 def test_the_end_of_a_viewer_whose_end_is_not_told():
     """Whatever becomes of its connection, the end is not put off much longer."""
-    place = Place()
+    place = CameraHarness()
     place.visit()
     place.environment.run(1)
     stopped = place.stop()
@@ -382,7 +384,7 @@ def test_the_end_of_a_viewer_whose_end_is_not_told():
 @pytest.mark.parametrize("watched", [False, True])
 def test_the_end_of_a_camera_that_hangs(watched):
     """A source that hangs in a read puts the end off by RELEASE and no more."""
-    place = Place()
+    place = CameraHarness()
     if watched:
         place.visit()
     place.environment.run(1)
@@ -400,7 +402,7 @@ def test_the_end_of_a_camera_that_hangs(watched):
 
 def test_a_read_that_ends_after_the_end():
     """It changes nothing any more, and nobody is told."""
-    place = Place()
+    place = CameraHarness()
     place.environment.run(1)
     place.thread.takes = None
     place.environment.run(1)

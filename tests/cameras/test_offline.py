@@ -14,24 +14,24 @@ from camd.capture.worker import STUCK
 from camd.delivery.viewer import Viewer
 from camd.sources import SourceError
 from tests.fakes import failures
-from tests.fakes_camera import EPOCH, FPS, PLACEHOLDER, Place, tiny_jpeg
+from tests.fakes_camera import EPOCH, FPS, PLACEHOLDER, CameraHarness, tiny_jpeg
 
 DEVICE = "/dev/video7"
 
 
-def numbers(place: Place, viewer: Viewer) -> list[int]:
+def numbers(place: CameraHarness, viewer: Viewer) -> list[int]:
     """The numbers of the frames that this viewer was sent; 0 is a placeholder."""
     blocks = place.sent(viewer)
     return [int(block.partition(b"X-Frame: ")[2].split()[0]) for block in blocks]
 
 
-def unplug(place: Place) -> None:
+def unplug(place: CameraHarness) -> None:
     """Let the next read fail, and all tries to open it after that."""
     place.source.reads.append(SourceError("it gives no pictures"))
     place.source.opens.extend([SourceError("no such device")] * 1000)
 
 
-def plug(place: Place) -> None:
+def plug(place: CameraHarness) -> None:
     """Let it be opened again."""
     place.source.opens.clear()
     place.environment.there = True
@@ -48,7 +48,7 @@ def moment(seconds: float) -> str:
 @pytest.mark.parametrize("kind", ["stalled", "offline"])
 def test_held_first_then_a_placeholder(kind: str) -> None:
     """The last picture is held for offline_after; then there is one a second."""
-    place = Place(heartbeat_interval=2)
+    place = CameraHarness(heartbeat_interval=2)
     viewer = place.visit()
     place.environment.run(1)
     if kind == "offline":
@@ -56,7 +56,7 @@ def test_held_first_then_a_placeholder(kind: str) -> None:
     else:
         place.thread.takes = None
     place.environment.run(9.9)
-    assert place.camera.pipeline.capture.state is State(kind)
+    assert place.camera.state is State(kind)
     last = place.camera.stats.published
     held = numbers(place, viewer)[last:]
     assert held
@@ -71,7 +71,7 @@ def test_held_first_then_a_placeholder(kind: str) -> None:
 
 def test_it_counts_from_the_last_picture() -> None:
     """A camera that stalls first and fails later is lost since the stall."""
-    place = Place(offline_after=10)
+    place = CameraHarness(offline_after=10)
     viewer = place.visit()
     place.environment.run(1)
     place.thread.takes = None
@@ -87,7 +87,7 @@ def test_it_counts_from_the_last_picture() -> None:
 
 def test_pictures_come_back() -> None:
     """The first true picture is shown at once, and no placeholder after it."""
-    place = Place(offline_after=1)
+    place = CameraHarness(offline_after=1)
     viewer = place.visit()
     place.environment.run(1)
     unplug(place)
@@ -105,7 +105,7 @@ def test_pictures_come_back() -> None:
 
 def test_what_it_says() -> None:
     """Name, since when, why and when it is tried again, in the pictures' own size."""
-    place = Place(source="rtsp://me:secret@host/", offline_after=3)
+    place = CameraHarness(source="rtsp://me:secret@host/", offline_after=3)
     place.visit()
     place.environment.run(2)
     unplug(place)
@@ -123,7 +123,7 @@ def test_what_it_says() -> None:
 @pytest.mark.parametrize(("seen", "word"), [(True, "unplugged"), (False, "not there")])
 def test_a_device_that_is_missing(seen: bool, word: str) -> None:
     """It says whether it was there before."""
-    place = Place(0 if seen else None, source=DEVICE, offline_after=0)
+    place = CameraHarness(0 if seen else None, source=DEVICE, offline_after=0)
     place.visit()
     place.environment.there = False
     unplug(place)
@@ -136,7 +136,7 @@ def test_a_device_that_is_missing(seen: bool, word: str) -> None:
 
 def test_lost_yesterday() -> None:
     """The date is told when the hour alone would mislead."""
-    place = Place()
+    place = CameraHarness()
     place.environment.run(1)
     unplug(place)
     place.environment.run(1)
@@ -149,7 +149,7 @@ def test_lost_yesterday() -> None:
 
 def test_no_client_takes_it_for_a_live_one() -> None:
     """Its headers have number 0, the camera's state, and the last picture's time."""
-    place = Place(offline_after=1)
+    place = CameraHarness(offline_after=1)
     viewer = place.visit()
     place.environment.run(1)
     unplug(place)
@@ -163,7 +163,7 @@ def test_no_client_takes_it_for_a_live_one() -> None:
 
 def test_drawn_once_for_all_and_for_nobody() -> None:
     """It is drawn once a second for all viewers together, and not for none."""
-    place = Place(offline_after=1)
+    place = CameraHarness(offline_after=1)
     viewers = [place.visit() for _ in range(3)]
     place.environment.run(1)
     unplug(place)
@@ -179,7 +179,7 @@ def test_drawn_once_for_all_and_for_nobody() -> None:
 
 def test_comings_and_goings_draw_no_more() -> None:
     """Who comes within a second is shown the one that was drawn last, at once."""
-    place = Place()
+    place = CameraHarness()
     unplug(place)
     place.environment.run(2)
     for _ in range(20):
@@ -191,7 +191,7 @@ def test_comings_and_goings_draw_no_more() -> None:
 
 def test_a_true_picture_while_it_is_drawn() -> None:
     """A placeholder that is late is not shown behind a picture."""
-    place = Place(offline_after=1)
+    place = CameraHarness(offline_after=1)
     late: Deferred[bytes] = Deferred()
     place.environment.draw = lambda: late
     viewer = place.visit()
@@ -201,7 +201,7 @@ def test_a_true_picture_while_it_is_drawn() -> None:
     assert len(place.environment.placeholders) == 1
     plug(place)
     place.environment.run(8)
-    assert place.camera.pipeline.capture.state is State.LIVE
+    assert place.camera.state is State.LIVE
     late.callback(PLACEHOLDER)
     place.environment.run(1)
     assert 0 not in numbers(place, viewer)
@@ -210,7 +210,7 @@ def test_a_true_picture_while_it_is_drawn() -> None:
 @pytest.mark.parametrize("drawn", [None, b"no JPEG at all"])
 def test_it_cannot_be_drawn(drawn: bytes | None) -> None:
     """That is said once; the last picture stays, and the viewers do."""
-    place = Place(offline_after=1)
+    place = CameraHarness(offline_after=1)
     viewer = place.visit()
     place.environment.run(1)
     place.environment.draw = lambda: _promise(drawn)
@@ -238,7 +238,7 @@ def _promise(drawn: bytes | None) -> Deferred[bytes]:
 
 def test_who_comes_to_a_lost_camera() -> None:
     """There is no last picture to hold; a placeholder comes at once."""
-    place = Place()
+    place = CameraHarness()
     unplug(place)
     place.environment.run(3)
     viewer = place.visit()
@@ -248,7 +248,7 @@ def test_who_comes_to_a_lost_camera() -> None:
 
 def test_waiting_for_a_first_picture() -> None:
     """After heartbeat_interval something must be sent, and it says that it waits."""
-    place = Place(takes=None, heartbeat_interval=5, camera_timeout=60)
+    place = CameraHarness(takes=None, heartbeat_interval=5, camera_timeout=60)
     viewer = place.visit()
     place.environment.run(4.9)
     assert place.sent(viewer) == []
@@ -264,7 +264,7 @@ def test_waiting_for_a_first_picture() -> None:
 )
 def test_waiting_for_a_turned_picture(rotate: int, size: tuple[int, int]) -> None:
     """What is shown ahead of the first picture is as wide and high as pictures are."""
-    place = Place(takes=None, heartbeat_interval=1, rotate=rotate)
+    place = CameraHarness(takes=None, heartbeat_interval=1, rotate=rotate)
     place.visit()
     place.environment.run(2)
     assert place.environment.sizes[0] == size
@@ -272,7 +272,7 @@ def test_waiting_for_a_turned_picture(rotate: int, size: tuple[int, int]) -> Non
 
 def test_the_first_picture_after_the_wait() -> None:
     """When the camera comes at last, its frame is sent at once."""
-    place = Place(takes=None)
+    place = CameraHarness(takes=None)
     viewer = place.visit()
     place.environment.run(6)
     place.thread.finish()
@@ -285,7 +285,7 @@ def test_the_first_picture_after_the_wait() -> None:
 
 def test_hold_for_ever() -> None:
     """The last picture is repeated, and nothing else is ever shown."""
-    place = Place(offline_picture="hold", offline_after=1)
+    place = CameraHarness(offline_picture="hold", offline_after=1)
     viewer = place.visit()
     place.environment.run(1)
     unplug(place)
@@ -296,16 +296,16 @@ def test_hold_for_ever() -> None:
 
 def test_close() -> None:
     """Streams end after offline_after, each behind a whole part."""
-    place = Place(offline_picture="close", offline_after=3)
+    place = CameraHarness(offline_picture="close", offline_after=3)
     one, busy = place.visit(), place.visit()
     place.environment.run(1)
     place.outlets[busy].busy = True
     unplug(place)
     place.environment.run(2.9)
-    assert not place.camera.pipeline.offline.closed
+    assert not place.camera.closed
     assert place.outlets[one].finished == 0
     place.environment.run(2)
-    assert place.camera.pipeline.offline.closed
+    assert place.camera.closed
     assert (one.reason, place.outlets[one].finished) == ("camera offline", 1)
     assert place.outlets[busy].finished == 0
     place.outlets[busy].drain()
@@ -315,14 +315,14 @@ def test_close() -> None:
 
 def test_closed_no_more() -> None:
     """When pictures come back, streams can be had again."""
-    place = Place(offline_picture="close", offline_after=1)
+    place = CameraHarness(offline_picture="close", offline_after=1)
     place.environment.run(1)
     unplug(place)
     place.environment.run(5)
-    assert place.camera.pipeline.offline.closed
+    assert place.camera.closed
     plug(place)
     place.environment.run(30)
-    assert not place.camera.pipeline.offline.closed
+    assert not place.camera.closed
     assert numbers(place, place.visit()) == [1]
 
 
@@ -331,13 +331,13 @@ def test_closed_no_more() -> None:
 
 def test_a_stuck_thread_and_its_viewers() -> None:
     """A new thread brings pictures; what the old one brings late is not published."""
-    place = Place()
+    place = CameraHarness()
     viewer = place.visit()
     place.environment.run(1)
     place.thread.takes = None
     place.environment.run(STUCK + 2)
     assert place.camera.stats.threads_left_behind == 1
-    assert place.camera.pipeline.capture.state is State.LIVE
+    assert place.camera.state is State.LIVE
     assert len(place.environment.threads) == 2
     shown = numbers(place, viewer)
     place.source.always = tiny_jpeg(77)
@@ -350,7 +350,7 @@ def test_a_stuck_thread_and_its_viewers() -> None:
 
 def test_a_stuck_thread_does_not_keep_the_end() -> None:
     """The end takes the current source along and waits for no other."""
-    place = Place()
+    place = CameraHarness()
     place.visit()
     place.environment.run(1)
     place.thread.takes = None
@@ -367,7 +367,7 @@ def test_a_stuck_thread_does_not_keep_the_end() -> None:
 
 def test_who_asks_no_more() -> None:
     """Who goes away while it is drawn is forgotten; the next one is still served."""
-    place = Place()
+    place = CameraHarness()
     late: Deferred[bytes] = Deferred()
     place.environment.draw = lambda: late
     offline = place.camera.pipeline.offline

@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
 from camd.web.client import Proxies
-from tests.fakes_camera import KEY, House, Line, said
+from tests.fakes_camera import KEY, FakeDaemon, HttpConnection, said
 
 PROXY = IPv4Address("TCP", "10.0.0.1", 4711)
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -35,14 +35,14 @@ def of(client: str, family: int, more: bytes = b"") -> bytes:
     return second(1, family, source + bytes(len(source)) + ports, more)
 
 
-def connect(house: House) -> Line:
+def connect(house: FakeDaemon) -> HttpConnection:
     """A connection from the proxy, to where the house listens for proxies."""
     reactor = MemoryReactorClock()
     serverFromString(reactor, "haproxy:tcp:8001").listen(house.site)
-    return Line(reactor.tcpServers[0][1], PROXY)
+    return HttpConnection(reactor.tcpServers[0][1], PROXY)
 
 
-def viewer(house: House) -> str:
+def viewer(house: FakeDaemon) -> str:
     """The address of the house's only viewer."""
     (found,) = house.camera.viewers
     return found.client_info.address
@@ -62,14 +62,14 @@ GOOD = {
 @pytest.mark.parametrize(("header", "client"), GOOD.values(), ids=GOOD.keys())
 def test_the_client_is_named(header, client):
     """Whom the proxy names is the viewer; without a name it is the proxy itself."""
-    house = House()
+    house = FakeDaemon()
     connect(house).channel.dataReceived(header + STREAM)
     assert viewer(house) == client
 
 
 def test_a_header_in_pieces():
     """It may come apart from the request, and in two."""
-    house, (header, client) = House(), GOOD["v1-ipv4"]
+    house, (header, client) = FakeDaemon(), GOOD["v1-ipv4"]
     line = connect(house)
     for piece in (header[:20], header[20:], STREAM):
         line.channel.dataReceived(piece)
@@ -78,7 +78,7 @@ def test_a_header_in_pieces():
 
 def test_the_log_names_the_client():
     """Each request's line in the access log begins with its address."""
-    house, (header, client) = House(), GOOD["v2-ipv4"]
+    house, (header, client) = FakeDaemon(), GOOD["v2-ipv4"]
     line = connect(house)
     with capturedLogs() as events:
         line.channel.dataReceived(header + b"GET /healthz HTTP/1.1\r\n\r\n")
@@ -91,7 +91,7 @@ def test_the_log_names_the_client():
 )
 def test_a_client_unknown():
     """The shortest header says nothing of the client (PROXY protocol, 2.1)."""
-    house = House()
+    house = FakeDaemon()
     connect(house).channel.dataReceived(b"PROXY UNKNOWN\r\n" + STREAM)
     assert viewer(house) == "10.0.0.1"
 
@@ -110,7 +110,7 @@ def test_a_client_unknown():
 )
 def test_without_a_header(header):
     """Who does not say for whom, as nobody but a proxy connects here, is let go."""
-    house = House()
+    house = FakeDaemon()
     line = connect(house)
     line.channel.dataReceived(header + STREAM)
     assert line.transport.disconnecting
@@ -122,7 +122,7 @@ def test_other_words_for_the_client():
     """What a client says of itself in a header is believed of trusted proxies only."""
     forwarded = b"X-Forwarded-For: 6.6.6.6\r\n\r\n"
     for trusted, client in (("10.0.0.1", "203.0.113.7"), ("203.0.113.7", "6.6.6.6")):
-        house = House(proxies=Proxies([trusted]))
+        house = FakeDaemon(proxies=Proxies([trusted]))
         request = STREAM.replace(b"\r\n\r\n", b"\r\n" + forwarded)
         connect(house).channel.dataReceived(GOOD["v1-ipv4"][0] + request)
         assert viewer(house) == client
@@ -131,7 +131,7 @@ def test_other_words_for_the_client():
 @pytest.mark.parametrize("name", [b"\x1b[31m", b"<script>", b"999.1.1.1"])
 def test_an_address_that_is_none(name):
     """It does not get into stats and log."""
-    house = House()
+    house = FakeDaemon()
     header = b"PROXY TCP4 %b 192.0.2.1 50000 443\r\n" % name
     connect(house).channel.dataReceived(header + STREAM)
     assert viewer(house) == ""

@@ -21,7 +21,7 @@ from camd.logs.lines import (
     one_line,
     text_line,
 )
-from tests.fakes_camera import House
+from tests.fakes_camera import FakeDaemon
 
 WALL = 1_800_000_000.25
 """2027-01-15T08:00:00.250Z."""
@@ -223,7 +223,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def told() -> list[dict[str, object]]:
     """The JSON lines of a house where somebody watches and leaves, and one is lost."""
     with capturedLogs() as events:
-        house = House()
+        house = FakeDaemon()
         stream = house.ask("/api/robot/stream", "User-Agent: VLC/3.0.24")
         house.environment.run(1)
         house.environment.threads[0].takes = None

@@ -16,7 +16,6 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger, LogLevel
 from zope.interface.verify import verifyObject
 
-from camd import daemon as daemon_module
 from camd import tap
 from camd.config.settings import Settings
 from camd.logs import observer as module
@@ -242,10 +241,9 @@ def test_a_made_key_is_hidden():
     assert len(key) >= 32
 
 
-def test_it_is_told_from_time_to_time(monkeypatch):
+def test_it_is_told_from_time_to_time():
     """What was held back is told every ten seconds, and when the daemon ends."""
     sheet = Sheet()
-    monkeypatch.setattr(daemon_module, "raise_limit", lambda: (1024, 4096))
     reactor = FakeReactor()
     daemon = tap.build(Settings(), reactor, {}, sheet.observer)
     daemon.startService()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from camd.process.file_limit import raise_limit
+from camd.process.file_limit import FileLimit, raise_limit
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, resource
 from camd.process.file_limit import raise_limit
+from dataclasses import astuple
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
-raised, again = raise_limit(), raise_limit()
+raised, again = astuple(raise_limit()), astuple(raise_limit())
 print(json.dumps([raised, again, resource.getrlimit(resource.RLIMIT_NOFILE)]))
 """
 
@@ -41,7 +42,7 @@ def test_refused(monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]) -> N
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 20))
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    assert raise_limit() == (10, 10)
+    assert raise_limit() == FileLimit(10, 10)
 
 
 def test_already_as_high_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,4 +50,4 @@ def test_already_as_high_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     endless = resource.RLIM_INFINITY
     monkeypatch.setattr(resource, "getrlimit", lambda _: (endless, endless))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
-    assert raise_limit() == (endless, endless)
+    assert raise_limit() == FileLimit(endless, endless)

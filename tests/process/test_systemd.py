@@ -16,9 +16,7 @@ from camd.process.systemd import LOOK, Watch, notifier, watchdog_interval
 
 def camera(state: State, stuck: bool = False) -> Any:
     """A camera in this state."""
-    return SimpleNamespace(
-        pipeline=SimpleNamespace(capture=SimpleNamespace(state=state, stuck=stuck))
-    )
+    return SimpleNamespace(state=state, stuck=stuck)
 
 
 class Told:

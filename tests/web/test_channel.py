@@ -13,24 +13,24 @@ from twisted.python.failure import Failure
 
 from camd.web.channel import BUSY_TIME, LONGEST_BODY, REQUEST_TIME
 from tests.fakes import uncollected
-from tests.fakes_camera import KEY, House, Line
+from tests.fakes_camera import KEY, FakeDaemon, HttpConnection
 
 HEAD = f"GET /api/cameras HTTP/1.1\r\nHost: camd\r\nX-API-Key: {KEY}\r\n"
 
 
-def feed(line: Line, text: str | bytes) -> None:
+def feed(line: HttpConnection, text: str | bytes) -> None:
     """Send these bytes."""
     line.channel.dataReceived(text.encode() if isinstance(text, str) else text)
 
 
-def gone(line: Line) -> bool:
+def gone(line: HttpConnection) -> bool:
     """Whether the daemon has hung up."""
     return bool(line.transport.disconnecting or line.transport.disconnected)
 
 
 def test_a_request_that_never_ends() -> None:
     """A byte a second keeps a connection no longer than silence does."""
-    house = House()
+    house = FakeDaemon()
     line = house.connect()
     for byte in (HEAD * 2)[: REQUEST_TIME - 1]:
         feed(line, byte)
@@ -42,7 +42,7 @@ def test_a_request_that_never_ends() -> None:
 
 def test_a_body_that_never_ends() -> None:
     """Nor does a body a byte at a time."""
-    house = House()
+    house = FakeDaemon()
     line = house.connect()
     feed(line, f"{HEAD}Content-Length: 1000\r\n\r\n")
     for _ in range(REQUEST_TIME):
@@ -53,7 +53,7 @@ def test_a_body_that_never_ends() -> None:
 
 def test_a_connection_is_kept_between_requests() -> None:
     """After each answer the time begins anew."""
-    house = House()
+    house = FakeDaemon()
     line = house.connect()
     for count in range(1, 4):
         feed(line, f"{HEAD}\r\n")
@@ -66,7 +66,7 @@ def test_a_connection_is_kept_between_requests() -> None:
 
 def test_a_stream_has_no_such_end() -> None:
     """Once a request is complete, its answer takes as long as it takes."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask("/api/robot/stream")
     for _ in range(10 * REQUEST_TIME):
         house.environment.clock.advance(1)
@@ -85,7 +85,7 @@ def test_a_stream_has_no_such_end() -> None:
 )
 def test_a_head_too_large(head: str) -> None:
     """A request that is mostly head is refused, whoever sends it."""
-    line = House().connect()
+    line = FakeDaemon().connect()
     feed(line, head)
     assert line.status in (400, 431)
     assert gone(line)
@@ -93,7 +93,7 @@ def test_a_head_too_large(head: str) -> None:
 
 def test_a_body_too_large() -> None:
     """A body that is announced too long is not even waited for."""
-    line = House().connect()
+    line = FakeDaemon().connect()
     feed(line, f"POST / HTTP/1.1\r\nContent-Length: {LONGEST_BODY + 1}\r\n\r\n")
     assert (line.status, line.raw) == (413, b"too long\n")
     assert gone(line)
@@ -101,7 +101,7 @@ def test_a_body_too_large() -> None:
 
 def test_a_chunked_body_too_large() -> None:
     """One that is not announced is cut off when it is too long."""
-    line = House().connect()
+    line = FakeDaemon().connect()
     feed(line, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
     for _ in range(2):
         assert not gone(line)
@@ -115,7 +115,7 @@ def test_a_chunked_body_too_large() -> None:
 
 def test_connections_at_once() -> None:
     """One too many is told so when it asks, and the others go on."""
-    house = House()
+    house = FakeDaemon()
     house.site.connections.most = 2
     first, second, third = (house.connect() for _ in range(3))
     feed(third, f"{HEAD}\r\n")
@@ -133,7 +133,7 @@ def test_connections_at_once() -> None:
 
 def test_one_too_many_that_does_not_ask() -> None:
     """It takes its place for seconds only."""
-    house = House()
+    house = FakeDaemon()
     house.site.connections.most = 0
     line = house.connect()
     house.environment.clock.advance(BUSY_TIME)
@@ -151,7 +151,7 @@ class Socket(StringTransport):
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n"])
 def test_a_tls_connection_leaves_nothing_behind(sent: bytes) -> None:
     """What there is of it above TLS is freed at once, also where it never was TLS."""
-    house = House()
+    house = FakeDaemon()
     factory = TLSMemoryBIOFactory(
         CertificateOptions(), False, house.site, house.environment.clock
     )

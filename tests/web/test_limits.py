@@ -10,26 +10,28 @@ from twisted.logger import capturedLogs
 from camd.web.client import Proxies
 from camd.web.limits import ViewerLimits
 from tests.fakes import failures
-from tests.fakes_camera import KEY, PLACEHOLDER, House, Line
+from tests.fakes_camera import KEY, PLACEHOLDER, FakeDaemon, HttpConnection
 
 STREAM = "/api/robot/stream"
 
 
-def watch(house: House, peer: str, path: str = STREAM, *headers: str) -> Line:
+def watch(
+    house: FakeDaemon, peer: str, path: str = STREAM, *headers: str
+) -> HttpConnection:
     """Ask for a stream from this address."""
     line = house.connect(IPv4Address("TCP", peer, 4711))
     line.ask(path, f"X-API-Key: {KEY}", *headers)
     return line
 
 
-def statuses(house: House, *askers: tuple[str, str]) -> list[int]:
+def statuses(house: FakeDaemon, *askers: tuple[str, str]) -> list[int]:
     """What viewers from these addresses at these paths are answered."""
     return [watch(house, peer, path).status for peer, path in askers]
 
 
 def test_viewers_in_all() -> None:
     """Viewers of all cameras are counted together."""
-    house = House("robot", "door", limits=ViewerLimits(2, 0))
+    house = FakeDaemon("robot", "door", limits=ViewerLimits(2, 0))
     askers = [(f"192.0.2.{n}", f"/api/{c}/stream") for n, c in enumerate(CAMERAS)]
     assert statuses(house, *askers) == [200, 200, 503, 503]
 
@@ -39,14 +41,14 @@ CAMERAS = ("robot", "door", "robot", "door")
 
 def test_viewers_of_one_camera() -> None:
     """A full camera is full; another one is not."""
-    house = House("robot", "door", max_viewers_per_camera=1)
+    house = FakeDaemon("robot", "door", max_viewers_per_camera=1)
     askers = [(f"192.0.2.{n}", f"/api/{c}/stream") for n, c in enumerate(CAMERAS)]
     assert statuses(house, *askers) == [200, 200, 503, 503]
 
 
 def test_viewers_from_one_address() -> None:
     """An address has its share, over all cameras; others have theirs."""
-    house = House("robot", "door", limits=ViewerLimits(100, 2))
+    house = FakeDaemon("robot", "door", limits=ViewerLimits(100, 2))
     askers = [("192.0.2.1", f"/api/{c}/stream") for c in CAMERAS]
     assert statuses(house, *askers) == [200, 200, 503, 503]
     assert statuses(house, ("192.0.2.2", STREAM)) == [200]
@@ -54,13 +56,13 @@ def test_viewers_from_one_address() -> None:
 
 def test_viewers_from_this_machine() -> None:
     """Behind a proxy here may stand anybody: its address has no share."""
-    house = House(limits=ViewerLimits(100, 1))
+    house = FakeDaemon(limits=ViewerLimits(100, 1))
     assert statuses(house, *[("127.0.0.1", STREAM)] * 3) == [200, 200, 200]
 
 
 def test_viewers_behind_a_proxy() -> None:
     """Behind a trusted proxy each client has its own share."""
-    house = House(limits=ViewerLimits(100, 1), proxies=Proxies(["127.0.0.1"]))
+    house = FakeDaemon(limits=ViewerLimits(100, 1), proxies=Proxies(["127.0.0.1"]))
     clients = ("192.0.2.1", "192.0.2.1", "192.0.2.2")
     lines = [
         watch(house, "127.0.0.1", STREAM, f"X-Forwarded-For: {client}")
@@ -71,7 +73,7 @@ def test_viewers_behind_a_proxy() -> None:
 
 def test_who_leaves_makes_room() -> None:
     """The place of a viewer who left is free at once."""
-    house = House(limits=ViewerLimits(1, 0))
+    house = FakeDaemon(limits=ViewerLimits(1, 0))
     first = watch(house, "192.0.2.1")
     assert watch(house, "192.0.2.2").status == 503
     first.lose()
@@ -81,7 +83,7 @@ def test_who_leaves_makes_room() -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_what_one_too_many_is_told(method: str) -> None:
     """It is told why in one line, and when to come again."""
-    house = House(limits=ViewerLimits(1, 0))
+    house = FakeDaemon(limits=ViewerLimits(1, 0))
     watch(house, "192.0.2.1")
     line = house.ask(STREAM, method=method)
     assert (line.status, line.headers["retry-after"]) == (503, "10")
@@ -92,9 +94,9 @@ def test_what_one_too_many_is_told(method: str) -> None:
 IMAGE = "Accept: image/avif,image/webp,image/*,*/*;q=0.8"
 
 
-def full() -> House:
+def full() -> FakeDaemon:
     """A house with one viewer, which is as many as there may be."""
-    house = House(limits=ViewerLimits(1, 0))
+    house = FakeDaemon(limits=ViewerLimits(1, 0))
     watch(house, "192.0.2.1")
     return house
 
@@ -143,7 +145,7 @@ def test_the_picture_is_drawn_once() -> None:
 
 def test_each_reason_has_its_picture() -> None:
     """What is kept for one reason is not shown for another."""
-    house = House(limits=ViewerLimits(100, 1), max_viewers_per_camera=2)
+    house = FakeDaemon(limits=ViewerLimits(100, 1), max_viewers_per_camera=2)
     for peer in ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1"):
         watch(house, peer, STREAM, IMAGE)
     house.camera.viewers.popitem()
@@ -156,7 +158,7 @@ def test_each_reason_has_its_picture() -> None:
 
 def test_the_owners_picture_is_for_other_times() -> None:
     """A file that stands for a camera without pictures does not stand for this."""
-    house = House(limits=ViewerLimits(1, 0), offline_picture="/srv/broken.jpg")
+    house = FakeDaemon(limits=ViewerLimits(1, 0), offline_picture="/srv/broken.jpg")
     watch(house, "192.0.2.1")
     house.ask(STREAM, IMAGE)
     assert house.environment.drawn_for[-1].offline_picture == "placeholder"
@@ -177,7 +179,7 @@ def test_no_picture_can_be_drawn() -> None:
 
 def test_snapshots_are_no_viewers() -> None:
     """A full house still answers all that is not a stream."""
-    house = House(limits=ViewerLimits(1, 0))
+    house = FakeDaemon(limits=ViewerLimits(1, 0))
     watch(house, "192.0.2.1")
     house.environment.clock.advance(1)
     assert house.ask("/api/robot/stream/stats").status == 200

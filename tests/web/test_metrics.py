@@ -17,7 +17,7 @@ from camd import __version__
 from camd.capture.worker import STUCK
 from camd.sources import SourceError
 from camd.stats import DEPARTURES
-from tests.fakes_camera import KEY, House
+from tests.fakes_camera import KEY, FakeDaemon
 
 METRICS = "/metrics"
 STREAM = "/api/robot/stream"
@@ -27,14 +27,14 @@ Labels = frozenset[tuple[str, str]]
 Series = dict[tuple[str, Labels], float]
 
 
-def text(house: House) -> str:
+def text(house: FakeDaemon) -> str:
     """What the house tells, as Prometheus' text."""
     line = house.ask(METRICS)
     assert (line.status, line.headers["content-length"]) == (200, str(len(line.raw)))
     return line.raw.decode()
 
 
-def series(house: House) -> Series:
+def series(house: FakeDaemon) -> Series:
     """The value of each series, by its name and its labels."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -43,7 +43,7 @@ def series(house: House) -> Series:
     }
 
 
-def value(house: House, name: str, **labels: str) -> float:
+def value(house: FakeDaemon, name: str, **labels: str) -> float:
     """The value of one series, of the camera "robot" unless another is named."""
     return series(house)[name, frozenset({"camera": "robot", **labels}.items())]
 
@@ -70,14 +70,14 @@ NAMES = {
 
 def test_the_names():
     """These are all of camd's metrics, each of its type and with a line of help."""
-    told = text(House())
+    told = text(FakeDaemon())
     assert dict(re.findall(r"^# TYPE (camd_\S+) (\S+)$", told, re.M)) == NAMES
     assert set(re.findall(r"^# HELP (camd_\S+) \S.*\.$", told, re.M)) == set(NAMES)
 
 
 def test_the_process():
     """What is known of the process, of Python and of its collector is told as well."""
-    told = series(House())
+    told = series(FakeDaemon())
     assert told["process_resident_memory_bytes", frozenset()] > 1e6
     assert told["process_open_fds", frozenset()] > 0
     names = {name for name, _ in told}
@@ -87,14 +87,16 @@ def test_the_process():
 
 def test_the_build():
     """The versions are told, as labels."""
-    (labels,) = (dict(at) for name, at in series(House()) if name == "camd_build_info")
+    (labels,) = (
+        dict(at) for name, at in series(FakeDaemon()) if name == "camd_build_info"
+    )
     assert labels["version"] == __version__
     assert set(labels) == {"version", "twisted", "python"}
 
 
 def test_a_stream():
     """What the camera gave and what viewers were sent is what the stats say, too."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM)
     slow = house.ask(STREAM)
     slow.transport.producer.pauseProducing()
@@ -109,7 +111,7 @@ def test_a_stream():
 
 def test_heartbeats():
     """Repetitions of the last picture are counted."""
-    house = House(heartbeat_interval=1)
+    house = FakeDaemon(heartbeat_interval=1)
     house.ask(STREAM)
     house.environment.threads[0].takes = None
     house.environment.run(5)
@@ -119,7 +121,7 @@ def test_heartbeats():
 
 def test_counters_never_fall():
     """What was sent to viewers who are gone stays in the sums."""
-    house = House()
+    house = FakeDaemon()
     gone = house.ask(STREAM)
     house.environment.run(1)
     before = series(house)
@@ -133,7 +135,7 @@ def test_counters_never_fall():
 
 def test_each_camera_has_its_own():
     """Every metric of a camera is told of each, by its name."""
-    house = House("robot", "door")
+    house = FakeDaemon("robot", "door")
     house.ask("/api/door/stream")
     assert value(house, "camd_viewers") == 0
     assert value(house, "camd_viewers", camera="door") == 1
@@ -141,8 +143,8 @@ def test_each_camera_has_its_own():
 
 def test_a_camera_that_comes_later():
     """Which cameras there are is looked up each time."""
-    house = House()
-    late = House("late")
+    house = FakeDaemon()
+    late = FakeDaemon("late")
     house.cameras["late"] = late.cameras["late"]
     assert value(house, "camd_viewers", camera="late") == 0
     del house.cameras["late"]
@@ -151,7 +153,7 @@ def test_a_camera_that_comes_later():
 
 def test_no_series_of_a_viewer():
     """However many watch, there are no more series, and none tells who they are."""
-    house = House()
+    house = FakeDaemon()
     before = set(series(house))
     agents = [f"User-Agent: viewer-{number}" for number in range(50)]
     streams = [house.ask(STREAM, agent) for agent in agents]
@@ -166,7 +168,7 @@ def test_no_series_of_a_viewer():
 # ---- How streams end
 
 
-def aborted(house: House) -> dict[str, float]:
+def aborted(house: FakeDaemon) -> dict[str, float]:
     """How many streams ended, by reason."""
     name = "camd_viewers_aborted_total"
     return {reason: value(house, name, reason=reason) for reason in DEPARTURES}
@@ -177,26 +179,26 @@ NONE = dict.fromkeys(DEPARTURES, 0)
 
 def test_every_reason_is_there():
     """Before the first, each reason is there and 0, so that a rate sees the first."""
-    assert aborted(House()) == NONE
+    assert aborted(FakeDaemon()) == NONE
 
 
 def test_hanging_up_is_no_abort():
     """A client that hangs up in good order is not counted."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM).lose()
     assert aborted(house) == NONE
 
 
 def test_a_connection_that_is_lost():
     """One whose connection breaks is."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM).lose(ConnectionLost())
     assert aborted(house) == NONE | {"connection lost": 1}
 
 
 def test_a_viewer_that_stalls():
     """One that is let go for taking nothing is counted by that reason."""
-    house = House(stream_timeout=3)
+    house = FakeDaemon(stream_timeout=3)
     stream = house.ask(STREAM)
     stream.transport.producer.pauseProducing()
     house.environment.run(10)
@@ -206,7 +208,7 @@ def test_a_viewer_that_stalls():
 
 def test_reasons_are_a_fixed_set():
     """A reason that nobody knows counts as another."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(STREAM)
     (viewer,) = house.camera.viewers
     viewer.leave("bored of robots")
@@ -217,7 +219,7 @@ def test_reasons_are_a_fixed_set():
 # ---- The camera
 
 
-def states(house: House) -> set[str]:
+def states(house: FakeDaemon) -> set[str]:
     """The states that the camera is told to be in."""
     told = series(house).items()
     return {
@@ -229,7 +231,7 @@ def states(house: House) -> set[str]:
 
 def test_the_state():
     """Of all states the camera is in exactly one."""
-    house = House()
+    house = FakeDaemon()
     assert states(house) == {"live"}
     house.environment.sources[0].opens.extend([SourceError("no such device")] * 9)
     house.environment.sources[0].reads.append(SourceError("unplugged"))
@@ -240,7 +242,7 @@ def test_the_state():
 
 def test_reopened():
     """A camera that was lost and found again is counted."""
-    house = House()
+    house = FakeDaemon()
     house.environment.sources[0].reads.append(SourceError("unplugged"))
     house.environment.run(5)
     assert value(house, "camd_camera_reopens_total") == 1
@@ -248,7 +250,7 @@ def test_reopened():
 
 def test_left_behind():
     """A thread that was given up is counted."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM)
     house.environment.threads[0].takes = None
     house.environment.run(STUCK + 1)
@@ -257,7 +259,7 @@ def test_left_behind():
 
 def test_the_age_of_the_newest_picture():
     """It grows while the camera hangs."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM)
     house.environment.run(1)
     house.environment.threads[0].takes = None
@@ -267,7 +269,7 @@ def test_the_age_of_the_newest_picture():
 
 def test_no_age_before_the_first_picture():
     """There is no such series, rather than a wrong one."""
-    told = text(House(takes=None))
+    told = text(FakeDaemon(takes=None))
     assert "# TYPE camd_frame_age_seconds gauge\n" in told
     assert "camd_frame_age_seconds{" not in told
 
@@ -277,7 +279,7 @@ def test_no_age_before_the_first_picture():
 
 def test_encoding_is_counted_once_a_frame():
     """However many watch, a picture is encoded once."""
-    house = House()
+    house = FakeDaemon()
     house.environment.sources[0].always = np.zeros((24, 32, 3), np.uint8)
     for _ in range(3):
         house.ask(STREAM)
@@ -289,7 +291,7 @@ def test_encoding_is_counted_once_a_frame():
 
 def test_nothing_is_encoded_of_jpegs():
     """A camera's own JPEGs take no time to encode."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM)
     house.environment.run(1)
     assert value(house, "camd_encode_seconds_count") == 0
@@ -297,7 +299,7 @@ def test_nothing_is_encoded_of_jpegs():
 
 def test_lateness_is_counted_once_a_frame():
     """From capture to the last viewer: one time for each frame, not for each viewer."""
-    house = House(takes=0.03)
+    house = FakeDaemon(takes=0.03)
     house.environment.run(1)
     for _ in range(3):
         house.ask(STREAM)
@@ -329,7 +331,7 @@ def test_lateness_is_counted_once_a_frame():
 def test_the_form_follows_from_what_is_asked_for(accept, content_type):
     """OpenMetrics where it is asked for, text else; no request makes it fail."""
     with capturedLogs() as events:
-        line = House().ask(METRICS, f"Accept: {accept}")
+        line = FakeDaemon().ask(METRICS, f"Accept: {accept}")
     assert line.status == 200
     assert "log_failure" not in {key for event in events for key in event}
     told = line.headers["content-type"]
@@ -338,7 +340,7 @@ def test_the_form_follows_from_what_is_asked_for(accept, content_type):
 
 def test_openmetrics():
     """It is what OpenMetrics asks for, to the letter."""
-    house = House("robot", "door")
+    house = FakeDaemon("robot", "door")
     house.ask(STREAM)
     house.environment.run(1)
     line = house.ask(METRICS, f"Accept: {OPENMETRICS};version=1.0.0")
@@ -348,7 +350,7 @@ def test_openmetrics():
 
 def test_head():
     """HEAD tells what GET would, and no cache keeps either."""
-    house = House()
+    house = FakeDaemon()
     got, asked = house.ask(METRICS), house.ask(METRICS, method="HEAD")
     assert (asked.status, asked.raw) == (200, b"")
     assert asked.headers["content-type"] == got.headers["content-type"]
@@ -357,7 +359,7 @@ def test_head():
 
 def test_other_methods():
     """Only GET and HEAD are allowed."""
-    line = House().ask(METRICS, "Content-Length: 0", method="POST")
+    line = FakeDaemon().ask(METRICS, "Content-Length: 0", method="POST")
     assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
@@ -366,20 +368,20 @@ def test_other_methods():
 
 def test_a_key_is_needed():
     """Without one, nothing is told."""
-    line = House().ask(METRICS, key=None)
+    line = FakeDaemon().ask(METRICS, key=None)
     assert line.status == 401
     assert b"camd_viewers" not in line.raw
 
 
 def test_as_a_bearer_token():
     """The key comes the way that Prometheus sends it."""
-    line = House().ask(METRICS, f"Authorization: Bearer {KEY}", key=None)
+    line = FakeDaemon().ask(METRICS, f"Authorization: Bearer {KEY}", key=None)
     assert line.status == 200
 
 
 def test_no_secret():
     """Neither keys nor the passwords of cameras are in it."""
-    house = House(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
+    house = FakeDaemon(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
     told = text(house)
     for secret in (KEY, "hunter2", "s3cret"):
         assert secret not in told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from camd.web.client import Proxies
-from tests.fakes_camera import KEY, House
+from tests.fakes_camera import KEY, FakeDaemon
 
 MINE = "https://mine.example"
 
@@ -13,14 +13,14 @@ MINE = "https://mine.example"
 @pytest.mark.parametrize("target", ["/?action=snapshot", "/snapshot"])
 def test_aliases_of_the_snapshot(target):
     """The addresses of mjpg-streamer and µStreamer show the first camera."""
-    line = House("door", "garden").ask(target)
+    line = FakeDaemon("door", "garden").ask(target)
     assert (line.status, line.headers["content-type"]) == (200, "image/jpeg")
 
 
 @pytest.mark.parametrize("target", ["/?action=stream", "/stream"])
 def test_aliases_of_the_stream(target):
     """So do those of the stream."""
-    house = House("door", "garden")
+    house = FakeDaemon("door", "garden")
     line = house.ask(target)
     assert line.headers["content-type"].startswith("multipart/x-mixed-replace")
     assert (len(house.camera.viewers), house.viewer_count.active) == (1, 1)
@@ -29,29 +29,29 @@ def test_aliases_of_the_stream(target):
 @pytest.mark.parametrize("target", ["/?action=stream", "/stream", "/snapshot"])
 def test_aliases_ask_for_a_key(target):
     """They are no way around it."""
-    assert House().ask(target, key=None).status == 401
+    assert FakeDaemon().ask(target, key=None).status == 401
 
 
 def test_an_unknown_action_is_the_page():
     """What is no alias changes nothing."""
-    assert "text/html" in House().ask("/?action=dance").headers["content-type"]
+    assert "text/html" in FakeDaemon().ask("/?action=dance").headers["content-type"]
 
 
 @pytest.mark.parametrize("target", ["/cam/api/robot/snapshot", "/api/robot/snapshot"])
 def test_base_path(target):
     """A path that a proxy left in front is left out, and may be missing."""
-    assert House(base="/cam").ask(target).status == 200
+    assert FakeDaemon(base="/cam").ask(target).status == 200
 
 
 @pytest.mark.parametrize("target", ["/healthz", "/cam/healthz"])
 def test_health_below_a_base_path(target):
     """It is open by both of its names."""
-    assert House(base="/cam").ask(target, key=None).status == 200
+    assert FakeDaemon(base="/cam").ask(target, key=None).status == 200
 
 
 def test_a_base_path_opens_nothing():
     """What is below it asks for a key as ever, and another path is no base."""
-    house = House(base="/cam")
+    house = FakeDaemon(base="/cam")
     assert house.ask("/cam/api/robot/snapshot", key=None).status == 401
     assert house.ask("/camera/api/robot/snapshot").status == 404
 
@@ -59,7 +59,7 @@ def test_a_base_path_opens_nothing():
 @pytest.mark.parametrize("target", ["/cam", "/cam/"])
 def test_page_below_a_base_path(target):
     """Its pictures, its cookie and its redirect carry the path."""
-    house = House(base="/cam")
+    house = FakeDaemon(base="/cam")
     line = house.ask(target)
     assert b'"/cam/api/robot/stream"' in line.raw
     assert "Path=/cam" in line.headers["set-cookie"]
@@ -69,13 +69,13 @@ def test_page_below_a_base_path(target):
 
 def test_addresses_below_a_base_path():
     """The list of cameras tells addresses that work through the proxy."""
-    (camera,) = House(base="/cam").ask("/api/cameras").json["cameras"]
+    (camera,) = FakeDaemon(base="/cam").ask("/api/cameras").json["cameras"]
     assert camera["stream"] == "/cam/api/robot/stream"
 
 
 def test_no_origin_is_allowed_by_default():
     """A page of another site may show pictures, and read nothing."""
-    line = House().ask("/api/cameras", f"Origin: {MINE}")
+    line = FakeDaemon().ask("/api/cameras", f"Origin: {MINE}")
     assert line.status == 200
     assert "access-control-allow-origin" not in line.headers
     assert "vary" not in line.headers
@@ -94,14 +94,14 @@ def test_no_origin_is_allowed_by_default():
 )
 def test_allowed_origins(allowed, origin, shown):
     """Those of the list may read, and the answer says so to them only."""
-    line = House(origins=allowed).ask("/api/cameras", f"Origin: {origin}")
+    line = FakeDaemon(origins=allowed).ask("/api/cameras", f"Origin: {origin}")
     assert line.headers.get("access-control-allow-origin") == shown
     assert line.headers.get("vary") == (None if allowed == ["*"] else "Origin")
 
 
 def test_preflight():
     """A browser's question is answered without a key; the request itself is not."""
-    house = House(origins=[MINE])
+    house = FakeDaemon(origins=[MINE])
     headers = (f"Origin: {MINE}", "Access-Control-Request-Method: GET")
     line = house.ask("/api/cameras", *headers, method="OPTIONS", key=None)
     assert line.status == 204
@@ -114,20 +114,20 @@ def test_preflight():
 def test_preflight_of_others():
     """A page that may not read learns nothing of what is there."""
     headers = ("Origin: https://evil.example", "Access-Control-Request-Method: GET")
-    line = House(origins=[MINE]).ask("/x", *headers, method="OPTIONS", key=None)
+    line = FakeDaemon(origins=[MINE]).ask("/x", *headers, method="OPTIONS", key=None)
     assert line.status == 204
     assert not [name for name in line.headers if name.startswith("access-control")]
 
 
 def test_options():
     """With a key, OPTIONS tells the methods."""
-    line = House().ask("/api/robot/stream", method="OPTIONS")
+    line = FakeDaemon().ask("/api/robot/stream", method="OPTIONS")
     assert (line.status, line.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
 
 
 def test_the_client_behind_a_proxy_is_named():
     """The stats tell the real client's address where its proxy is trusted."""
-    house = House(proxies=Proxies(["0.0.0.0/0"]))
+    house = FakeDaemon(proxies=Proxies(["0.0.0.0/0"]))
     house.ask("/api/robot/stream", "X-Forwarded-For: 6.6.6.6, 192.0.2.7")
     (viewer,) = house.camera.viewers
     # Everybody is trusted here, so that the chain is followed to its end.
@@ -136,5 +136,5 @@ def test_the_client_behind_a_proxy_is_named():
 
 def test_a_range_is_ignored():
     """Players ask for "bytes=0-" of what has no end."""
-    line = House().ask("/api/robot/stream", "Range: bytes=0-")
+    line = FakeDaemon().ask("/api/robot/stream", "Range: bytes=0-")
     assert line.status == 200

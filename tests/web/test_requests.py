@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 from twisted.logger import capturedLogs
 
-from tests.fakes_camera import KEY, House, Line, said
+from tests.fakes_camera import KEY, FakeDaemon, HttpConnection, said
 
 MINE = f"X-API-Key: {KEY}\r\n"
 HEALTH = "GET /healthz HTTP/1.1\r\nHost: camd\r\n\r\n"
 
 
-def sent(text: str, house: House | None = None) -> Line:
+def sent(text: str, house: FakeDaemon | None = None) -> HttpConnection:
     """What comes of these bytes on a new connection."""
-    line = (house or House()).connect()
+    line = (house or FakeDaemon()).connect()
     line.channel.dataReceived(text.encode())
     return line
 
 
-def answers(line: Line) -> int:
+def answers(line: HttpConnection) -> int:
     """How many answers have come."""
     return line.transport.value().count(b"HTTP/1.")
 
@@ -37,9 +37,9 @@ def answers(line: Line) -> int:
 )
 def test_a_whole_address(target):
     """The form that clients of a proxy send is the path alone (RFC 9112 3.2.2)."""
-    line = House().ask(target)
+    line = FakeDaemon().ask(target)
     assert (line.status, line.headers["content-type"]) == (200, "image/jpeg")
-    assert House().ask(target, key=None).status == 401
+    assert FakeDaemon().ask(target, key=None).status == 401
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,17 @@ def test_a_whole_address(target):
 )
 def test_a_whole_address_without_a_path(target, status):
     """It is the page's, and the key in its query counts."""
-    assert House().ask(target).status == status
+    assert FakeDaemon().ask(target).status == status
 
 
 def test_a_whole_address_of_what_is_open():
     """The answer to whether the daemon is alive needs no key there either."""
-    assert House().ask("http://camd/healthz", key=None).status == 200
+    assert FakeDaemon().ask("http://camd/healthz", key=None).status == 200
 
 
 def test_a_password_in_a_whole_address():
     """It is no key, as nobody should send it there, and no log shows it."""
-    house = House()
+    house = FakeDaemon()
     with capturedLogs() as events:
         line = house.ask(f"http://me:{KEY}@camd/api/cameras", key=None)
     assert line.status == 401
@@ -81,7 +81,7 @@ def test_a_password_in_a_whole_address():
 )
 def test_what_is_no_path(method, target, key):
     """It is refused, with a key or without, and the connection with it."""
-    line = House().ask(target, method=method, key=key)
+    line = FakeDaemon().ask(target, method=method, key=key)
     assert (line.status, answers(line)) == (400, 1)
     assert line.transport.disconnecting
 
@@ -142,7 +142,7 @@ def test_whether_the_connection_stays(version, header, stays):
 @pytest.mark.parametrize("header", ["close", "keep-alive", "Upgrade, HTTP2-Settings"])
 def test_a_stream_goes_on_whatever_is_said_of_the_connection(header):
     """Its end is the connection's, one way or the other."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask("/api/robot/stream", f"Connection: {header}", "Upgrade: h2c")
     house.environment.run(1)
     assert (line.status, line.transport.disconnecting) == (200, False)
@@ -184,7 +184,7 @@ def test_a_length_of_two_kinds():
 )
 def test_a_snapshot_is_always_whole(header):
     """No part of one is asked for twice, and none is ever the same as before."""
-    line = House().ask("/api/robot/snapshot", header)
+    line = FakeDaemon().ask("/api/robot/snapshot", header)
     assert (line.status, line.raw[:2], line.raw[-2:]) == (200, b"\xff\xd8", b"\xff\xd9")
 
 
@@ -193,7 +193,7 @@ def test_a_snapshot_is_always_whole(header):
 
 def test_a_request_behind_a_snapshot_that_is_late():
     """It waits for its turn."""
-    house = House(takes=None)
+    house = FakeDaemon(takes=None)
     line = sent(f"GET /api/robot/snapshot HTTP/1.1\r\n{MINE}\r\n{HEALTH}", house)
     assert line.transport.value() == b""
     thread = house.environment.threads[0]
@@ -206,7 +206,7 @@ def test_a_request_behind_a_snapshot_that_is_late():
 
 def test_a_request_behind_a_stream():
     """It is never answered: the stream is the last of its connection."""
-    house = House()
+    house = FakeDaemon()
     line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n{HEALTH}", house)
     house.environment.run(1)
     line.channel.dataReceived(HEALTH.encode())
@@ -219,7 +219,7 @@ def test_a_request_behind_a_stream():
 
 def test_requests_without_end_behind_a_stream():
     """They are read no further than some kilobytes, and the stream goes on."""
-    house = House()
+    house = FakeDaemon()
     line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n", house)
     taken = 0
     while line.transport.producerState == "producing":
@@ -252,4 +252,4 @@ def test_requests_without_end_behind_a_stream():
 def test_aliases_obey_keys(target, query, header, status):
     """Old addresses take a key in any way it may come, and no wrong one."""
     mark = "&" if "?" in target else "?"
-    assert House().ask(f"{target}{mark}{query}", header, key=None).status == status
+    assert FakeDaemon().ask(f"{target}{mark}{query}", header, key=None).status == status

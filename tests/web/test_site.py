@@ -16,7 +16,7 @@ from zope.interface import alsoProvides
 from camd.web.access.keys import SESSION
 from camd.web.answers import Answer
 from camd.web.client import Proxies
-from tests.fakes_camera import KEY, House, said
+from tests.fakes_camera import KEY, FakeDaemon, said
 
 BASIC = base64.b64encode(f"anybody:{KEY}".encode()).decode()
 
@@ -56,14 +56,14 @@ CLOSED = [
 )
 def test_every_way_in(target, headers):
     """A key opens in each of the ways it may come."""
-    assert House().ask(target, *headers, key=None).status == 200
+    assert FakeDaemon().ask(target, *headers, key=None).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "BREW"])
 @pytest.mark.parametrize("target", CLOSED)
 def test_no_way_in(target, method):
     """Without a key every path answers the same: 401, whether it is there or not."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(target, "Content-Length: 0", method=method, key=None)
     assert line.status == 401
     assert line.headers["www-authenticate"] == 'Basic realm="camd"'
@@ -90,14 +90,14 @@ def test_no_way_in(target, method):
 )
 def test_a_wrong_key(target, headers):
     """It is as good as none."""
-    line = House().ask(target, *headers, key=None)
+    line = FakeDaemon().ask(target, *headers, key=None)
     assert (line.status, line.json) == (401, {"error": "a key is needed"})
     assert "set-cookie" not in line.headers
 
 
 def test_head_without_a_key():
     """HEAD is told the length of the refusal."""
-    house = House()
+    house = FakeDaemon()
     got, asked = (house.ask("/", method=m, key=None) for m in ("GET", "HEAD"))
     assert (asked.status, asked.raw) == (401, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
@@ -114,14 +114,14 @@ def test_head_without_a_key():
 )
 def test_who_is_asked_for_a_password(accept, scheme):
     """A person and a player are; an <img> and the page's script cause no prompt."""
-    line = House().ask("/", f"Accept: {accept}", key=None)
+    line = FakeDaemon().ask("/", f"Accept: {accept}", key=None)
     assert line.headers["www-authenticate"] == f'{scheme} realm="camd"'
 
 
 def test_only_http_1_1_is_offered(monkeypatch):
     """TLS clients are not offered HTTP/2, even where what it takes is installed."""
     monkeypatch.setattr(http, "H2_ENABLED", True)
-    assert House().site.acceptableProtocols() == [b"http/1.1"]
+    assert FakeDaemon().site.acceptableProtocols() == [b"http/1.1"]
 
 
 # ---- The tree
@@ -145,13 +145,13 @@ def test_only_http_1_1_is_offered(monkeypatch):
 )
 def test_what_is_missing(target, what):
     """It is 404, as JSON, at whatever depth."""
-    line = House().ask(target)
+    line = FakeDaemon().ask(target)
     assert (line.status, line.json) == (404, {"error": what})
 
 
 def test_head_of_what_is_missing():
     """HEAD gets the 404 and its length."""
-    house = House()
+    house = FakeDaemon()
     got, asked = (house.ask("/nothing", method=m) for m in ("GET", "HEAD"))
     assert (asked.status, asked.raw) == (404, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
@@ -159,7 +159,7 @@ def test_head_of_what_is_missing():
 
 def test_other_methods():
     """The page allows GET and HEAD only."""
-    line = House().ask("/", "Content-Length: 0", method="POST")
+    line = FakeDaemon().ask("/", "Content-Length: 0", method="POST")
     assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
@@ -168,7 +168,7 @@ def test_other_methods():
 
 def test_the_page():
     """It is HTML with every camera's stream in it, for nobody to keep."""
-    line = House("robot", "door").ask("/")
+    line = FakeDaemon("robot", "door").ask("/")
     assert line.status == 200
     assert line.headers["content-type"] == "text/html; charset=utf-8"
     assert line.headers["cache-control"] == "no-store"
@@ -179,7 +179,7 @@ def test_the_page():
 
 def test_head_of_the_page():
     """HEAD gets its headers and length."""
-    house = House()
+    house = FakeDaemon()
     got, asked = house.ask("/"), house.ask("/", method="HEAD")
     assert (asked.status, asked.raw) == (200, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
@@ -187,7 +187,7 @@ def test_head_of_the_page():
 
 def test_the_pages_policy():
     """Only the page's own style and script may run: theirs is the nonce."""
-    line = House().ask("/")
+    line = FakeDaemon().ask("/")
     policy = line.headers["content-security-policy"]
     (nonce,) = set(re.findall(r"'nonce-([^']+)'", policy))
     assert len(nonce) >= 16
@@ -200,14 +200,14 @@ def test_the_pages_policy():
 
 def test_each_page_has_its_own_nonce():
     """A nonce is good for one answer."""
-    house = House()
+    house = FakeDaemon()
     one, other = (house.ask("/").headers["content-security-policy"] for _ in "12")
     assert one != other
 
 
 def test_the_key_leaves_the_address():
     """Opened with the key in its address, the page leads to itself without."""
-    line = House().ask(f"/?api_key={KEY}", key=None)
+    line = FakeDaemon().ask(f"/?api_key={KEY}", key=None)
     assert (line.status, line.headers["location"]) == (302, "/")
     assert KEY not in line.transport.value().decode("latin-1")
     assert line.headers["cache-control"] == "no-store"
@@ -216,7 +216,7 @@ def test_the_key_leaves_the_address():
 
 def test_the_cookie():
     """It is for the whole site, for a week, and out of reach for scripts."""
-    line = House().ask("/")
+    line = FakeDaemon().ask("/")
     value, *flags = line.headers["set-cookie"].split("; ")
     assert value.startswith("camd_session=")
     assert {flag.lower() for flag in flags} == {
@@ -229,7 +229,7 @@ def test_the_cookie():
 
 def test_the_cookie_over_tls():
     """Got over TLS, it is never sent in the clear."""
-    line = House().connect()
+    line = FakeDaemon().connect()
     alsoProvides(line.transport, ISSLTransport)
     line.ask("/", f"X-API-Key: {KEY}")
     assert line.headers["set-cookie"].lower().split("; ").count("secure") == 1
@@ -238,13 +238,15 @@ def test_the_cookie_over_tls():
 @pytest.mark.parametrize("proxy", ["192.0.2.1", "192.0.2.2"])
 def test_the_cookie_behind_a_proxy_that_ends_tls(proxy):
     """It is never sent in the clear, if the proxy that says so is trusted."""
-    line = House(proxies=Proxies(["192.0.2.1"])).connect(IPv4Address("TCP", proxy, 1))
+    line = FakeDaemon(proxies=Proxies(["192.0.2.1"])).connect(
+        IPv4Address("TCP", proxy, 1)
+    )
     line.ask("/", f"X-API-Key: {KEY}", "X-Forwarded-Proto: https")
     secure = "secure" in line.headers["set-cookie"].lower().split("; ")
     assert secure is (proxy == "192.0.2.1")
 
 
-def cookie_of(house: House) -> str:
+def cookie_of(house: FakeDaemon) -> str:
     """The header with which a browser comes back."""
     line = house.ask(f"/?api_key={KEY}", key=None)
     return "Cookie: other=1; " + line.headers["set-cookie"].partition(";")[0]
@@ -255,13 +257,13 @@ def cookie_of(house: House) -> str:
 )
 def test_the_cookie_opens(target):
     """Whoever has opened the page once needs no key for what is in it."""
-    house = House()
+    house = FakeDaemon()
     assert house.ask(target, cookie_of(house), key=None).status == 200
 
 
 def test_the_cookie_expires():
     """After a week the key is asked for again."""
-    house = House(idle_fps=0)
+    house = FakeDaemon(idle_fps=0)
     cookie = cookie_of(house)
     house.environment.clock.advance(SESSION - 1)
     assert house.ask("/api/cameras", cookie, key=None).status == 200
@@ -271,7 +273,7 @@ def test_the_cookie_expires():
 
 def test_each_visit_renews_the_cookie():
     """A display that loads the page now and then stays in."""
-    house = House(idle_fps=0)
+    house = FakeDaemon(idle_fps=0)
     cookie = cookie_of(house)
     house.environment.clock.advance(SESSION - 1)
     renewed = house.ask("/", cookie, key=None).headers["set-cookie"].partition(";")[0]
@@ -282,7 +284,7 @@ def test_each_visit_renews_the_cookie():
 
 def test_a_wrong_key_in_the_address_with_a_cookie():
     """Who is in already is led to the page; the wrong key is not kept."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask("/?api_key=wrong", cookie_of(house), key=None)
     assert (line.status, line.headers["location"]) == (302, "/")
 
@@ -313,7 +315,7 @@ REQUESTS = [
 @pytest.mark.parametrize(("method", "target", "headers"), REQUESTS)
 def test_no_key_in_any_log(method, target, headers):
     """However a key comes and whatever fails, neither log nor answer shows it."""
-    house = House()
+    house = FakeDaemon()
     house.root.putChild(b"broken", Broken())
     with capturedLogs() as events:
         line = house.ask(target, *headers, method=method, key=None)
@@ -332,7 +334,7 @@ def test_no_key_in_any_log(method, target, headers):
 
 def test_no_wrong_key_in_any_log():
     """A key with a slip of the pen in it is not logged either."""
-    house = House()
+    house = FakeDaemon()
     with capturedLogs() as events:
         line = house.ask(f"/?api_key={KEY}x", f"X-API-Key: {KEY}y", key=None)
     assert line.status == 401
@@ -340,7 +342,7 @@ def test_no_wrong_key_in_any_log():
     assert KEY.encode() not in line.transport.value()
 
 
-def access_lines(house: House, target: str, *headers: str) -> list[str]:
+def access_lines(house: FakeDaemon, target: str, *headers: str) -> list[str]:
     """What the logs say of one request."""
     with capturedLogs() as events:
         house.ask(target, *headers)
@@ -349,7 +351,7 @@ def access_lines(house: House, target: str, *headers: str) -> list[str]:
 
 def test_the_access_log():
     """It tells who asked for what and what came of it, without the query."""
-    house = House()
+    house = FakeDaemon()
     (line,) = access_lines(house, "/api/cameras?a=b", "User-Agent: curl/8.1")
     size = len(house.ask("/api/cameras").raw)
     assert line == f'192.168.1.1 "GET /api/cameras HTTP/1.1" 200 {size} "curl/8.1"'
@@ -358,7 +360,7 @@ def test_the_access_log():
 def test_the_access_log_is_one_line():
     """Whatever a client calls itself, it stays one printable line."""
     agent = "User-Agent: a\x1b[31mb\tc\x7fd\xe9"
-    (line,) = access_lines(House(), "/nothing", agent)
+    (line,) = access_lines(FakeDaemon(), "/nothing", agent)
     assert line.isprintable()
     assert '"GET /nothing HTTP/1.1" 404' in line
     assert line.endswith('"a?[31mb?c?d?"')
@@ -366,7 +368,7 @@ def test_the_access_log_is_one_line():
 
 def test_the_access_log_of_a_unix_socket():
     """A client of a UNIX socket has no address, and is answered and logged."""
-    house = House()
+    house = FakeDaemon()
     line = house.connect(UNIXAddress(None))
     with capturedLogs() as events:
         line.ask("/healthz")
@@ -380,7 +382,7 @@ def test_the_access_log_of_a_unix_socket():
 
 def test_an_exception_in_a_resource():
     """It is one 500 and one entry in the log; the next request is answered."""
-    house = House()
+    house = FakeDaemon()
     house.root.putChild(b"broken", Broken())
     with capturedLogs() as events:
         line = house.ask("/broken")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from camd.sources import CameraMode, SourceError
-from tests.fakes_camera import KEY, House, tiny_jpeg
+from tests.fakes_camera import KEY, FakeDaemon, tiny_jpeg
 
 STATS = "/api/robot/stream/stats"
 STREAM = "/api/robot/stream"
 
 
-def stats(house: House) -> dict[str, object]:
+def stats(house: FakeDaemon) -> dict[str, object]:
     """The stats of the first camera."""
     return house.ask(STATS).json
 
@@ -23,7 +23,7 @@ def stats(house: House) -> dict[str, object]:
 def test_the_five_names():
     """The names that clients rely on are there, with the types that they rely on."""
     pixels = np.zeros((24, 32, 3), np.uint8)
-    house = House(jpeg_quality=70, stream_fps=15, always=pixels)
+    house = FakeDaemon(jpeg_quality=70, stream_fps=15, always=pixels)
     house.ask(STREAM)
     told = stats(house)
     assert told["active_clients"] == 1
@@ -37,7 +37,7 @@ def test_the_five_names():
 
 def test_quality_of_a_camera_that_encodes():
     """Of a camera's own JPEGs it is told how they were encoded, once they come."""
-    house = House(always=b"garbage", jpeg_quality=70)
+    house = FakeDaemon(always=b"garbage", jpeg_quality=70)
     house.ask(STREAM)
     assert stats(house)["jpeg_quality"] == 70
     house.environment.sources[0].always = tiny_jpeg()
@@ -47,7 +47,7 @@ def test_quality_of_a_camera_that_encodes():
 
 def test_what_it_was_asked_for():
     """A camera that gives something else than it was asked for is shown beside it."""
-    house = House()
+    house = FakeDaemon()
     asked = CameraMode(32, 24, 30, "MJPG", asked="800x600 at 30 fps")
     house.environment.sources[0].reads.append(SourceError("gone"))
     house.environment.sources[0].opens.append(asked)
@@ -98,7 +98,7 @@ WATCHING = {
 
 def test_a_camera_at_work():
     """All that is told of a camera that one viewer watched for two seconds."""
-    house = House()
+    house = FakeDaemon()
     house.environment.run(0.5)
     line = house.ask(STREAM, "User-Agent: VLC/3.0.24")
     house.environment.run(2)
@@ -112,7 +112,7 @@ def test_a_camera_at_work():
 
 def test_before_the_first_frame():
     """What is not known yet is null; the size is the one that is asked for."""
-    house = House(takes=None, camera_width=800, camera_height=600)
+    house = FakeDaemon(takes=None, camera_width=800, camera_height=600)
     house.ask(STREAM)
     told = stats(house)
     assert told["state"] == "starting"
@@ -125,7 +125,7 @@ def test_before_the_first_frame():
 
 def test_what_the_camera_says_of_its_size():
     """Before a frame was seen, the size is the one that the camera says it gives."""
-    house = House(takes=None)
+    house = FakeDaemon(takes=None)
     thread = house.environment.threads[0]
     house.environment.sources[0].opens.append(CameraMode(1280, 720, None, "MJPG"))
     thread.finish()
@@ -135,7 +135,7 @@ def test_what_the_camera_says_of_its_size():
 
 def test_a_camera_that_hangs():
     """The age of its newest picture grows, and its rate falls to nothing."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM)
     house.environment.run(2)
     house.environment.threads[0].takes = None
@@ -149,7 +149,7 @@ def test_a_camera_that_hangs():
 
 def test_a_camera_that_fails():
     """The failures are counted and the last one's reason is told."""
-    house = House()
+    house = FakeDaemon()
     house.environment.sources[0].opens.extend([SourceError("no such device")] * 9)
     house.environment.sources[0].reads.append(SourceError("unplugged"))
     house.environment.run(3)
@@ -160,7 +160,7 @@ def test_a_camera_that_fails():
 
 def test_sums_keep_those_who_left():
     """What was sent to viewers who are gone stays in the camera's sums."""
-    house = House()
+    house = FakeDaemon()
     gone = house.ask(STREAM)
     house.environment.run(1)
     before = stats(house)
@@ -173,7 +173,7 @@ def test_sums_keep_those_who_left():
 
 def test_each_client_is_told_of():
     """Skipped frames and the age of the last one sent are the viewer's own."""
-    house = House()
+    house = FakeDaemon()
     slow = house.ask(STREAM)
     house.ask(STREAM)
     slow.transport.producer.pauseProducing()
@@ -188,13 +188,13 @@ def test_each_client_is_told_of():
 
 def test_without_the_cache():
     """The stats say that each viewer captures for itself."""
-    told = stats(House(enable_frame_cache=False))
+    told = stats(FakeDaemon(enable_frame_cache=False))
     assert told["frame_cache_enabled"] is False
 
 
 def test_no_password():
     """The source is shown without its password."""
-    house = House(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
+    house = FakeDaemon(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
     line = house.ask(STATS)
     assert line.json["source"].startswith("rtsp://viewer:***@cam/")
     assert b"hunter2" not in line.raw
@@ -206,7 +206,7 @@ def test_no_password():
 
 def test_the_cameras():
     """Each is told with its state, its viewers and its addresses, in their order."""
-    house = House("robot", "door")
+    house = FakeDaemon("robot", "door")
     house.ask("/api/door/stream")
     assert house.ask("/api/cameras").json == {
         "cameras": [
@@ -226,7 +226,7 @@ def test_the_cameras():
 
 def test_their_addresses_are_right():
     """What is told of a camera can be asked for."""
-    house = House("robot", "door-2")
+    house = FakeDaemon("robot", "door-2")
     for camera in house.ask("/api/cameras").json["cameras"]:
         for what in ("stream", "snapshot", "stats"):
             assert house.ask(camera[what]).status == 200
@@ -238,28 +238,28 @@ def test_their_addresses_are_right():
 @pytest.mark.parametrize("proof", [(), (f"X-API-Key: {KEY}",), ("X-API-Key: wrong",)])
 def test_healthz(proof):
     """The daemon is alive: anybody may ask."""
-    line = House().ask("/healthz", *proof, key=None)
+    line = FakeDaemon().ask("/healthz", *proof, key=None)
     assert (line.status, line.raw) == (200, b"ok\n")
     assert line.headers["content-type"] == "text/plain; charset=utf-8"
 
 
 def test_healthz_of_a_camera_that_hangs():
     """The daemon is alive though its camera is not."""
-    house = House(takes=None)
+    house = FakeDaemon(takes=None)
     house.environment.run(10)
     assert house.ask("/healthz", key=None).status == 200
 
 
 def test_readyz():
     """Ready is when every camera delivers."""
-    line = House("robot", "door").ask("/readyz")
+    line = FakeDaemon("robot", "door").ask("/readyz")
     assert line.status == 200
     assert line.json == {"ready": True, "cameras": {"robot": "live", "door": "live"}}
 
 
 def test_one_camera_fails():
     """One that does not deliver is enough for 503."""
-    house = House("robot", "door")
+    house = FakeDaemon("robot", "door")
     house.environment.sources[1].reads.append(SourceError("unplugged"))
     house.environment.run(1)
     line = house.ask("/readyz")
@@ -271,7 +271,7 @@ def test_one_camera_fails():
 @pytest.mark.parametrize(("seconds", "state"), [(1, "starting"), (5, "stalled")])
 def test_not_ready(seconds, state):
     """A camera that has not answered yet, or no more, is not ready."""
-    house = House(takes=None)
+    house = FakeDaemon(takes=None)
     house.environment.run(seconds)
     line = house.ask("/readyz")
     assert line.status == 503
@@ -280,7 +280,7 @@ def test_not_ready(seconds, state):
 
 def test_a_released_camera_is_ready():
     """One that rests because nobody watches is well."""
-    house = House(idle_fps=0)
+    house = FakeDaemon(idle_fps=0)
     house.environment.run(30)
     assert house.ask("/readyz").json == {"ready": True, "cameras": {"robot": "idle"}}
 
@@ -288,7 +288,7 @@ def test_a_released_camera_is_ready():
 @pytest.mark.parametrize("target", [STATS, "/api/cameras", "/readyz", "/healthz"])
 def test_head(target):
     """HEAD tells the length of what GET would tell, and no cache keeps either."""
-    house = House()
+    house = FakeDaemon()
     got, asked = house.ask(target), house.ask(target, method="HEAD")
     assert (asked.status, asked.raw) == (200, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
@@ -299,5 +299,5 @@ def test_head(target):
 @pytest.mark.parametrize("target", [STATS, "/api/cameras", "/readyz", "/healthz"])
 def test_other_methods(target):
     """Only GET and HEAD are allowed."""
-    line = House().ask(target, "Content-Length: 0", method="POST")
+    line = FakeDaemon().ask(target, "Content-Length: 0", method="POST")
     assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs
 from camd.formats.multipart import Parser
 from camd.sources import SourceError
 from tests.fakes import failures
-from tests.fakes_camera import EPOCH, KEY, PLACEHOLDER, House, said, tiny_jpeg
+from tests.fakes_camera import EPOCH, KEY, PLACEHOLDER, FakeDaemon, said, tiny_jpeg
 
 STREAM = "/api/robot/stream"
 SNAPSHOT = "/api/robot/snapshot"
@@ -43,7 +43,7 @@ EARLY_OPENING = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
 
 def test_the_streams_headers():
     """They say what it is, and that nobody in between may keep or hold it."""
-    line = House().ask(STREAM)
+    line = FakeDaemon().ask(STREAM)
     headers = line.headers
     assert line.head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert headers["content-type"] == "multipart/x-mixed-replace; boundary=frame"
@@ -61,7 +61,7 @@ def test_the_streams_headers():
 
 def test_http_1_1():
     """Each frame is one chunk, and the boundary behind it comes along."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(STREAM)
     house.environment.clock.advance(1 / 16)
     assert line.raw == chunk(b"--frame\r\n") + chunk(plain(1)) + chunk(plain(2, 1 / 16))
@@ -69,7 +69,7 @@ def test_http_1_1():
 
 def test_http_1_0():
     """To an old client the parts go without chunks, up to the connection's end."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(STREAM, version="1.0")
     house.environment.clock.advance(1 / 16)
     assert line.head.startswith(b"HTTP/1.0 200 OK\r\n")
@@ -82,7 +82,7 @@ def test_http_1_0():
 )
 def test_browsers_get_the_next_headers_early(accept):
     """An <img> or a window is sent each next part's headers behind the frame."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(STREAM, f"Accept: {accept}")
     house.environment.clock.advance(1 / 16)
     assert line.body == EARLY_OPENING + EARLY * 2
@@ -91,7 +91,9 @@ def test_browsers_get_the_next_headers_early(accept):
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "video/*,image/*"])
 def test_others_get_lengths(accept):
     """Whoever asks otherwise gets parts with Content-Length."""
-    assert House().ask(STREAM, f"Accept: {accept}").body == b"--frame\r\n" + plain(1)
+    assert FakeDaemon().ask(STREAM, f"Accept: {accept}").body == b"--frame\r\n" + plain(
+        1
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,19 +107,19 @@ def test_others_get_lengths(accept):
 )
 def test_a_wish_goes_before_accept(wish, accept, begins):
     """``?wire=`` chooses the form, if it names one."""
-    line = House().ask(f"{STREAM}?wire={wish}", f"Accept: {accept}")
+    line = FakeDaemon().ask(f"{STREAM}?wire={wish}", f"Accept: {accept}")
     assert line.body.startswith(begins)
 
 
 def test_what_was_not_asked_for_is_ignored():
     """Range and Icy-MetaData, which players send, change nothing."""
-    line = House().ask(STREAM, "Range: bytes=0-", "Icy-MetaData: 1")
+    line = FakeDaemon().ask(STREAM, "Range: bytes=0-", "Icy-MetaData: 1")
     assert (line.status, line.body) == (200, b"--frame\r\n" + plain(1))
 
 
 def test_the_stream_waits_for_the_first_frame():
     """The headers come at once, the first frame when there is one."""
-    house = House(takes=None)
+    house = FakeDaemon(takes=None)
     thread = house.environment.threads[0]
     line = house.ask(STREAM)
     assert (line.status, line.body) == (200, b"--frame\r\n")
@@ -128,7 +130,7 @@ def test_the_stream_waits_for_the_first_frame():
 
 def test_a_slow_client_gets_the_newest():
     """What was published while a client was busy is left out, but for the last."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(STREAM)
     line.transport.producer.pauseProducing()
     house.environment.run(1)
@@ -144,7 +146,7 @@ def test_a_slow_client_gets_the_newest():
 
 def test_head_of_the_stream():
     """HEAD gets the stream's headers and an end, and is no viewer."""
-    house = House()
+    house = FakeDaemon()
     got, asked = house.ask(STREAM), house.ask(STREAM, method="HEAD")
     own = {"date", "transfer-encoding"}
     told, mode = asked.headers, got.headers
@@ -156,7 +158,7 @@ def test_head_of_the_stream():
 
 def test_head_ends():
     """Behind a HEAD the connection is free for the next request."""
-    house = House()
+    house = FakeDaemon()
     line = house.connect()
     line.ask(STREAM, f"X-API-Key: {KEY}", method="HEAD")
     line.transport.clear()
@@ -168,7 +170,7 @@ def test_head_ends():
 @pytest.mark.parametrize("target", [STREAM, SNAPSHOT])
 def test_other_methods(method, target):
     """They are not allowed, and what is allowed is told."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(target, "Content-Length: 0", method=method)
     assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     assert line.json == {"error": "only GET and HEAD"}
@@ -180,7 +182,7 @@ def test_other_methods(method, target):
 
 def test_a_client_that_leaves():
     """Its departure is noted, once, and it is told of nothing more."""
-    house = House()
+    house = FakeDaemon()
     line = house.ask(STREAM)
     house.environment.run(1)
     with capturedLogs() as events:
@@ -197,7 +199,7 @@ def test_a_client_that_leaves():
 
 def test_a_connection_that_breaks():
     """The log tells it from a client that closed."""
-    line = House().ask(STREAM)
+    line = FakeDaemon().ask(STREAM)
     with capturedLogs() as events:
         line.lose(ConnectionLost())
     assert "1 frames: connection lost. Total" in said(events)[0]
@@ -205,7 +207,7 @@ def test_a_connection_that_breaks():
 
 def test_a_client_that_stalls():
     """After stream_timeout without progress it is let go, and the reason told."""
-    house = House(stream_timeout=3)
+    house = FakeDaemon(stream_timeout=3)
     line = house.ask(STREAM)
     line.transport.producer.pauseProducing()
     house.environment.run(2.9)
@@ -219,7 +221,7 @@ def test_a_client_that_stalls():
 
 def test_the_line_of_arrival_is_one_line():
     """A user agent with control characters in it does not break the log."""
-    house = House()
+    house = FakeDaemon()
     with capturedLogs() as events:
         house.ask(STREAM, "User-Agent: evil\x1b[2J\tagent\x7f\xff")
     (line,) = (text for text in said(events) if "connected" in text)
@@ -237,7 +239,7 @@ def test_the_line_of_arrival_is_one_line():
 )
 def test_addresses(peer, address):
     """A viewer's address is known where there is one."""
-    house = House()
+    house = FakeDaemon()
     with capturedLogs() as events:
         house.connect(peer).ask(STREAM, f"X-API-Key: {KEY}")
     (viewer,) = house.camera.viewers
@@ -250,7 +252,7 @@ def test_addresses(peer, address):
 
 def test_a_snapshot():
     """It is the picture with its length, time, number and the camera's state."""
-    house = House()
+    house = FakeDaemon()
     house.environment.run(1.25)
     line = house.ask(SNAPSHOT)
     headers = line.headers
@@ -266,7 +268,7 @@ def test_a_snapshot():
 
 def test_head_of_a_snapshot():
     """HEAD gets the headers of a GET, and no body."""
-    line = House().ask(SNAPSHOT, method="HEAD")
+    line = FakeDaemon().ask(SNAPSHOT, method="HEAD")
     assert (line.status, line.raw) == (200, b"")
     assert line.headers["content-length"] == str(len(JPEG))
     assert line.headers["content-type"] == "image/jpeg"
@@ -274,7 +276,7 @@ def test_head_of_a_snapshot():
 
 def test_a_snapshot_waits_for_its_picture():
     """It is answered when the camera has brought one."""
-    house = House(takes=None)
+    house = FakeDaemon(takes=None)
     thread = house.environment.threads[0]
     line = house.ask(SNAPSHOT)
     thread.finish()
@@ -297,7 +299,7 @@ def check_none_yet(line, state):
 )
 def test_no_snapshot(trouble):
     """Whatever keeps the camera from bringing one: try again later."""
-    house = House()
+    house = FakeDaemon()
     house.environment.sources[0].reads.append(trouble)
     line = house.ask(SNAPSHOT)
     check_none_yet(line, "live" if trouble == b"garbage" else "offline")
@@ -305,7 +307,7 @@ def test_no_snapshot(trouble):
 
 def test_head_of_no_snapshot():
     """HEAD is told so, too."""
-    house = House()
+    house = FakeDaemon()
     house.environment.sources[0].reads.append(SourceError("unplugged"))
     line = house.ask(SNAPSHOT, method="HEAD")
     assert (line.status, line.headers["retry-after"]) == (503, "1")
@@ -314,7 +316,7 @@ def test_head_of_no_snapshot():
 
 def test_no_snapshot_during_back_off():
     """While the camera waits to be tried again, the answer comes at once."""
-    house = House()
+    house = FakeDaemon()
     house.environment.sources[0].reads.append(SourceError("unplugged"))
     house.ask(SNAPSHOT)
     calls = len(house.environment.sources[0].calls)
@@ -324,7 +326,7 @@ def test_no_snapshot_during_back_off():
 
 def test_a_snapshot_of_a_camera_that_hangs():
     """The answer comes after camera_timeout at the latest."""
-    house = House(takes=None, camera_timeout=2)
+    house = FakeDaemon(takes=None, camera_timeout=2)
     line = house.ask(SNAPSHOT)
     house.environment.run(1.9)
     assert line.transport.value() == b""
@@ -334,7 +336,7 @@ def test_a_snapshot_of_a_camera_that_hangs():
 
 def test_who_leaves_before_the_snapshot():
     """A client that is gone when the picture comes harms nothing."""
-    house = House(takes=None)
+    house = FakeDaemon(takes=None)
     thread = house.environment.threads[0]
     gone, here = house.ask(SNAPSHOT), house.ask(SNAPSHOT)
     with capturedLogs() as events:
@@ -348,7 +350,7 @@ def test_who_leaves_before_the_snapshot():
 
 def test_an_old_snapshot_is_not_shown():
     """While nobody watches, each snapshot is a new picture."""
-    house = House()
+    house = FakeDaemon()
     first = house.ask(SNAPSHOT)
     house.environment.run(0.5)
     second = house.ask(SNAPSHOT)
@@ -358,7 +360,7 @@ def test_an_old_snapshot_is_not_shown():
 
 def test_a_snapshot_of_a_camera_that_stalls():
     """It is the last picture, and says that it is old: by state and age."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM)
     house.environment.run(1)
     house.environment.threads[0].takes = None
@@ -371,7 +373,7 @@ def test_a_snapshot_of_a_camera_that_stalls():
 
 def test_no_old_snapshot_of_a_camera_that_is_offline():
     """The last picture is not given out, though viewers are still shown it."""
-    house = House()
+    house = FakeDaemon()
     house.ask(STREAM)
     house.environment.run(1)
     lose(house)
@@ -392,7 +394,7 @@ def lose(house):
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_placeholder_for_who_wants_one(method):
     """It is answered with 200, and the state says what it is."""
-    house = House()
+    house = FakeDaemon()
     lose(house)
     house.environment.run(2)
     line = house.ask(f"{SNAPSHOT}?placeholder=1", method=method)
@@ -404,13 +406,13 @@ def test_a_placeholder_for_who_wants_one(method):
 
 def test_no_placeholder_while_there_is_a_picture():
     """Who would take a placeholder is given the picture."""
-    line = House().ask(f"{SNAPSHOT}?placeholder=1")
+    line = FakeDaemon().ask(f"{SNAPSHOT}?placeholder=1")
     assert line.raw == JPEG
 
 
 def test_a_placeholder_that_cannot_be_drawn():
     """Then there is nothing to give."""
-    house = House()
+    house = FakeDaemon()
     lose(house)
     house.environment.draw = lambda: fail(RuntimeError("no ink"))
     house.environment.run(2)
@@ -426,7 +428,7 @@ def test_a_placeholder_that_cannot_be_drawn():
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_a_stream_that_ends(version):
     """It ends behind a part, as its version of HTTP has it, and then the connection."""
-    house = House(offline_picture="close", offline_after=1)
+    house = FakeDaemon(offline_picture="close", offline_after=1)
     line = house.ask(STREAM, version=version)
     house.environment.run(1)
     lose(house)
@@ -443,7 +445,7 @@ def test_a_stream_that_ends(version):
 
 def test_a_stream_that_ends_takes_no_more_requests():
     """What a client sent ahead on the same connection is not begun."""
-    house = House(offline_picture="close", offline_after=1)
+    house = FakeDaemon(offline_picture="close", offline_after=1)
     line = house.ask(STREAM)
     line.ask(SNAPSHOT, f"X-API-Key: {KEY}")
     lose(house)
@@ -455,7 +457,7 @@ def test_a_stream_that_ends_takes_no_more_requests():
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_no_new_stream_of_a_closed_camera(method):
     """It is answered 503 with the seconds until the camera is tried again."""
-    house = House(offline_picture="close", offline_after=1)
+    house = FakeDaemon(offline_picture="close", offline_after=1)
     lose(house)
     house.environment.run(4)
     line = house.ask(STREAM, method=method)

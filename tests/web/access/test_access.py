@@ -8,7 +8,7 @@ import pytest
 
 from camd.rights import TO_COUNT, TO_SEE, TO_SIGN, Principal
 from camd.web.access.keys import Keys
-from tests.fakes_camera import KEY, House, Line
+from tests.fakes_camera import KEY, FakeDaemon, HttpConnection
 
 KEYS = {"owner": KEY, "wall": "to-see", "meter": "to-count", "signer": "to-sign"}
 RIGHTS = {"wall": TO_SEE, "meter": TO_COUNT, "signer": TO_SIGN}
@@ -17,9 +17,9 @@ STREAM = "/api/robot/stream"
 
 
 @pytest.fixture
-def house() -> House:
+def house() -> FakeDaemon:
     """A house with a key for each right."""
-    house = House()
+    house = FakeDaemon()
     house.access.change(Keys(KEYS, house.environment.wall, RIGHTS), None)
     return house
 
@@ -34,7 +34,7 @@ OPEN = {
 
 @pytest.mark.parametrize("name", OPEN)
 @pytest.mark.parametrize("path", sorted(set().union(*OPEN.values())))
-def test_what_a_key_opens(house: House, name: str, path: str) -> None:
+def test_what_a_key_opens(house: FakeDaemon, name: str, path: str) -> None:
     """A key opens what it is for, and is told so where it does not."""
     line = house.ask(path, key=KEYS[name])
     if path in OPEN[name] or name == "owner":
@@ -45,7 +45,7 @@ def test_what_a_key_opens(house: House, name: str, path: str) -> None:
         assert house.viewer_count.ever == 0
 
 
-def test_who_may_see_is_not_told_who_else_does(house: House) -> None:
+def test_who_may_see_is_not_told_who_else_does(house: FakeDaemon) -> None:
     """The stats have the viewers only for keys that may count."""
     house.ask(STREAM)
     seen, counted = (
@@ -56,7 +56,7 @@ def test_who_may_see_is_not_told_who_else_does(house: House) -> None:
     assert seen["active_clients"] == 1
 
 
-def sign(house: House, body: object, key: str = KEY) -> Line:
+def sign(house: FakeDaemon, body: object, key: str = KEY) -> HttpConnection:
     """Ask for a link."""
     line = house.connect()
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -66,7 +66,7 @@ def sign(house: House, body: object, key: str = KEY) -> Line:
     return line
 
 
-def test_a_link_from_the_daemon(house: House) -> None:
+def test_a_link_from_the_daemon(house: FakeDaemon) -> None:
     """A key that may sign gets a link, and the link opens the stream without a key."""
     line = sign(house, {"path": "robot/stream", "for": "15m"}, KEYS["signer"])
     assert (line.status, line.json["for"]) == (200, 900)
@@ -79,7 +79,7 @@ def test_a_link_from_the_daemon(house: House) -> None:
 
 def test_a_link_behind_a_base_path() -> None:
     """A link has the base path in its address, and opens with it or without."""
-    house = House(base="/cam")
+    house = FakeDaemon(base="/cam")
     url = sign(house, {"path": "robot/snapshot"}).json["url"]
     assert url.startswith("/cam/api/robot/snapshot?key=owner&")
     for address in (url, url.removeprefix("/cam")):
@@ -87,12 +87,12 @@ def test_a_link_behind_a_base_path() -> None:
 
 
 @pytest.mark.parametrize("name", ["wall", "meter"])
-def test_who_may_not_sign(house: House, name: str) -> None:
+def test_who_may_not_sign(house: FakeDaemon, name: str) -> None:
     """Without the right to sign there is no link."""
     assert sign(house, {"path": "robot/stream"}, KEYS[name]).status == 403
 
 
-def test_a_link_signs_no_link(house: House) -> None:
+def test_a_link_signs_no_link(house: FakeDaemon) -> None:
     """A link opens one path to see, and that is not where links are made."""
     url = sign(house, {"path": "robot/stream"}).json["url"]
     query = url.partition("?")[2]
@@ -117,20 +117,20 @@ def test_a_link_signs_no_link(house: House) -> None:
         ({"path": "robot/stream", "for": [1]}, "for: expected a time"),
     ],
 )
-def test_a_wish_that_cannot_be_met(house: House, body: object, error: str) -> None:
+def test_a_wish_that_cannot_be_met(house: FakeDaemon, body: object, error: str) -> None:
     """What is wrong with it is said in one line."""
     line = sign(house, body)
     assert line.status == 400
     assert line.json["error"].startswith(error)
 
 
-def test_links_are_made_by_post(house: House) -> None:
+def test_links_are_made_by_post(house: FakeDaemon) -> None:
     """Another method makes none."""
     line = house.ask("/api/sign")
     assert (line.status, line.headers["allow"]) == (405, "POST, OPTIONS")
 
 
-def test_who_still_sees(house: House) -> None:
+def test_who_still_sees(house: FakeDaemon) -> None:
     """A key that is gone, changed, or for something else now, shows no more."""
     principal = house.access.keys.named("wall")
     assert isinstance(principal, Principal)

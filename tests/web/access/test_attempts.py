@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs
 
 from camd.web.access.attempts import MOST, TRIES, WINDOW, Attempts
 from camd.web.client import Proxies
-from tests.fakes_camera import KEY, House, said
+from tests.fakes_camera import KEY, FakeDaemon, said
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_memory_is_bounded(attempts: Attempts) -> None:
     assert len(attempts._tried) == MOST
 
 
-def ask(house: House, key: str, client: str, *headers: str) -> int:
+def ask(house: FakeDaemon, key: str, client: str, *headers: str) -> int:
     """Come through the proxy with a key; give the answer's code."""
     line = house.connect(IPv4Address("TCP", "127.0.0.1", 1))
     proof = [f"X-API-Key: {key}"] if key else []
@@ -99,7 +99,7 @@ def ask(house: House, key: str, client: str, *headers: str) -> int:
 
 def test_at_the_door() -> None:
     """One client's wrong keys are its own trouble, also behind a proxy."""
-    house = House(proxies=Proxies(["127.0.0.1"]))
+    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
     codes = [ask(house, "wrong", "192.0.2.1") for _ in range(TRIES + 1)]
     assert codes == [401] * TRIES + [429]
     assert ask(house, KEY, "192.0.2.1") == 429
@@ -110,7 +110,7 @@ def test_at_the_door() -> None:
 
 def test_no_key_is_no_wrong_key() -> None:
     """A monitor that asks without a key is told so, as often as it asks."""
-    house = House(proxies=Proxies(["127.0.0.1"]))
+    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
     codes = {ask(house, "", "192.0.2.1") for _ in range(2 * TRIES)}
     assert codes == {401}
     assert ask(house, KEY, "192.0.2.1") == 200
@@ -118,7 +118,7 @@ def test_no_key_is_no_wrong_key() -> None:
 
 def test_an_open_page_goes_on() -> None:
     """Who is refused with keys is still known by the page's cookie."""
-    house = House(proxies=Proxies(["127.0.0.1"]))
+    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
     page = house.ask(f"/?api_key={KEY}", key=None)
     cookie = page.headers["set-cookie"].partition(";")[0]
     for _ in range(TRIES):
@@ -129,7 +129,7 @@ def test_an_open_page_goes_on() -> None:
 
 def test_what_is_told() -> None:
     """The answer is one line of JSON, and says when to come again."""
-    house = House()
+    house = FakeDaemon()
     for _ in range(TRIES):
         house.ask("/", key="wrong")
     line = house.ask("/", key="wrong")

@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 
 from camd.rights import TO_SEE_OR_COUNT
 from camd.web.access.cloudflare import LONGEST, REFRESH, RETRY, CloudflareAccess
-from tests.fakes_camera import House, said
+from tests.fakes_camera import FakeDaemon, said
 from tests.web.access.test_keys import NOW, Wall, asking
 
 TEAM = "example.cloudflareaccess.com"
@@ -181,7 +181,7 @@ def test_it_stops(access: CloudflareAccess, team: Team, clock: Clock) -> None:
 
 def test_at_the_door(team: Team) -> None:
     """A person whom Access vouches for sees the stream without a key."""
-    house = House()
+    house = FakeDaemon()
     wall = house.environment.wall
     cloudflare = CloudflareAccess(TEAM, AUDIENCE, team, house.environment.clock, wall)
     cloudflare.startService()
