@@ -238,4 +238,4 @@ class Daemon(MultiService):
         for camera in self.cameras.values():
             for viewer in list(camera.viewers):
                 if not self._access.still_sees(viewer.client_info.principal):
-                    viewer.end("its key is gone")
+                    viewer.finish_stream("its key is gone")

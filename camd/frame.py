@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from camd.formats import multipart
@@ -10,8 +11,7 @@ from camd.formats.multipart import Form
 
 
 class Frame:
-    """
-    One whole JPEG on its way to the viewers.
+    """One whole JPEG on its way to the viewers.
 
     :ivar jpeg: the picture, checked: nothing else may be sent as a part.
     :ivar number: counts the camera's frames from 1; 0 is on a placeholder.
@@ -19,10 +19,9 @@ class Frame:
     :ivar timestamp: the same moment in Unix seconds, as viewers are told.
     :ivar size: width and height in pixels.
     :ivar state: on a placeholder, what the camera does; empty on its own pictures.
-    :ivar blocks: its bytes by :class:`Wire`, built on first use: the same to all.
     """
 
-    __slots__ = ("blocks", "captured", "jpeg", "number", "size", "state", "timestamp")
+    __slots__ = ("_blocks", "captured", "jpeg", "number", "size", "state", "timestamp")
 
     def __init__(
         self,
@@ -39,38 +38,41 @@ class Frame:
         self.timestamp = timestamp
         self.size = size
         self.state = state
-        self.blocks = Blocks(jpeg, timestamp, number, state)
+        self._blocks: dict[Wire, bytes] = {}
 
     @property
     def is_placeholder(self) -> bool:
         """Whether camd drew it because the camera gave no picture."""
         return not self.number
 
+    def block(self, wire: Wire) -> bytes:
+        """Return its bytes for this wire: built on first use, the same object to all.
 
-class Blocks(dict["Wire", bytes]):
-    """
-    A frame's bytes for each kind of wire that somebody watches on.
-
-    A dict, as looking one up is done for every viewer and must cost next to nothing.
-    """
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, jpeg: bytes, timestamp: float, number: int, state: str) -> None:
-        # Not the frame itself: in a circle, frames would stay until the collector
-        # comes by, and that is seldom.
-        self._parts = (jpeg, timestamp, number, state)
-
-    def __missing__(self, wire: Wire) -> bytes:
-        block = self[wire] = wire.build(*self._parts)
+        :raises Exception: whatever building them raised.
+        """
+        block = self._blocks.get(wire)
+        if block is None:
+            block = self._blocks[wire] = wire.build(self)
         return block
 
 
-# Compared and hashed by identity: a frame looks its block up once per viewer.
-@dataclass(frozen=True, eq=False, slots=True)
-class Wire:
+class Wire(ABC):
+    """How frames are laid out on one kind of connection.
+
+    Compared and hashed by identity: viewers share a block, and a batch, when they have
+    the same wire. So there is one object for each kind, and none per viewer.
     """
-    How frames stand on one connection. There are four, all in :data:`WIRES`.
+
+    __slots__ = ()
+
+    @abstractmethod
+    def build(self, frame: Frame) -> bytes:
+        """Lay out one frame. Called once per frame and wire, on first use."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MultipartWire(Wire):
+    """How frames are laid out in a stream. There are four, all in :data:`WIRES`.
 
     :ivar form: the layout of the part, by what the client is.
     :ivar chunked: whether each block carries its own HTTP/1.1 chunk framing.
@@ -80,21 +82,20 @@ class Wire:
     chunked: bool
 
     def opening(self) -> bytes:
-        """Give what stands once ahead of the first block, never chunk-framed."""
+        """Return what comes once ahead of the first block, never chunk-framed."""
         return multipart.opening(self.form)
 
-    def build(
-        self, jpeg: bytes, timestamp: float, number: int, state: str = ""
-    ) -> bytes:
-        """Lay out one frame. Called once per frame and wire, on first use."""
-        join = multipart.chunk if self.chunked else _join
-        return join(*multipart.pieces(self.form, jpeg, timestamp, number, state))
-
-
-def _join(*pieces: bytes) -> bytes:
-    return b"".join(pieces)
+    def build(self, frame: Frame) -> bytes:
+        """Lay out one frame, from behind one boundary to the end of the next."""
+        pieces = multipart.pieces(
+            self.form, frame.jpeg, frame.timestamp, frame.number, frame.state
+        )
+        return multipart.chunk(*pieces) if self.chunked else b"".join(pieces)
 
 
 WIRES = {
-    (form, chunked): Wire(form, chunked) for form in Form for chunked in (False, True)
+    (form, chunked): MultipartWire(form, chunked)
+    for form in Form
+    for chunked in (False, True)
 }
+"""The wires of all streams, by form and by whether they are chunked."""

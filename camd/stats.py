@@ -126,19 +126,24 @@ class Sent:
             self.bytes + other.bytes,
         )
 
+    def __sub__(self, other: Sent) -> Sent:
+        return Sent(
+            self.frames - other.frames,
+            self.skipped - other.skipped,
+            self.heartbeats - other.heartbeats,
+            self.bytes - other.bytes,
+        )
+
+    def copy(self) -> Sent:
+        """Return the figures as they are now, which no later ones change."""
+        return Sent(self.frames, self.skipped, self.heartbeats, self.bytes)
+
     def add(self, other: Sent) -> None:
         """Add another's figures to these."""
         self.frames += other.frames
         self.skipped += other.skipped
         self.heartbeats += other.heartbeats
         self.bytes += other.bytes
-
-    def subtract(self, other: Sent) -> None:
-        """Take another's figures off these."""
-        self.frames -= other.frames
-        self.skipped -= other.skipped
-        self.heartbeats -= other.heartbeats
-        self.bytes -= other.bytes
 
 
 @dataclass(slots=True)

@@ -128,6 +128,16 @@ def test_proxy_protocol(daemon: Daemon, header: bytes) -> None:
     assert f"Client {viewer['number']} connected to robot from {CLIENT}" in daemon.log
 
 
+def test_a_byte_behind_the_proxy_protocol(daemon: Daemon) -> None:
+    """A client that sends something more goes on seeing pictures."""
+    with closing(connect(proxy_port(daemon))) as connection:
+        connection.sendall(HEADERS["v1"] + request(daemon))
+        with closing(pictures(connection)) as stream:
+            watch(stream, 2)
+            connection.sendall(b"\n")
+            watch(stream, 10)
+
+
 def test_no_proxy_protocol(daemon: Daemon) -> None:
     """Who does not speak it is let go without a word."""
     with closing(connect(proxy_port(daemon))) as connection:

@@ -103,6 +103,25 @@ def curl(
     )
 
 
+def test_a_byte_from_a_viewer(secured: Daemon, authority: Authority) -> None:
+    """A client that sends something more goes on seeing pictures."""
+    plain = socket.create_connection(("127.0.0.1", secured.port), PATIENCE)
+    context = authority.context()
+    with context.wrap_socket(plain, server_hostname="localhost") as connection:
+        lines = (
+            "GET /api/robot/stream HTTP/1.1",
+            "Host: a",
+            f"X-API-Key: {secured.key}",
+        )
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        received = connection.recv(65536)
+        connection.sendall(b"\n")
+        while received.count(b"X-Frame:") < 10:
+            data = connection.recv(65536)
+            assert data, "the stream was ended"
+            received += data
+
+
 # With an address in place of a name there is no SNI.
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_curl(secured: Daemon, authority: Authority, host: str) -> None:

@@ -1,9 +1,8 @@
-"""What the tests of the fan-out share: frames, watchers, an outlet, real sockets."""
+"""What the tests of the fan-out share: frames, an outlet, a reactor, real sockets."""
 
 from __future__ import annotations
 
 import gc
-import math
 import select
 import socket
 import weakref
@@ -13,8 +12,8 @@ from contextlib import contextmanager
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
-from camd.delivery.row import Lane, Row
 from camd.delivery.tcp import Send
+from camd.delivery.viewer import ClientInfo
 from camd.formats.jpeg import Size
 from camd.formats.multipart import Form
 from camd.frame import WIRES, Frame, Wire
@@ -52,7 +51,7 @@ def uncollected() -> Iterator[weakref.WeakSet[Tracked]]:
         gc.enable()
 
 
-class Turns(Clock):
+class FakeReactor(Clock):
     """A reactor's clock that can also be taken a turn at a time."""
 
     def turn(self) -> None:
@@ -64,75 +63,6 @@ class Turns(Clock):
                 call.func(*call.args, **call.kw)
 
 
-class Watcher:
-    """
-    Writes down what it is shown, by number, and when.
-
-    :param diary: where to write; several may share one.
-    """
-
-    def __init__(
-        self, name: str = "", diary: list[tuple[str, int]] | None = None
-    ) -> None:
-        self.name = name
-        self.diary = [] if diary is None else diary
-        self.times: list[float] = []
-        self.left: list[str] = []
-
-    @property
-    def lane(self) -> Lane:
-        """The same for all."""
-        return PLAIN, math.inf
-
-    @property
-    def numbers(self) -> list[int]:
-        """The numbers of the frames that it was shown."""
-        return [number for name, number in self.diary if name == self.name]
-
-    def show(self, frame: Frame, now: float, taken: int = 0) -> None:
-        """Write the frame down."""
-        self.diary.append((self.name, frame.number))
-        self.times.append(now)
-
-    def short_way(self) -> Send | None:
-        """There is none."""
-        return None
-
-    def fall_in(self, row: Row) -> None:
-        """Never asked to."""
-        raise AssertionError
-
-    def fall_out(self) -> None:
-        """Has never fallen in."""
-
-    def leave(self, reason: str) -> None:
-        """Write down that it was sent away."""
-        self.left.append(reason)
-
-    def end(self, reason: str) -> None:
-        """The same."""
-        self.left.append(reason)
-
-
-class BadWatcher(Watcher):
-    """Cannot be shown anything, and makes trouble to the last if asked to."""
-
-    def __init__(self, stubborn: bool = False) -> None:
-        super().__init__("bad")
-        self.stubborn = stubborn
-
-    def show(self, frame: Frame, now: float, taken: int = 0) -> None:
-        """Count the try, and fail."""
-        super().show(frame, now)
-        raise RuntimeError("bad watcher")
-
-    def leave(self, reason: str) -> None:
-        """Write it down, and fail if stubborn."""
-        super().leave(reason)
-        if self.stubborn:
-            raise RuntimeError("will not leave")
-
-
 class FakeOutlet:
     """
     A way out that keeps what it is sent.
@@ -140,8 +70,8 @@ class FakeOutlet:
     :ivar full: whether the next block stays half sent until :meth:`drain`.
     :ivar shut: whether it takes nothing at all of the next block.
     :ivar doubtful: whether it takes nothing either, and does not say when it will.
-    :ivar progress: what :meth:`taken` gives.
-    :ivar handed: how many blocks went the short way.
+    :ivar taken: what :meth:`progress` returns.
+    :ivar sent_directly: how many blocks went by :meth:`direct_send`.
     """
 
     def __init__(self, wire: Wire = PLAIN, full: bool = False) -> None:
@@ -151,8 +81,8 @@ class FakeOutlet:
         self.shut = False
         self.doubtful = False
         self.sent: list[bytes] = []
-        self.progress = 0
-        self.handed = 0
+        self.taken = 0
+        self.sent_directly = 0
         self.aborted = 0
         self.finished = 0
 
@@ -160,11 +90,11 @@ class FakeOutlet:
         """Stay busy with the opening until :meth:`drain`."""
         self._ready = ready
 
-    def send(self, block: bytes, taken: int = 0) -> bool:
+    def send(self, block: bytes, sent: int = 0) -> bool:
         """Keep the block, unless the outlet is shut; be busy with what is left."""
         assert not self.busy, "sent to while busy"
-        if taken:
-            assert taken < len(block)
+        if sent:
+            assert sent < len(block)
             assert self.sent[-1] is block
             self.busy = True
             return True
@@ -175,16 +105,16 @@ class FakeOutlet:
             self.sent.append(block)
         return not self.shut
 
-    def short_way(self) -> Send | None:
+    def direct_send(self) -> Send | None:
         """The same, without the outlet's knowing."""
-        return None if self.busy or self.doubtful else self._hand_over
+        return None if self.busy or self.doubtful else self._send_directly
 
-    def _hand_over(self, block: bytes) -> int:
-        assert not self.busy, "handed something while busy"
+    def _send_directly(self, block: bytes) -> int:
+        assert not self.busy, "sent to directly while busy"
         if self.shut or self.doubtful:
             raise BlockingIOError
         self.sent.append(block)
-        self.handed += 1
+        self.sent_directly += 1
         return len(block) // 2 if self.full else len(block)
 
     def drain(self, full: bool | None = None) -> None:
@@ -194,9 +124,9 @@ class FakeOutlet:
         self.busy = False
         self._ready()
 
-    def taken(self) -> int:
+    def progress(self) -> int:
         """The number that the test set."""
-        return self.progress
+        return self.taken
 
     def finish(self) -> None:
         """Count it."""
@@ -276,6 +206,9 @@ def arrived(client: socket.socket) -> bytes:
 
 NOBODY = Principal("", frozenset())
 """Who watches where it does not matter."""
+
+CLIENT = ClientInfo(3, "127.0.0.1", "curl", 1e9, NOBODY)
+"""The client of a viewer where it does not matter."""
 
 
 def soon(true: Callable[[], bool]) -> None:

@@ -19,7 +19,7 @@ from camd.delivery.outlet import RequestOutlet, SocketOutlet, outlet_for
 from camd.delivery.viewer import ClientInfo, Viewer
 from camd.formats.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.frame import WIRES
-from tests.fakes import NOBODY, Turns, arrived, soon, tcp_pair, unix_pair
+from tests.fakes import NOBODY, FakeReactor, arrived, soon, tcp_pair, unix_pair
 
 LARGE = 300_000
 """Bytes of a frame that no small socket takes at once."""
@@ -34,7 +34,7 @@ Layer = Callable[[Any], Any]
 """Puts a protocol between the socket and HTTP: from a factory, makes another."""
 
 
-class HandReactor(Turns):
+class HandReactor(FakeReactor):
     """
     A reactor that knows what it was asked for and does nothing by itself.
 
@@ -126,7 +126,7 @@ class House(Resource):
 class Show(House):
     """A resource with a real viewer at its outlet, which nothing was shown yet."""
 
-    def __init__(self, form: Form, clock: Turns, buffer_size: int = 2) -> None:
+    def __init__(self, form: Form, clock: FakeReactor, buffer_size: int = 2) -> None:
         super().__init__(form)
         self._clock = clock
         self._size = buffer_size

@@ -114,12 +114,12 @@ class Camera(Service):
         :return: fires when all are gone; those that are not in time are cut off.
         """
         for viewer in list(self.viewers):
-            viewer.end(reason)
+            viewer.finish_stream(reason)
         return self._when_empty(self.drain).addErrback(lambda _: self._cut_off(reason))
 
     def _cut_off(self, reason: str) -> Deferred[None]:
         for viewer in list(self.viewers):
-            viewer.leave(reason)
+            viewer.abort(reason)
         # Their connections end in the reactor's next turn, and are still to be counted.
         return self._when_empty(RELEASE).addErrback(lambda _: None)
 
@@ -151,8 +151,8 @@ class Camera(Service):
         self.pipeline.follow(last)
         fresh = [self.pipeline]
         for viewer, pipeline in self.viewers.items():
-            pipeline.cache.leave(viewer)
-            pipeline.heartbeat.leave(viewer)
+            pipeline.cache.unsubscribe(viewer)
+            pipeline.heartbeat.remove(viewer)
             fresh += self._hand_over(viewer, last)
         # A device can be opened once only, so the one waits for the other.
         released = DeferredList([pipeline.stop() for pipeline in former])

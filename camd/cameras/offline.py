@@ -89,7 +89,7 @@ class OfflinePicture:
     def look(self) -> None:
         """Do what it is time for; also to be called when somebody comes."""
         if self.closed:
-            self._cache.end("camera offline")
+            self._cache.finish_streams("camera offline")
         elif self._cache and self._is_due():
             shown = self.picture()
             shown.addCallbacks(self._show, lambda _: None)

@@ -143,23 +143,23 @@ class Pipeline:
         """Show this viewer the newest frame, and every one from now on."""
         if self._started and not self.capture.awake:
             # What it shows is from when somebody watched last; a new one comes at once.
-            self.cache.forget()
+            self.cache.newest = None
             self.capture.wake()
-        self.cache.join(viewer)
-        self.heartbeat.join(viewer)
+        self.cache.subscribe(viewer)
+        self.heartbeat.add(viewer)
         viewer.open(self._newest)
         self.offline.look()
 
     def take_over(self, viewer: Viewer) -> None:
         """Show every frame from now on to a viewer who has seen another feed's."""
-        self.cache.join(viewer)
-        self.heartbeat.join(viewer)
-        viewer.turn_to(self._newest)
+        self.cache.subscribe(viewer)
+        self.heartbeat.add(viewer)
+        viewer.switch_to(self._newest)
 
     def leave(self, viewer: Viewer) -> None:
         """Show this viewer no more."""
-        self.cache.leave(viewer)
-        self.heartbeat.leave(viewer)
+        self.cache.unsubscribe(viewer)
+        self.heartbeat.remove(viewer)
         if not self.cache:
             self.capture.rest()
 

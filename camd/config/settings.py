@@ -109,7 +109,7 @@ class StreamSettings(_Frozen):
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 80
     """JPEG quality, for pictures that camd itself encodes."""
     stream_buffer_size: Annotated[int, Field(ge=1, le=8)] = 2
-    """Frames that may be under way to one viewer: one half sent, the rest waiting."""
+    """Frames held for one viewer: the one being sent and, from 2 on, the newest one."""
     stream_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 30
     """Time without any progress until a viewer is let go."""
     max_frame_age: Annotated[float, Field(ge=0, le=3600)] = 0

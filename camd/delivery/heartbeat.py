@@ -89,13 +89,13 @@ class Heartbeat:
         # A call that was made still knows whom it called.
         self._overdue = None
 
-    def join(self, viewer: Viewer) -> None:
+    def add(self, viewer: Viewer) -> None:
         """Care for this viewer, who may have come in the midst of silence."""
         self.viewers[viewer] = self._clock.callLater(
             self._overdue_after, self._flush, [viewer]
         )
 
-    def leave(self, viewer: Viewer) -> None:
+    def remove(self, viewer: Viewer) -> None:
         """Care for this viewer no more; no harm if it has left already."""
         _cancel(self.viewers.pop(viewer, None))
 
@@ -135,7 +135,7 @@ class Heartbeat:
         self._say()
 
     def _look_at(self, viewer: Viewer, now: float) -> None:
-        viewer.check(now)
+        viewer.poll(now)
         if self._interval and viewer.silent_for(now) >= self._interval:
             self._repeat(viewer, now)
 
@@ -159,10 +159,10 @@ class Heartbeat:
         except Exception:
             # An exception would end the loop, and with it every stream's care.
             self._log.failure("A viewer could not be looked after")
-            self.leave(viewer)
+            self.remove(viewer)
             # Cut, as nobody would notice any more that it has stalled.
             with contextlib.suppress(Exception):
-                viewer.leave("failed")
+                viewer.abort("failed")
 
 
 def overdue_after(interval: float) -> float:

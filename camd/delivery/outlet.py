@@ -5,7 +5,8 @@ Going through Twisted's own write buffer costs as much again as the kernel's wor
 plain TCP or UNIX socket, camd takes it over once the response's headers are out:
 :class:`SocketOutlet` calls ``send`` with the shared block itself, and asks the reactor
 for writability only when the kernel did not take all of it. Everything else, TLS above
-all, goes through ``Request.write``: :class:`RequestOutlet`. Nobody else knows which.
+all, goes through ``Request.write``: :class:`RequestOutlet`. Nothing else in camd knows
+which of the two a viewer has.
 """
 
 from __future__ import annotations
@@ -22,44 +23,50 @@ from zope.interface import implementer
 
 from camd.delivery.tcp import Send, bytes_acked, tune, window
 from camd.formats.multipart import Form
-from camd.frame import WIRES, Wire
+from camd.frame import WIRES, MultipartWire, Wire
 
 DOUBTS = 32
 """Frames for which a viewer that was slow is looked at more closely: two seconds."""
 
+BACKLOG = 1024
+"""Bytes in Twisted's write buffer above which :class:`RequestOutlet` is busy.
+
+Less than any picture, so that one block is under way at a time. Twisted also reads at
+most as many bytes at once, and takes a read of 0 for the end of the connection.
+"""
+
 
 class Outlet(Protocol):
-    """
-    The way out to one viewer.
+    """The way out to one viewer.
 
-    :ivar wire: how blocks for this outlet are to be laid out.
     :ivar busy: whether something is still under way, so that nothing may be sent.
     """
 
-    wire: Wire
     busy: bool
 
+    @property
+    def wire(self) -> Wire:
+        """How blocks for this outlet are laid out; never changes."""
+
     def open(self, ready: Callable[[], None]) -> None:
-        """
-        Send the response's headers and the opening.
+        """Send the response's headers and the opening.
 
         :param ready: called, with nothing, each time the outlet is no longer busy.
         """
 
-    def send(self, block: bytes, taken: int = 0) -> bool:
-        """
-        Send a block, or as much of it as goes; only while not :attr:`busy`.
+    def send(self, block: bytes, sent: int = 0) -> bool:
+        """Send a block, or as much of it as goes; only while not :attr:`busy`.
 
-        :param taken: bytes of it that have gone the :meth:`short_way` already.
+        :param sent: bytes of it that have left already, by :meth:`direct_send`.
         :return: False if nothing of it has left, so that a newer frame can still be
-            sent in its place: when the outlet is ready, or tried again later on.
+            sent in its place: when the outlet is ready, or when it is tried again.
         """
 
-    def short_way(self) -> Send | None:
-        """Give what hands blocks straight to the kernel; None for :meth:`send`."""
+    def direct_send(self) -> Send | None:
+        """Return what hands blocks straight to the kernel; None for :meth:`send`."""
 
-    def taken(self) -> int:
-        """Give a number that grows whenever the viewer takes some bytes."""
+    def progress(self) -> int:
+        """Return a number that grows whenever the viewer takes some bytes."""
 
     def finish(self) -> None:
         """End the response and then the connection; only while not :attr:`busy`."""
@@ -69,8 +76,7 @@ class Outlet(Protocol):
 
 
 def outlet_for(request: Request, form: Form, congestion: str = "") -> Outlet:
-    """
-    Choose the cheapest way out that this request's connection allows.
+    """Choose the cheapest way out that this request's connection allows.
 
     :param congestion: the kernel's congestion control to use; empty for its own choice.
     """
@@ -83,27 +89,24 @@ def outlet_for(request: Request, form: Form, congestion: str = "") -> Outlet:
 
 @implementer(IPullProducer)
 class SocketOutlet:
-    """
-    A plain socket, written to directly.
+    """A plain socket, written to directly.
 
-    It registers with the transport as its pull producer. That is how Twisted tells,
-    in its public interface, that the socket can be written to and that nothing of the
-    transport's own is waiting: ``startWriting`` asks for it, ``resumeProducing`` is
-    the answer.
+    It registers with the transport as its pull producer. That is how Twisted says, in
+    its public interface, that the socket can be written to and that nothing of the
+    transport's own is waiting: ``startWriting`` asks, ``resumeProducing`` answers.
     """
 
-    # One of many thousands: slots keep it small, and in few lines of the processor's
-    # cache.
+    # As in Viewer: there may be thousands.
     __slots__ = (
         "_congestion",
         "_doubts",
         "_moved",
+        "_owns_socket",
         "_ready",
         "_request",
         "_rest",
         "_send",
         "_socket",
-        "_taken_over",
         "_transport",
         "_widest",
         "busy",
@@ -111,7 +114,11 @@ class SocketOutlet:
     )
 
     def __init__(
-        self, request: Request, transport: Connection, wire: Wire, congestion: str
+        self,
+        request: Request,
+        transport: Connection,
+        wire: MultipartWire,
+        congestion: str,
     ) -> None:
         self.wire = wire
         self.busy = True
@@ -122,10 +129,10 @@ class SocketOutlet:
         self._congestion = congestion
         self._rest: memoryview | None = None
         self._moved = self._doubts = self._widest = 0
-        self._taken_over = False
+        self._owns_socket = False
 
     def open(self, ready: Callable[[], None]) -> None:
-        """Send what comes first through Twisted; what follows goes the short way."""
+        """Send headers and opening through Twisted, and take over the socket."""
         self._ready = ready
         tune(self._socket, self._congestion)
         self._request.write(self.wire.opening())
@@ -133,26 +140,22 @@ class SocketOutlet:
         # last response of its connection, so the channel need not come back.
         self._transport.unregisterProducer()
         self._transport.registerProducer(self, False)
-        self._taken_over = True
+        self._owns_socket = True
 
-    def send(self, block: bytes, taken: int = 0) -> bool:
+    def send(self, block: bytes, sent: int = 0) -> bool:
         """Hand the block to the kernel; what it does not take waits as a view."""
-        if not taken:
+        if not sent:
             if self._doubts and not self._has_room(block):
                 return False
-            try:
-                taken = self._send(block)
-            except OSError as error:
-                taken = self._refused(error)
-        return taken == len(block) or self._in_part(block, taken)
+            sent = self._send_some(block)
+        return sent == len(block) or self._wait_behind(block, sent)
 
-    def short_way(self) -> Send | None:
-        """Give the socket's own send while it took all, and nothing speaks against."""
+    def direct_send(self) -> Send | None:
+        """Return the socket's own send, unless the viewer was slow lately."""
         return None if self.busy or self._doubts else self._send
 
     def _has_room(self, block: bytes) -> bool:
-        """
-        Tell whether a viewer that was slow lately has room for a frame now.
+        """Return whether a viewer that was slow lately has room for a frame now.
 
         What the kernel takes is gone, and old when it gets there. So a frame is begun
         only when the last one has left, and when the viewer's computer has read of it.
@@ -166,40 +169,41 @@ class SocketOutlet:
         self._doubts = self._doubts - 1 if fits and room else DOUBTS
         return fits and room > 0
 
-    def _in_part(self, block: bytes, taken: int) -> bool:
-        # A second try costs less than waiting: the kernel takes no more than 64 KB at
-        # once even where there is room, as on the loopback.
-        rest = self._go_on(memoryview(block)[taken:]) if taken else None
-        if rest is not None and not rest:
-            return True
-        self._rest = rest
+    def _wait_behind(self, block: bytes, sent: int) -> bool:
+        """Keep the rest of a block until there is room; False if nothing of it left."""
+        rest = memoryview(block)[sent:]
+        if sent:
+            # A second try costs less than waiting: the kernel takes no more than 64 KB
+            # at once even where there is room, as on the loopback.
+            rest = rest[self._send_some(rest) :]
+            if not rest:
+                return True
+        # Of a block that was not begun nothing is kept: a newer one may take its place.
+        self._rest = rest if sent else None
         self._doubts = DOUBTS
         self.busy = True
         self._transport.startWriting()
-        return taken > 0
+        return sent > 0
 
-    def _refused(self, error: OSError) -> int:
-        """Give the bytes that left, none; cut the connection if it is broken."""
-        # Short of buffers is no end: it passes, and Twisted waits for it too.
-        if error.errno not in (errno.EAGAIN, errno.EINTR, errno.ENOBUFS):
-            # The peer is gone; Twisted tells everybody in the reactor's next turn.
-            self._transport.abortConnection()
-        return 0
-
-    def _go_on(self, rest: memoryview) -> memoryview:
+    def _send_some(self, data: bytes | memoryview) -> int:
+        """Return the bytes that the kernel took; cut the connection if it is broken."""
         try:
-            taken = self._send(rest)
+            return self._send(data)
         except OSError as error:
-            taken = self._refused(error)
-        self._moved += taken
-        return rest[taken:]
+            # Short of buffers is no end: it passes, and Twisted waits for it too.
+            if error.errno not in (errno.EAGAIN, errno.EINTR, errno.ENOBUFS):
+                # The peer is gone; Twisted tells everybody in the reactor's next turn.
+                self._transport.abortConnection()
+            return 0
 
     def resumeProducing(self) -> None:
         """Go on, as the socket can be written to (or the opening has left)."""
-        if not self._taken_over:
+        if not self._owns_socket:
             return  # registerProducer asks at once; the opening has yet to leave.
         if self._rest is not None:
-            self._rest = self._go_on(self._rest)
+            sent = self._send_some(self._rest)
+            self._moved += sent
+            self._rest = self._rest[sent:]
             if self._rest:
                 self._transport.startWriting()
                 return
@@ -210,12 +214,12 @@ class SocketOutlet:
         self._ready()
 
     def stopProducing(self) -> None:
-        """Let go of the viewer; the request tells it that the connection is gone."""
-        # In a circle both would stay until the collector comes by, and that is seldom.
-        self._ready = _nobody
+        """Let go of the viewer; the request reports that the connection is gone."""
+        # In a reference cycle both would stay until the garbage collector runs.
+        self._ready = _ignore
 
-    def taken(self) -> int:
-        """Give the bytes that the peer acknowledged, or a count of what went on."""
+    def progress(self) -> int:
+        """Return the bytes that the peer acknowledged, or a count of what has left."""
         acknowledged = bytes_acked(self._socket)
         return self._moved if acknowledged is None else acknowledged
 
@@ -235,7 +239,7 @@ class SocketOutlet:
 class RequestOutlet:
     """Any other transport, through ``Request.write``, which adds chunk framing."""
 
-    def __init__(self, request: Request, wire: Wire, congestion: str) -> None:
+    def __init__(self, request: Request, wire: MultipartWire, congestion: str) -> None:
         self.wire = wire
         self.busy = True
         self._request = request
@@ -247,10 +251,10 @@ class RequestOutlet:
         """Send what comes first and become the request's producer."""
         self._ready = ready
         self.busy = False
-        innermost = _innermost(self._transport)
-        # Twisted pauses a producer above this many bytes, and resumes it when all have
-        # left: with 0, one block under way at a time, as on a plain socket.
-        innermost.bufferSize = 0
+        innermost = self._transport
+        while (inner := getattr(innermost, "transport", None)) is not None:
+            innermost = inner  # Below TLS and other wrappers, where the buffer is.
+        innermost.bufferSize = BACKLOG
         handle = getattr(innermost, "getHandle", None)
         self._socket: socket.socket | None = handle() if handle else None
         if self._socket is not None:
@@ -258,13 +262,13 @@ class RequestOutlet:
         self._request.registerProducer(self, True)
         self._request.write(self.wire.opening())
 
-    def send(self, block: bytes, taken: int = 0) -> bool:
-        """Write the block; Twisted says if it has to wait. Nothing of it is taken."""
+    def send(self, block: bytes, sent: int = 0) -> bool:
+        """Write the block; Twisted says whether it has to wait."""
         self._request.write(block)
         return True
 
-    def short_way(self) -> Send | None:
-        """There is none: Twisted's own buffers stand between."""
+    def direct_send(self) -> Send | None:
+        """Return None: Twisted's own buffers are in between."""
         return None
 
     def pauseProducing(self) -> None:
@@ -279,13 +283,13 @@ class RequestOutlet:
             self._ready()
 
     def stopProducing(self) -> None:
-        """Let go of viewer and request; that one tells that the connection is gone."""
-        self._ready = _nobody
+        """Let go of viewer and request, which reports that the connection is gone."""
+        self._ready = _ignore
         if self._request.channel is not None:
             self._request.unregisterProducer()
 
-    def taken(self) -> int:
-        """Give the bytes that the peer acknowledged, or how often all had left."""
+    def progress(self) -> int:
+        """Return the bytes that the peer acknowledged, or how often all had left."""
         acknowledged = bytes_acked(self._socket) if self._socket else None
         return self._drained if acknowledged is None else acknowledged
 
@@ -301,17 +305,10 @@ class RequestOutlet:
 
 
 def _finish(request: Request) -> None:
-    # A client that has more to ask does so on another connection.
+    # A client that wants more opens another connection.
     request.channel.persistent = False
     request.finish()
 
 
-def _innermost(transport: Any) -> Any:
-    """Go down through TLS and other wrappers to the transport with the buffer."""
-    while (inner := getattr(transport, "transport", None)) is not None:
-        transport = inner
-    return transport
-
-
-def _nobody() -> None:
-    """Stands where a viewer was told that its outlet is ready."""
+def _ignore() -> None:
+    """Take the place of a viewer that is gone."""

@@ -1,31 +1,28 @@
 """One open stream: newest wins, progress, heartbeat, departure.
 
-A viewer is idle, and sends a new frame at once; or its outlet is busy with the last
-one, and the new frame takes the place of whichever was waiting. It never holds more
-than ``stream_buffer_size`` frames and never closes on its own: only the client, the
-shutdown, a time in which the client took no byte, or a camera that is offline and has
-``offline_picture: close`` end a stream.
+A viewer is idle, and is sent a new frame at once; or its outlet is busy with the last
+one, and the new frame takes the place of whichever was waiting. A stream never ends on
+its own: only the client, the shutdown, a time in which the client took no byte, or a
+camera that is offline and has ``offline_picture: close`` end one.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from camd.delivery.outlet import Outlet
-from camd.delivery.row import Lane, Row
 from camd.delivery.tcp import Send
-from camd.frame import Frame
+from camd.frame import Frame, Wire
 from camd.rights import Principal
 from camd.stats import Meter, Sent
 
 
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
-    """
-    Who is at the other end.
+    """Who is at the other end.
 
     :ivar number: counts the viewers of this daemon, from 1.
     :ivar address: the client's address as text; empty for a UNIX socket.
@@ -41,38 +38,72 @@ class ClientInfo:
     principal: Principal
 
 
-class Viewer:
+class Lane(NamedTuple):
+    """What viewers that are sent to together have in common.
+
+    :ivar wire: how their bytes are laid out.
+    :ivar max_age: seconds above which a frame is not sent to them; may be infinite.
     """
-    One open stream.
+
+    wire: Wire
+    max_age: float
+
+
+@dataclass(slots=True)
+class BatchTotals:
+    """What the fast viewers of one batch were all sent, counted once for all of them.
+
+    :ivar sent: the counts since the batch was made. A viewer keeps what they were when
+        it became fast, and subtracts that when it is asked.
+    :ivar last: the frame sent last; None before the first.
+    :ivar sent_at: when that was, on the reactor's clock.
+    :ivar someone_left: whether a viewer stopped being fast since then, of its own.
+    """
+
+    sent: Sent = field(default_factory=Sent)
+    last: Frame | None = None
+    sent_at: float = 0.0
+    someone_left: bool = False
+
+
+class Viewer:
+    """One open stream.
 
     :ivar client_info: who is at the other end.
+    :ivar came: when it came, on the reactor's clock.
+    :ivar reason: why its stream ended; None as long as only the client may have.
+    :ivar lane: the viewers that it can be sent to together with; never changes.
 
     :param outlet: the way out; opened here.
-    :param now: the moment of its coming, on the reactor's clock.
-    :param buffer_size: frames that may be under way: one half sent, the rest waiting.
-    :param timeout: seconds without progress until it is let go.
+    :param clock: returns the reactor's time.
+    :param buffer_size: 1: a frame that comes while the last one is under way is
+        skipped; more: it waits, and the next one takes its place.
+    :param timeout: seconds without progress until the viewer is cut off.
     :param max_age: seconds after which a frame is not sent any more; 0 for never.
     """
 
-    # As in SocketOutlet: there may be thousands.
+    # One of many thousands: slots keep it small, and in few lines of the processor's
+    # cache.
     __slots__ = (
         "_clock",
-        "_ending",
-        "_held",
+        "_is_finishing",
+        "_is_held_up",
         "_last",
-        "_max_age",
+        "_may_wait",
         "_meter",
         "_moved_at",
         "_newest",
         "_outlet",
-        "_row",
+        "_progress",
         "_sent",
         "_sent_at",
-        "_taken",
         "_timeout",
+        "_totals",
+        "_totals_before",
         "_waiting",
         "came",
         "client_info",
+        "lane",
         "reason",
     )
 
@@ -86,109 +117,100 @@ class Viewer:
         max_age: float = 0,
     ) -> None:
         self.client_info = client_info
+        self.lane = Lane(outlet.wire, max_age or math.inf)
         self.reason: str | None = None
-        self._sent = Sent()
-        self._last: Frame | None = None
-        # Who sends to it while it keeps up, and counts that.
-        self._row: Row | None = None
         self._outlet = outlet
         self._clock = clock
-        self._waiting: deque[Frame] = deque(maxlen=buffer_size - 1)
+        self._may_wait = buffer_size > 1
         self._timeout = timeout
-        self._max_age = max_age or math.inf
-        now = clock()
-        self.came = self._sent_at = self._moved_at = now
-        self._taken = 0
-        # Whether the frame sent last found no room, be another waiting or not.
-        self._held = False
-        self._ending = False
-        self._meter = Meter(now)
+        self.came = self._sent_at = self._moved_at = clock()
+        # What it was sent by itself; as long as it is fast, its batch counts the rest.
+        self._sent = Sent()
+        self._totals: BatchTotals | None = None
+        self._totals_before = Sent()
+        self._last: Frame | None = None
+        self._waiting: Frame | None = None
+        self._progress = 0
+        # Whether the last frame found no room, be it waiting now or not.
+        self._is_held_up = False
+        self._is_finishing = False
+        self._meter = Meter(self.came)
 
     def open(self, newest: Callable[[], Frame | None]) -> None:
-        """
-        Send the response's headers, and at once behind them the newest frame.
+        """Send the response's headers, and at once behind them the newest frame.
 
-        :param newest: gives the frame to begin with; None while there is none.
+        :param newest: returns the frame to begin with; None while there is none.
         """
         self._newest = newest
-        self._outlet.open(self._ready)
+        self._outlet.open(self._go_on)
         if not self._outlet.busy:
-            self._ready()
+            self._go_on()
 
-    def turn_to(self, newest: Callable[[], Frame | None]) -> None:
-        """Begin with what this gives instead, where nothing was sent yet."""
+    def switch_to(self, newest: Callable[[], Frame | None]) -> None:
+        """Begin with what this returns instead, where nothing was sent yet."""
         self._newest = newest
 
     @property
-    def lane(self) -> Lane:
-        """Who can be sent to together with it."""
-        return self._outlet.wire, self._max_age
+    def is_fast(self) -> bool:
+        """Whether its batch sends to it directly, and counts that."""
+        return self._totals is not None
 
     @property
     def sent(self) -> Sent:
         """What it was sent."""
-        return self._sent if self._row is None else self._sent + self._row.sent
-
-    def _frames(self) -> int:
-        row = self._row
-        return self._sent.frames + (0 if row is None else row.sent.frames)
+        if self._totals is None:
+            return self._sent
+        return self._sent + self._totals.sent - self._totals_before
 
     @property
     def last(self) -> Frame | None:
         """The frame sent last; None before the first."""
-        return self._last if self._row is None else self._row.last
+        return self._last if self._totals is None else self._totals.last
 
-    def short_way(self) -> Send | None:
-        """Give what sends to it as long as it keeps up; None while it does not."""
-        # Nothing may overtake a frame that waits: it would be shown behind a newer one.
-        return None if self._waiting else self._outlet.short_way()
+    def offer(self, frame: Frame, now: float, sent: int = 0) -> None:
+        """Send this frame, or keep it until the one under way is through.
 
-    def fall_in(self, row: Row) -> None:
-        """Let this row send, and count."""
-        self._row = row
-        # What the row has counted before is added with the rest later on.
-        self._sent.subtract(row.sent)
-
-    def fall_out(self) -> None:
-        """Send by itself again; no harm if it does."""
-        if self._row is not None:
-            self._last, self._sent_at = self._row.last, self._last_sent_at()
-            self._sent.add(self._row.sent)
-            self._row.fall_out(self)
-            self._row = None
-
-    def _last_sent_at(self) -> float:
-        at = self._sent_at
-        return at if self._row is None else max(at, self._row.sent_at)
-
-    def show(self, frame: Frame, now: float, taken: int = 0) -> None:
+        :param now: when it was published, on the reactor's clock.
+        :param sent: bytes of it that have left already, by :meth:`direct_send`.
         """
-        Send this frame, or keep it until the one under way is through.
-
-        :param taken: bytes of it that have left already, by the short way.
-        """
-        if frame is self._last:
-            return  # It got ready between two rounds, and fetched the frame itself.
-        outlet = self._outlet
-        if outlet.busy:
-            self._wait(frame)
-        elif self._waiting:
-            self._wait(frame)
-            self._ready()
+        if frame is self._last or self.reason is not None:
+            return  # It may have got ready between two rounds, and fetched the frame.
+        if self._waiting is not None and self._waiting is not frame:
+            self._sent.skipped += 1
+        self._waiting = None
+        if self._outlet.busy:
+            self._keep(frame)
         else:
-            self._send(frame, now, outlet, taken)
+            self._send(frame, now, sent)
+
+    def direct_send(self) -> Send | None:
+        """Return what sends to it as long as it keeps up; None while it does not."""
+        if self._waiting is not None or self.reason is not None:
+            return None
+        return self._outlet.direct_send()
+
+    def attach(self, totals: BatchTotals) -> None:
+        """Be sent to by the batch that counts here."""
+        self._totals = totals
+        self._totals_before = totals.sent.copy()
+
+    def detach(self) -> None:
+        """Send and count by itself again; no harm if it does already."""
+        if self._totals is not None:
+            self._sent, self._last = self.sent, self.last
+            self._sent_at = max(self._sent_at, self._totals.sent_at)
+            self._totals = None
 
     def repeat(self, frame: Frame, now: float) -> bool:
-        """
-        Send a heartbeat: this frame again, the same bytes, if nothing is under way.
+        """Send a heartbeat: this frame again, the same bytes, if nothing is under way.
 
         :return: whether it was sent.
         """
-        self.fall_out()  # It may be busy after this.
-        if self._waiting:
-            self._ready()  # Better than to repeat: a frame that found no room before.
+        self._leave_batch()  # It may be busy after this.
+        if self._waiting is not None:
+            self._go_on()  # Better than to repeat: a frame that found no room before.
             return False
-        block = frame.blocks[self._outlet.wire]
+        block = frame.block(self._outlet.wire)
         if self._outlet.busy or not self._outlet.send(block):
             return False
         self._sent_at = now
@@ -197,74 +219,81 @@ class Viewer:
         return True
 
     def silent_for(self, now: float) -> float:
-        """Give the seconds since something was last sent."""
-        return now - self._last_sent_at()
+        """Return the seconds since something was last sent."""
+        at = self._sent_at
+        return now - (at if self._totals is None else max(at, self._totals.sent_at))
 
-    def check(self, now: float) -> None:
-        """Look, from time to time, whether the client still takes what it is sent."""
-        self._meter.sample(now, self._frames())
-        if self._waiting:
-            self._ready()
-        if not self._held and not self._outlet.busy:
+    def poll(self, now: float) -> None:
+        """Check whether the client still takes what it is sent; cut it off if not.
+
+        Called from time to time. A frame that found no room is tried again.
+        """
+        self._meter.sample(now, self.sent.frames)
+        if self._waiting is not None:
+            self._go_on()
+        if not self._is_held_up and not self._outlet.busy:
             self._moved_at = now
-        elif (taken := self._outlet.taken()) != self._taken:
-            self._taken, self._moved_at = taken, now
+        elif (progress := self._outlet.progress()) != self._progress:
+            self._progress, self._moved_at = progress, now
         elif now - self._moved_at >= self._timeout:
-            self.leave("stalled")
+            self.abort("stalled")
 
     def fps(self, now: float) -> float:
-        """Give the frames a second that it was sent lately, heartbeats not counted."""
-        return self._meter.per_second(now, self._frames())
+        """Return the frames a second it was sent lately, heartbeats not counted."""
+        return self._meter.per_second(now, self.sent.frames)
 
-    def leave(self, reason: str) -> None:
-        """Cut the connection. The request then tells that it is gone."""
-        self.fall_out()
+    def abort(self, reason: str) -> None:
+        """Cut the connection. The request then reports that it is gone."""
+        self._leave_batch()
         self.reason = self.reason or reason
+        self._waiting = None
         self._outlet.abort()
 
-    def end(self, reason: str) -> None:
+    def finish_stream(self, reason: str) -> None:
         """End the stream once the part that is under way is through."""
-        self.fall_out()
+        self._leave_batch()
         self.reason = self.reason or reason
-        self._ending = True
-        self._waiting.clear()
+        self._waiting = None
+        self._is_finishing = True
         if not self._outlet.busy:
             self._outlet.finish()
 
-    def _wait(self, frame: Frame) -> None:
-        """Let the frame wait; the oldest of those that wait makes room for it."""
-        if len(self._waiting) == self._waiting.maxlen:
-            self._sent.skipped += 1
-        self._waiting.append(frame)
+    def _leave_batch(self) -> None:
+        if self._totals is not None:
+            self._totals.someone_left = True
+            self.detach()
 
-    def _ready(self) -> None:
-        """Go on with what waits, now that the outlet is free or may be tried again."""
+    def _go_on(self) -> None:
+        """Send what waits, now that the outlet is free or may be tried again."""
         outlet, now = self._outlet, self._clock()
-        if self._ending:
+        if self._is_finishing:
             outlet.finish()
             return
-        while self._waiting and not outlet.busy:
-            if not self._send(self._waiting.popleft(), now, outlet):
-                return
-        if self._last is None and not outlet.busy:
-            newest = self._newest()
-            if newest is not None:
-                self._send(newest, now, outlet)
+        if outlet.busy or self.reason is not None:
+            return
+        frame, self._waiting = self._waiting, None
+        if frame is None and self._last is None:
+            frame = self._newest()
+        if frame is not None:
+            self._send(frame, now)
 
-    def _send(self, frame: Frame, now: float, outlet: Outlet, taken: int = 0) -> bool:
-        """Send a frame, or drop it if it is too old; False if it has to wait."""
-        if now - frame.captured > self._max_age:
+    def _send(self, frame: Frame, now: float, sent: int = 0) -> None:
+        """Send a frame, or drop it if it is too old; keep it if there is no room."""
+        if now - frame.captured > self.lane.max_age:
             self._sent.skipped += 1
-            return True
-        block = frame.blocks[outlet.wire]
-        self._held = not outlet.send(block, taken)
-        if not self._held:
-            self._last, self._sent_at = frame, now
-            self._sent.frames += 1
-            self._sent.bytes += len(block)
-            return True
-        # Not begun, so it only waits: what is newest when there is room goes.
-        self._waiting.appendleft(frame)
-        if not self._waiting:
-            self._sent.skipped += 1  # None may wait.
-        return False
+            return
+        block = frame.block(self._outlet.wire)
+        self._is_held_up = not self._outlet.send(block, sent)
+        if self._is_held_up:
+            self._keep(frame)
+            return
+        self._last, self._sent_at = frame, now
+        self._sent.frames += 1
+        self._sent.bytes += len(block)
+
+    def _keep(self, frame: Frame) -> None:
+        """Let a frame wait for room: it is the newest, and replaces any other."""
+        if self._may_wait:
+            self._waiting = frame
+        else:
+            self._sent.skipped += 1

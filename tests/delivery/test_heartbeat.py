@@ -34,7 +34,7 @@ class Room:
         viewer = Viewer(
             ClientInfo(1, "", "", 0, NOBODY), outlet, self.clock.seconds, 2, 30
         )
-        self.heartbeat.join(viewer)
+        self.heartbeat.add(viewer)
         viewer.open(lambda: self.newest)
         outlet.drain()
         return viewer, outlet
@@ -43,7 +43,7 @@ class Room:
         """Show a frame to all, as the camera's feed does."""
         self.newest = frame(number, self.clock.seconds())
         for viewer in self.heartbeat.viewers:
-            viewer.show(self.newest, self.clock.seconds())
+            viewer.offer(self.newest, self.clock.seconds())
         self.heartbeat.published()
 
     def let_pass(self, seconds: float) -> None:
@@ -217,9 +217,9 @@ def test_placeholder_before_the_first_frame(room: Room) -> None:
     room.let_pass(4.9)
     assert outlet.sent == []
     room.let_pass(0.7)
-    assert outlet.sent == [room.placeholder.blocks[PLAIN]]
+    assert outlet.sent == [room.placeholder.block(PLAIN)]
     room.publish(1)
-    assert outlet.sent[-1] is viewer.last.blocks[PLAIN]  # type: ignore[union-attr]
+    assert outlet.sent[-1] is viewer.last.block(PLAIN)  # type: ignore[union-attr]
     assert (viewer.sent.frames, viewer.sent.heartbeats) == (1, 1)
 
 
@@ -266,8 +266,8 @@ def test_who_left_is_not_cared_for(room: Room) -> None:
     """After leaving nothing is sent, looked at, or due; leaving again is no harm."""
     room.publish(1)
     viewer, outlet = room.admit()
-    room.heartbeat.leave(viewer)
-    room.heartbeat.leave(viewer)
+    room.heartbeat.remove(viewer)
+    room.heartbeat.remove(viewer)
     room.let_pass(40)
     assert len(outlet.sent) == 1
     assert outlet.aborted == 0
@@ -278,7 +278,7 @@ class Broken(FakeOutlet):
 
     fails = False
 
-    def send(self, block: bytes, taken: int = 0) -> bool:
+    def send(self, block: bytes, sent: int = 0) -> bool:
         """Fail, or send."""
         if self.fails:
             raise RuntimeError("broken outlet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from camd.delivery.outlet import RequestOutlet
+from camd.delivery.outlet import BACKLOG, RequestOutlet
 from camd.delivery.tcp import LOWAT
 from camd.formats.multipart import Form, chunk
 from camd.frame import WIRES
-from tests.fakes import Turns, arrived, frame, soon, tracked, uncollected
+from tests.fakes import FakeReactor, arrived, frame, soon, tracked, uncollected
 from tests.line import (
     LARGE,
     OPENING,
@@ -85,7 +86,7 @@ def test_request_bytes_on_the_wire(form: Form, version: str) -> None:
     channel = Channel(house, version)
     assert isinstance(house.outlet, RequestOutlet)
     assert house.outlet.wire is WIRES[form, False]
-    shown = [frame(number).blocks[house.outlet.wire] for number in (1, 2)]
+    shown = [frame(number).block(house.outlet.wire) for number in (1, 2)]
     for block in shown:
         house.outlet.send(block)
     framed = chunk if version == "1.1" else bytes
@@ -100,11 +101,11 @@ def test_request_is_free_at_once() -> None:
     assert not house.outlet.busy
 
 
-def test_request_has_no_short_way() -> None:
+def test_request_has_no_direct_send() -> None:
     """What has a buffer of its own in between is sent through it."""
     house = House(Form.PLAIN)
     Channel(house)
-    assert house.outlet.short_way() is None
+    assert house.outlet.direct_send() is None
 
 
 def test_pauses_may_come_often() -> None:
@@ -128,16 +129,16 @@ def test_resume_without_a_pause_is_nothing() -> None:
 
 def test_request_newest_wins() -> None:
     """While paused only the newest frame waits; it goes when all has left."""
-    show = Show(Form.PLAIN, Turns())
+    show = Show(Form.PLAIN, FakeReactor())
     channel = Channel(show)
     shown = [frame(number) for number in range(1, 10)]
-    show.viewer.show(shown[0], 0)
+    show.viewer.offer(shown[0], 0)
     channel.pause()
     for one in shown[1:]:
-        show.viewer.show(one, 0)
+        show.viewer.offer(one, 0)
     channel.resume()
     wire = show.outlet.wire
-    parts = (wire.opening(), shown[0].blocks[wire], shown[-1].blocks[wire])
+    parts = (wire.opening(), shown[0].block(wire), shown[-1].block(wire))
     assert channel.body == b"".join(map(chunk, parts))
     assert show.viewer.sent.skipped == 7
 
@@ -146,11 +147,11 @@ def test_request_progress_is_each_drain() -> None:
     """Without a socket to ask, having sent all is what counts as progress."""
     house = House(Form.PLAIN)
     channel = Channel(house)
-    before = house.outlet.taken()
+    before = house.outlet.progress()
     channel.pause()
-    assert house.outlet.taken() == before
+    assert house.outlet.progress() == before
     channel.resume()
-    assert house.outlet.taken() > before
+    assert house.outlet.progress() > before
 
 
 def test_request_abort() -> None:
@@ -183,7 +184,7 @@ def test_wrapped_socket_is_not_taken_over(dial: Dial, kind: str) -> None:
     line = dial(house, kind, wrap=WrappingFactory)
     line.flow()
     assert isinstance(house.outlet, RequestOutlet)
-    block = frame().blocks[house.outlet.wire]
+    block = frame().block(house.outlet.wire)
     house.outlet.send(block)
     line.flow()
     line.expect(OPENING + chunk(block))
@@ -191,17 +192,34 @@ def test_wrapped_socket_is_not_taken_over(dial: Dial, kind: str) -> None:
 
 @both_kinds
 def test_wrapped_socket_has_one_block_under_way(dial: Dial, kind: str) -> None:
-    """Every block, however small, makes it busy until it has left."""
+    """Every block as large as a picture makes it busy until it has left."""
     house = House(Form.PLAIN)
     line = dial(house, kind, wrap=WrappingFactory)
+    line.flow()
+    assert not house.outlet.busy
+    house.outlet.send(frame(size=BACKLOG).block(house.outlet.wire))
     assert house.outlet.busy
     line.flow()
     assert not house.outlet.busy
-    house.outlet.send(frame().blocks[house.outlet.wire])
-    assert house.outlet.busy
+    assert house.readies == 1
+
+
+@both_kinds
+def test_wrapped_client_may_send_something(dial: Dial, kind: str) -> None:
+    """Bytes from a client that watches, be it one, do not end its stream."""
+    house = House(Form.PLAIN)
+    line = dial(house, kind, wrap=WrappingFactory)
     line.flow()
-    assert not house.outlet.busy
-    assert house.readies == 2
+    for sent in (b"\n", b"GET /", bytes(5000)):
+        line.client.sendall(sent)
+        soon(lambda: bool(select.select([line.server], [], [], 0)[0]))
+        while select.select([line.server], [], [], 0)[0]:
+            line.reactor.spin()
+    assert house.gone == []
+    block = frame().block(house.outlet.wire)
+    house.outlet.send(block)
+    line.flow()
+    line.expect(OPENING + chunk(block))
 
 
 def test_wrapped_socket_is_tuned(dial: Dial) -> None:
@@ -211,10 +229,10 @@ def test_wrapped_socket_is_tuned(dial: Dial) -> None:
     level, option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
     assert line.server.getsockopt(level, option) == LOWAT
     line.flow()
-    before = house.outlet.taken()
-    house.outlet.send(frame(size=LARGE).blocks[house.outlet.wire])
+    before = house.outlet.progress()
+    house.outlet.send(frame(size=LARGE).block(house.outlet.wire))
     line.flow()
-    soon(lambda: house.outlet.taken() > before + LARGE // 2)
+    soon(lambda: house.outlet.progress() > before + LARGE // 2)
 
 
 def test_wrapped_viewer_newest_wins(dial: Dial, reactor: HandReactor) -> None:
@@ -224,11 +242,11 @@ def test_wrapped_viewer_newest_wins(dial: Dial, reactor: HandReactor) -> None:
     line.flow()
     shown = [frame(number, size=LARGE) for number in range(1, 10)]
     for one in shown:
-        show.viewer.show(one, 0)
+        show.viewer.offer(one, 0)
         reactor.spin()
     line.flow()
     wire = show.outlet.wire
-    parts = (wire.opening(), shown[0].blocks[wire], shown[-1].blocks[wire])
+    parts = (wire.opening(), shown[0].block(wire), shown[-1].block(wire))
     line.expect(b"".join(map(chunk, parts)))
 
 
@@ -244,7 +262,7 @@ def test_departed_viewer_leaves_no_circle(
         for number in (1, 2):
             one = tracked(number, LARGE)
             alive.add(one)
-            show.viewer.show(one, 0)
+            show.viewer.offer(one, 0)
             reactor.spin()
             del one
         line.client.close()
@@ -358,9 +376,26 @@ def test_tls(dial: Dial, reactor: HandReactor) -> None:
     soon(lambda: client.free(show))
     shown = [frame(number, size=LARGE) for number in range(1, 10)]
     for one in shown:
-        show.viewer.show(one, 0)
+        show.viewer.offer(one, 0)
         client.turn(read=False)
     wire = show.outlet.wire
-    parts = (wire.opening(), shown[0].blocks[wire], shown[-1].blocks[wire])
+    parts = (wire.opening(), shown[0].block(wire), shown[-1].block(wire))
     client.expect(b"".join(map(chunk, parts)))
     assert show.viewer.sent.skipped == 7
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:OpenSSL")
+def test_a_byte_over_tls(dial: Dial, reactor: HandReactor) -> None:
+    """A client that sends one byte over TLS goes on seeing frames."""
+    show = Show(Form.PLAIN, reactor)
+    client = SecureClient(dial(show, wrap=secured(reactor), ask=False))
+    client.ask()
+    client.expect(OPENING)
+    client.tls.write(b"\n")
+    client.turn()
+    for _ in range(5):
+        client.turn()
+    assert show.gone == []
+    one = frame()
+    show.viewer.offer(one, 0)
+    client.expect(OPENING + chunk(one.block(show.outlet.wire)))

@@ -211,7 +211,7 @@ def test_reasons_are_a_fixed_set():
     house = FakeDaemon()
     line = house.ask(STREAM)
     (viewer,) = house.camera.viewers
-    viewer.leave("bored of robots")
+    viewer.abort("bored of robots")
     line.lose()
     assert aborted(house) == NONE | {"other": 1}
 
