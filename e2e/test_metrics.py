@@ -1,4 +1,4 @@
-"""A real Prometheus asks the daemon, and answers what is true."""
+"""A real Prometheus scrapes the daemon, and its answers are true."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from e2e.video import Film
 from e2e.waiting import until
 
 SECONDS = 10
-"""What rates look back on here; a dashboard takes minutes."""
+"""The range of rates here; a dashboard takes minutes."""
 
 
 @pytest.fixture(scope="module")
 def watched(
     tmp_path_factory: pytest.TempPathFactory, film: Film
 ) -> Iterator[tuple[Daemon, Prometheus]]:
-    """A daemon that shows bikes.mp4, and a Prometheus that asks it with its key."""
+    """A daemon that shows bikes.mp4, and a Prometheus that scrapes it with its key."""
     cameras = {
         "robot": {"source": str(film.path)},
         "gone": {"source": "/nowhere/at/all.mp4"},
@@ -39,7 +39,7 @@ def watched(
 
 
 def test_viewers_and_frames(watched: tuple[Daemon, Prometheus]) -> None:
-    """Prometheus knows how many watch, and at which rate they get their frames."""
+    """Prometheus knows how many viewers there are, and their rate of frames."""
     _, asked = watched
     viewers = 'camd_viewers{camera="robot"}'
     rate = f'rate(camd_frames_sent_total{{camera="robot"}}[{SECONDS}s])'
@@ -56,7 +56,7 @@ def _daemon(watched: tuple[Daemon, Prometheus]) -> Daemon:
 
 
 def test_states(watched: tuple[Daemon, Prometheus]) -> None:
-    """It knows which camera is well and which is not, and how old the pictures are."""
+    """Prometheus knows which cameras deliver, and how old their pictures are."""
     _, asked = watched
     until(
         lambda: asked.value('camd_camera_state{camera="gone",state="offline"}') == 1,
@@ -64,14 +64,14 @@ def test_states(watched: tuple[Daemon, Prometheus]) -> None:
     )
     assert asked.value('camd_camera_state{camera="robot",state="live"}') == 1
     age = asked.value('camd_frame_age_seconds{camera="robot"}')
-    # Looked at once a second while nobody watches.
+    # Read once a second while nobody watches.
     assert age is not None
     assert 0 <= age < 10
     assert asked.query('camd_frame_age_seconds{camera="gone"}') == []
 
 
 def test_the_rules_see_it(watched: tuple[Daemon, Prometheus]) -> None:
-    """The shipped alert rules work on what camd tells: that camera's is on its way."""
+    """The shipped alert rules work on camd's metrics: one alert is pending."""
     _, asked = watched
     until(lambda: _pending(asked) == {"CamdCameraOffline"}, "one alert is pending")
     rules = asked.rules()
@@ -85,7 +85,7 @@ def _pending(asked: Prometheus) -> set[str]:
 
 
 def test_the_dashboard_has_answers(watched: tuple[Daemon, Prometheus]) -> None:
-    """Whatever the dashboard asks is understood, and has an answer."""
+    """Every query of the dashboard is valid and has a result."""
     daemon, asked = watched
     with watching(daemon):
         for expression in _dashboard():
@@ -103,8 +103,8 @@ def _dashboard() -> Iterator[str]:
 
 
 def test_a_wrong_key(start: Start, film: Film, tmp_path: Path) -> None:
-    """Prometheus with another key learns only that the daemon refuses it."""
-    # A daemon of its own, as ten wrong keys close it to everybody here.
+    """With another key, Prometheus learns only that the daemon refuses it."""
+    # A daemon of its own: ten wrong keys close it to this address.
     daemon = start({"robot": {"source": str(film.path)}})
     with prometheus(tmp_path, daemon, "not-the-key") as refused:
         until(lambda: refused.value('up{job="camd"}') == 0, "it was refused")
@@ -112,7 +112,7 @@ def test_a_wrong_key(start: Start, film: Film, tmp_path: Path) -> None:
 
 
 def test_a_viewer_that_stalls(start: Start, film: Film) -> None:
-    """One that is let go is counted, with its reason."""
+    """A viewer that is cut off is counted, with its reason."""
     daemon = start({"robot": {"source": str(film.path)}}, stream_timeout=1)
     line = 'camd_viewers_aborted_total{camera="robot",reason="stalled"} '
     with not_reading(daemon):
@@ -133,7 +133,7 @@ def test_a_viewer_that_stalls(start: Start, film: Film) -> None:
     ids=" ".join,
 )
 def test_promtool(words: tuple[str, ...]) -> None:
-    """Prometheus' own tool finds nothing wrong with the files as they are shipped."""
+    """Promtool finds nothing wrong with the shipped files."""
     done = subprocess.run(
         ["promtool", *words], cwd=DEPLOY, capture_output=True, text=True, check=False
     )
@@ -141,7 +141,7 @@ def test_promtool(words: tuple[str, ...]) -> None:
 
 
 def test_promtool_likes_what_is_told(watched: tuple[Daemon, Prometheus]) -> None:
-    """It finds nothing to say against the names, types and texts of the metrics."""
+    """Promtool has no objection to the names, types and texts of the metrics."""
     daemon, _ = watched
     done = subprocess.run(
         ["promtool", "check", "metrics"],

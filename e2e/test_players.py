@@ -1,4 +1,4 @@
-"""Players and programs that people use read a hundred frames without a complaint."""
+"""Players and programs that people use read a hundred frames without an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from e2e.video import Film
 COUNT = 100
 
 WAYS = {"query": Daemon.with_query, "password": Daemon.with_password}
-"""The two ways in which a key can stand in an address."""
+"""The two places for a key in an address."""
 
 ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 
@@ -27,8 +27,8 @@ Way = Callable[[Daemon, str], str]
 
 @ways
 def test_ffmpeg(bikes: Daemon, way: Way) -> None:
-    """Ffmpeg decodes a hundred frames, says nothing and ends well."""
-    # One line with a checksum for each decoded frame, and no frame twice or left out.
+    """Ffmpeg decodes a hundred frames without a warning."""
+    # One line with a checksum per decoded frame, none repeated or dropped.
     output = ("-frames:v", f"{COUNT}", "-fps_mode", "passthrough", "-f", "framemd5")
     command = ("ffmpeg", "-nostdin", "-v", "warning", "-i", way(bikes, STREAM))
     done = subprocess.run(
@@ -37,13 +37,13 @@ def test_ffmpeg(bikes: Daemon, way: Way) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = [x for x in done.stdout.splitlines() if not x.startswith("#")]
     assert len(lines) == COUNT
-    # All but a few heartbeats are pictures of their own.
+    # All but a few heartbeats are different pictures.
     assert len({line.split(",")[-1] for line in lines}) > 0.9 * COUNT
 
 
 @ways
 def test_opencv(bikes: Daemon, film: Film, way: Way) -> None:
-    """OpenCV reads a hundred frames, and they are the video's, in its order."""
+    """OpenCV reads a hundred frames, and they are the video's, in order."""
     capture = cv2.VideoCapture(way(bikes, STREAM), cv2.CAP_FFMPEG)
     matches = []
     for number in range(COUNT):
@@ -61,7 +61,7 @@ def test_opencv(bikes: Daemon, film: Film, way: Way) -> None:
 
 
 def test_all_at_once(bikes: Daemon) -> None:
-    """A reader that begins and ends beside others takes nothing from them."""
+    """A reader that comes and goes takes nothing from the others."""
     with watching(bikes, 2) as watchers:
         players = [Thread(target=_read_ten, args=(bikes,)) for _ in range(2)]
         for player in players:

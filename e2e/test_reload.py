@@ -1,4 +1,4 @@
-"""camd.yaml is changed under a running daemon: what is in force, and who notices."""
+"""camd.yaml changes under a running daemon: what is in force, and who notices."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ PATTERN = {"source": "pattern"}
 
 
 def change(daemon: Daemon, **settings: Any) -> None:
-    """Write these settings over those of the same names, and hang up."""
+    """Overwrite these settings in camd.yaml, and send SIGHUP."""
     path = daemon.log_path.parent / "camd.yaml"
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
     hang_up(daemon)
 
 
 def hang_up(daemon: Daemon) -> None:
-    """Have the settings read again, and wait until that is done."""
+    """Reload the settings, and wait until that is done."""
     before = daemon.log.count("Reload: ")
     daemon.process.send_signal(signal.SIGHUP)
     until(lambda: daemon.log.count("Reload: ") > before, "the settings are read")
 
 
 def test_who_is_not_touched_loses_nothing(start: Start) -> None:
-    """Rates change, cameras come and go, and another one's viewer misses no frame."""
+    """Rates change, cameras come and go; another camera's viewer misses no frame."""
     daemon = start({"robot": PATTERN, "door": PATTERN})
     with (
         watching(daemon) as (untouched,),
@@ -51,7 +51,7 @@ def test_who_is_not_touched_loses_nothing(start: Start) -> None:
 
 
 def test_a_bad_file_changes_nothing(start: Start) -> None:
-    """What is wrong with it is said, and the daemon goes on as it was."""
+    """A bad file is reported, and the daemon goes on as before."""
     daemon = start({"robot": PATTERN})
     with watching(daemon) as (watcher,):
         change(daemon, stream_fps="fast", jpeg_quality=30)
@@ -68,7 +68,7 @@ def test_a_bad_file_changes_nothing(start: Start) -> None:
 
 
 def test_a_key_that_is_gone_ends_its_streams(start: Start) -> None:
-    """Whoever came with it is let go, and does not get in again."""
+    """Viewers of a revoked key are disconnected, and do not get in again."""
     daemon = start({"robot": PATTERN})
     other = secrets.token_urlsafe(24)
     with watching(daemon) as (watcher,):

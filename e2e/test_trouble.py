@@ -20,7 +20,7 @@ from e2e.waiting import until
 SNAPSHOT = "/api/robot/snapshot"
 
 HELD = 1.0
-"""Seconds for which the last picture is held; short, to be waited for often."""
+"""Seconds for which the last picture is held; short, as tests wait for it."""
 
 IN_TIME = 1.0
 """Seconds that a shutdown may take."""
@@ -28,7 +28,7 @@ IN_TIME = 1.0
 
 @pytest.fixture
 def camera() -> Iterator[HttpCamera]:
-    """A camera whose trouble the test makes."""
+    """A camera that the test gets into trouble."""
     with http_camera() as camera:
         yield camera
 
@@ -72,7 +72,7 @@ def test_an_outage(start: Start, camera: HttpCamera, mood: Mood) -> None:
 
 
 def check_placeholder(watcher: Watcher) -> None:
-    """See that it is no picture of the camera's, and came when it had to."""
+    """Check that it is none of the camera's pictures, and came in time."""
     frames = watcher.frames()
     first = next(n for n, one in enumerate(frames) if one.number == 0)
     last = frames[first - 1]
@@ -118,7 +118,7 @@ def test_a_file_of_the_users_own(
 
 
 def test_close(start: Start, camera: HttpCamera) -> None:
-    """Streams end behind a part, new ones get 503, until the camera is back."""
+    """Streams end after a part, new ones get 503, until the camera is back."""
     daemon = show(start, camera, offline_picture="close")
     with watching(daemon, 3) as watchers:
         camera.mood = Mood.GONE

@@ -19,7 +19,7 @@ from e2e.proxies import Place, Setup
 from e2e.waiting import PATIENCE
 
 ATTEMPTS = 3
-"""Ports that are tried: somebody may take one between its choice and its use."""
+"""Ports to try: another program may take one between its choice and its use."""
 
 
 @contextmanager
@@ -27,9 +27,9 @@ def through(
     setup: Setup, daemon: Daemon, folder: Path, base: str = ""
 ) -> Iterator[Daemon]:
     """
-    Start a proxy in front of a daemon, and stop it at the end.
+    Run a proxy in front of a daemon.
 
-    :param folder: where its files and its log go; it is made here.
+    :param folder: where its files and its log go; created here.
     :param base: the path under which the proxy shows the daemon, such as ``/cam``.
     :return: the daemon as it is seen through the proxy.
     """
@@ -63,7 +63,7 @@ def _launched(
     with log.open("ab") as output:
         return subprocess.Popen(
             setup.program(place, text),
-            # Caddy keeps things at home.
+            # Caddy keeps files in the home folder.
             env={**os.environ, "HOME": str(place.folder)},
             stdin=subprocess.DEVNULL,
             stdout=output,
