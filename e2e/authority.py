@@ -74,6 +74,6 @@ def _named(text: str) -> x509.Name:
 
 
 def serial_of(pem: bytes) -> int:
-    """Give the serial number of the certificate in this PEM."""
+    """Return the serial number of the certificate in this PEM."""
     _, begin, rest = pem.partition(b"-----BEGIN CERTIFICATE-----")
     return x509.load_pem_x509_certificate(begin + rest).serial_number

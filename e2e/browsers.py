@@ -93,7 +93,7 @@ def browsing(
 
 
 def environment(screen: Screen, folder: Path) -> dict[str, str]:
-    """Give a browser's environment: its screen, and its folder for a home."""
+    """Return a browser's environment: its screen, and its folder for a home."""
     return {
         **os.environ,
         "DISPLAY": screen.display,

@@ -18,7 +18,7 @@ from threading import Thread
 import cv2
 import numpy as np
 
-from e2e.video import CheckedJpeg
+from e2e.video import Pixels
 
 FPS = 20
 SQUARE = 60
@@ -149,14 +149,14 @@ def http_camera(
         camera.stop()
 
 
-def draw(number: int, square: int = SQUARE) -> CheckedJpeg:
+def draw(number: int, square: int = SQUARE) -> Pixels:
     """Draw a number below :data:`COUNT`, the lowest bit in the upper left square."""
     bits = [number >> bit & 1 for bit in range(COLUMNS * ROWS)]
     squares = COLOURS[np.array(bits).reshape(ROWS, COLUMNS)]
     return np.kron(squares, np.ones((square, square, 1), np.uint8))
 
 
-def number_in(picture: CheckedJpeg, square: int = SQUARE) -> int:
+def number_in(picture: Pixels, square: int = SQUARE) -> int:
     """
     Read the number that a picture carries.
 
@@ -169,11 +169,11 @@ def number_in(picture: CheckedJpeg, square: int = SQUARE) -> int:
 
 
 def encode(number: int) -> bytes:
-    """Give the JPEG of a number, the same each time."""
+    """Return the JPEG of a number, the same each time."""
     return _jpeg(draw(number))
 
 
-def _jpeg(picture: CheckedJpeg) -> bytes:
+def _jpeg(picture: Pixels) -> bytes:
     return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
 
 

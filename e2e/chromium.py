@@ -15,7 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webelement import WebElement
 
 from e2e.daemon import Daemon
-from e2e.video import CheckedJpeg, decode
+from e2e.video import Pixels, decode
 from e2e.waiting import PATIENCE, until
 
 FLAGS = (
@@ -97,7 +97,7 @@ def enter(driver: Driver, daemon: Daemon) -> None:
 
 
 def images(driver: Driver) -> list[WebElement]:
-    """Give the page's live pictures, once each of them shows something."""
+    """Return the page's live pictures, once each of them shows something."""
     found: list[WebElement] = driver.find_elements("tag name", "img")
     until(lambda: all(natural_size(driver, img)[0] for img in found), "a picture shows")
     return found
@@ -117,25 +117,25 @@ def bare_image(driver: Driver, address: str) -> WebElement:
 
 
 def natural_size(driver: Driver, image: WebElement) -> tuple[int, int]:
-    """Give width and height of what an ``<img>`` shows; zeros for nothing."""
+    """Return width and height of what an ``<img>`` shows; zeros for nothing."""
     script = "return [arguments[0].naturalWidth, arguments[0].naturalHeight]"
     width, height = driver.execute_script(script, image)
     return width, height
 
 
-def pixels(driver: Driver, image: WebElement) -> CheckedJpeg:
-    """Give the picture that an ``<img>`` shows, at its natural size."""
+def pixels(driver: Driver, image: WebElement) -> Pixels:
+    """Return the picture that an ``<img>`` shows, at its natural size."""
     url: str = driver.execute_script(_PIXELS, image)
     return decode(base64.b64decode(url.partition(",")[2]))
 
 
-def on_screen(driver: Driver, image: WebElement) -> CheckedJpeg:
-    """Give what is on the screen where an ``<img>`` stands, at its natural size."""
+def on_screen(driver: Driver, image: WebElement) -> Pixels:
+    """Return what is on the screen where an ``<img>`` stands, at its natural size."""
     driver.execute_script(_BRING_FORWARD, image)
     return decode(image.screenshot_as_png)
 
 
 def cookie(driver: Driver) -> dict[str, Any]:
-    """Give the one cookie that there is."""
+    """Return the one cookie that there is."""
     (found,) = driver.get_cookies()
     return dict(found)

@@ -59,7 +59,7 @@ def ask(
 
 
 def stats(daemon: Daemon, camera: str = "robot") -> dict[str, Any]:
-    """Give what the daemon tells of a camera."""
+    """Return what the daemon tells of a camera."""
     reply = ask(daemon, f"/api/{camera}/stream/stats")
     assert reply.status == 200, reply
     answer: dict[str, Any] = json.loads(reply.body)
@@ -144,7 +144,7 @@ class Watcher(Thread):
         self._answer.close()
 
     def frames(self) -> list[Seen]:
-        """Give the frames that came, each once, without heartbeats."""
+        """Return the frames that came, each once, without heartbeats."""
         once: dict[int, Seen] = {}
         for seen in list(self.seen):
             once.setdefault(seen.number, seen)
@@ -152,7 +152,7 @@ class Watcher(Thread):
 
 
 def _unpacking(encoding: str | None) -> Callable[[bytes], bytes]:
-    """Give what undoes a proxy's compression; None for none."""
+    """Return what undoes a proxy's compression; None for none."""
     if encoding is None:
         return bytes
     # 32: a header of gzip's or zlib's, whichever comes.

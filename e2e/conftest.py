@@ -76,7 +76,7 @@ class Start(Protocol):
     """Starts a daemon with these cameras and settings, as in camd.yaml."""
 
     def __call__(self, cameras: dict[str, Camera], **settings: Any) -> Daemon:
-        """Give the daemon once it listens; it ends with the test."""
+        """Return the daemon once it listens; it ends with the test."""
         ...
 
 

@@ -49,11 +49,11 @@ class Daemon:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def with_query(self, path: str) -> str:
-        """Give an address with the key in its query."""
+        """Return an address with the key in its query."""
         return f"{self.origin}{path}?api_key={quote(self.key, safe='')}"
 
     def with_password(self, path: str) -> str:
-        """Give an address with the key in front of the host."""
+        """Return an address with the key in front of the host."""
         return f"http://{USER}:{quote(self.key, safe='')}@127.0.0.1:{self.port}{path}"
 
     @property
@@ -67,7 +67,7 @@ class Daemon:
         return self.log_path.read_text()
 
     def reload(self, cameras: Mapping[str, Camera]) -> None:
-        """Give it other cameras, as in camd.yaml, and wait until it goes by them."""
+        """Return it other cameras, as in camd.yaml, and wait until it goes by them."""
         path = self.log_path.with_name("camd.yaml")
         settings = json.loads(path.read_text())
         path.write_text(json.dumps({**settings, "cameras": cameras}))
@@ -130,7 +130,7 @@ def _twistd(folder: Path, output: Any) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _environment() -> dict[str, str]:
-    """Give this process's environment, less what camd takes for settings."""
+    """Return this process's environment, less what camd takes for settings."""
     taken = {*KEYS, *CAMERA_KEYS}
     return {
         name: text for name, text in os.environ.items() if name.lower() not in taken

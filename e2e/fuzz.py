@@ -229,7 +229,7 @@ _KNOWN = re.compile(
 
 
 def answers(data: bytes) -> Iterator[tuple[str, list[str]]]:
-    """Give each answer's code, and its header lines that camd never sends."""
+    """Return each answer's code, and its header lines that camd never sends."""
     for found in _HEAD.finditer(data):
         names = [line.partition(b":")[0] for line in found[2].splitlines()]
         yield found[1].decode(), [repr(n) for n in names if not _KNOWN.match(n)]

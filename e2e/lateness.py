@@ -64,7 +64,7 @@ def _arrival(direct: Watcher, watcher: Watcher) -> Arrival:
 
 
 def _delays(direct: Watcher, watcher: Watcher) -> list[float]:
-    """Give each frame's delay; not for the first, which may be an old one."""
+    """Return each frame's delay; not for the first, which may be an old one."""
     at = {seen.number: seen.moment for seen in direct.frames()}
     frames = watcher.frames()[1:]
     return [seen.moment - at[seen.number] for seen in frames if seen.number in at]

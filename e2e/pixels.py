@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from e2e.camera import COLUMNS, ROWS, SQUARE, draw
-from e2e.video import CheckedJpeg
+from e2e.video import Pixels
 
 WIDTH, HEIGHT = COLUMNS * SQUARE, ROWS * SQUARE
 """Pixels of a numbered picture, before it is made larger."""
@@ -24,7 +24,7 @@ GRAIN = 30
 """Steps of 256 by which the grain may darken white and lighten black."""
 
 
-def grainy(number: int, scale: int) -> CheckedJpeg:
+def grainy(number: int, scale: int) -> Pixels:
     """
     Draw a number with grain on it: some 25 KB as camd encodes it at scale 2.
 
@@ -36,12 +36,12 @@ def grainy(number: int, scale: int) -> CheckedJpeg:
 
 
 @cache
-def _grain(scale: int) -> CheckedJpeg:
+def _grain(scale: int) -> Pixels:
     shape = HEIGHT * scale, WIDTH * scale, 1
     return np.random.default_rng(0).integers(0, GRAIN, shape, np.uint8)
 
 
-def shrunk(picture: CheckedJpeg) -> CheckedJpeg:
+def shrunk(picture: Pixels) -> Pixels:
     """Bring a picture of any size to :data:`WIDTH` and :data:`HEIGHT`."""
     size = (WIDTH, HEIGHT)
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

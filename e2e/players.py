@@ -22,7 +22,7 @@ import numpy as np
 from e2e.camera import number_in
 from e2e.pixels import BYTES, HEIGHT, WIDTH, shrunk
 from e2e.readers import scan
-from e2e.video import CheckedJpeg, decode
+from e2e.video import Pixels, decode
 
 HERE = Path(__file__).parent
 
@@ -127,7 +127,7 @@ class Player(Thread):
         self.trouble += self._complaints.read().decode()
 
     def newest(self) -> int:
-        """Give the number of the picture that it decoded last; -1 before the first."""
+        """Return the number of the picture that it decoded last; -1 before the first."""
         return self.sights[-1].number if self.sights else -1
 
 
@@ -144,11 +144,11 @@ def playing(clients: Iterable[str], address: str) -> Iterator[dict[str, Player]]
         yield players
 
 
-def _from_pixels(output: IO[bytes]) -> Iterator[CheckedJpeg]:
+def _from_pixels(output: IO[bytes]) -> Iterator[Pixels]:
     while len(data := output.read(BYTES)) == BYTES:
         yield np.frombuffer(data, np.uint8).reshape(HEIGHT, WIDTH, 3)
 
 
-def _from_jpegs(output: IO[bytes]) -> Iterator[CheckedJpeg]:
+def _from_jpegs(output: IO[bytes]) -> Iterator[Pixels]:
     for jpeg in scan(iter(partial(output.read1, 65536), b"")):  # type: ignore[attr-defined]
         yield shrunk(decode(jpeg))

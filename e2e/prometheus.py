@@ -32,17 +32,17 @@ class Prometheus:
     origin: str
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Give the series that an expression has now, as the API tells them."""
+        """Return the series that an expression has now, as the API tells them."""
         found: list[dict[str, Any]] = self._get("query", query=expression)["result"]
         return found
 
     def value(self, expression: str) -> float | None:
-        """Give the value of an expression with one series; None while it has none."""
+        """Return the value of an expression with one series; None while it has none."""
         found = self.query(expression)
         return float(found[0]["value"][1]) if found else None
 
     def rules(self) -> list[dict[str, Any]]:
-        """Give the alert rules, with what came of each."""
+        """Return the alert rules, with what came of each."""
         (group,) = self._get("rules")["groups"]
         rules: list[dict[str, Any]] = group["rules"]
         return rules

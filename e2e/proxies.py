@@ -142,7 +142,7 @@ class Setup:
 
     def having(self, old: str, new: str) -> Setup:
         """
-        Give the same with other words.
+        Return the same with other words.
 
         :raises AssertionError: when the words to replace are not there any more.
         """
@@ -151,7 +151,7 @@ class Setup:
 
 
 def deployed(program: Program, name: str, *words: tuple[str, str]) -> Setup:
-    """Give a file of ``deploy/`` with words replaced, each of which must be there."""
+    """Return a file of ``deploy/`` with words replaced, each of which must be there."""
     setup = Setup(program, (DEPLOY / name).read_text())
     for old, new in words:
         setup = setup.having(old, new)

@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 from e2e.pixels import BYTES, HEIGHT, WIDTH, shrunk
-from e2e.video import CheckedJpeg, decode
+from e2e.video import Pixels, decode
 
 CACHING = 300
 """Milliseconds for which VLC keeps pictures in store; its own choice is 1000."""
 
 
-def show(picture: CheckedJpeg) -> None:
+def show(picture: Pixels) -> None:
     """Write a picture of any size."""
     write(shrunk(picture).tobytes())
 
@@ -53,7 +53,7 @@ def requests(address: str) -> None:
 
 
 def scan(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the JPEGs among these bytes, from SOI to EOI, and leave out the rest."""
+    """Return the JPEGs among these bytes, from SOI to EOI, and leave out the rest."""
     data = b""
     for chunk in chunks:
         data += chunk

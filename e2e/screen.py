@@ -21,7 +21,7 @@ from threading import Event, Thread
 import numpy as np
 
 from e2e.camera import COLUMNS, number_in
-from e2e.video import CheckedJpeg
+from e2e.video import Pixels
 from e2e.waiting import PATIENCE
 
 WIDTH, HEIGHT = 1024, 768
@@ -57,8 +57,8 @@ class Screen:
         pixels = np.memmap(memory, np.uint8, "r", offset + 12 * colours, shape)
         self._pixels = pixels[::GRAIN, :WIDTH:GRAIN, :3]
 
-    def look(self) -> CheckedJpeg:
-        """Give what is on it, smaller by :data:`GRAIN`."""
+    def look(self) -> Pixels:
+        """Return what is on it, smaller by :data:`GRAIN`."""
         return np.array(self._pixels)
 
 
@@ -125,7 +125,7 @@ class Onlooker(Thread):
             self._note(now, still=np.array_equal(before, now))
             before = now
 
-    def _note(self, seen: CheckedJpeg, still: bool) -> None:
+    def _note(self, seen: Pixels, still: bool) -> None:
         moment, picture = time.monotonic(), coloured(seen)
         # One that is being drawn is half the old one: it counts when it stands still.
         if picture is None or still:
@@ -167,7 +167,7 @@ def looking_at(screen: Screen) -> Iterator[Onlooker]:
         onlooker.stop()
 
 
-def coloured(seen: CheckedJpeg) -> CheckedJpeg | None:
+def coloured(seen: Pixels) -> Pixels | None:
     """Cut out what has a colour; None when all is grey."""
     blue, red = seen[..., 0].astype(np.int16), seen[..., 2]
     mask = abs(blue - red) > COLOURED
@@ -177,7 +177,7 @@ def coloured(seen: CheckedJpeg) -> CheckedJpeg | None:
     return seen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _number(picture: CheckedJpeg) -> int | None:
+def _number(picture: Pixels) -> int | None:
     with suppress(AssertionError):
         return number_in(picture, picture.shape[1] // COLUMNS)
     return None

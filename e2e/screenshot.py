@@ -61,7 +61,7 @@ def _height(driver: Driver) -> int:
 
 
 def _small_shot(driver: Driver) -> bytes | None:
-    """Give the page as a PNG; None while the video shows too busy a scene for it."""
+    """Return the page as a PNG; None while the video shows too busy a scene for it."""
     page = decode(driver.get_screenshot_as_png())[: _height(driver), :PIXELS]
     tight = [cv2.IMWRITE_PNG_COMPRESSION, 9]
     png = cv2.imencode(".png", page, tight)[1].tobytes()

@@ -105,7 +105,7 @@ class Scene:
         until(lambda: self.onlooker.square == side, f"squares of {side} are shown")
 
     def delays(self) -> list[float]:
-        """Give the seconds from the camera to the screen, of each picture shown."""
+        """Return the seconds from the camera to the screen, of each picture shown."""
         glances = list(self.onlooker.glances)
         shown: dict[int | None, float] = {}
         for glance in glances:
@@ -146,7 +146,7 @@ class Show(Protocol):
     def __call__(
         self, fps: float, page: str = IMG, query: str = "", **settings: Any
     ) -> Scene:
-        """Give the scene once a picture is on the screen."""
+        """Return the scene once a picture is on the screen."""
         ...
 
 
@@ -181,7 +181,7 @@ def write(path: Path, page: str, address: str) -> str:
 
 
 def forward(earlier: int, later: int) -> bool:
-    """Tell whether a picture is the same or a later one; the numbers go round."""
+    """Return whether a picture is the same or a later one; the numbers go round."""
     return (later - earlier) % COUNT < COUNT // 2
 
 

@@ -36,7 +36,7 @@ def test_five_viewers_get_15_fps(bikes: Daemon) -> None:
 
 def _has_all(watcher: Watcher) -> bool:
     """
-    Tell whether it got every frame of the last few seconds, and those at full rate.
+    Return whether it got every frame of the last few seconds, and those at full rate.
 
     A machine that does something else meanwhile may capture too few for a while; the
     next window will do.

@@ -37,7 +37,7 @@ def daemon(start: Start, camera: HttpCamera) -> Daemon:
 
 
 def viewer(daemon: Daemon) -> dict[str, Any]:
-    """Give what the daemon tells of its only viewer."""
+    """Return what the daemon tells of its only viewer."""
     (found,) = stats(daemon)["clients"]
     return dict(found)
 

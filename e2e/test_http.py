@@ -80,7 +80,7 @@ def watch(stream: Iterator[bytes], count: int) -> None:
 
 
 def memory(daemon: Daemon) -> int:
-    """Give the bytes of memory that it takes up."""
+    """Return the bytes of memory that it takes up."""
     status = Path(f"/proc/{daemon.process.pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None
@@ -110,7 +110,7 @@ def test_megabytes_behind_a_stream(daemon: Daemon) -> None:
 
 
 def proxy_port(daemon: Daemon) -> int:
-    """Give the port that only proxies are to connect to."""
+    """Return the port that only proxies are to connect to."""
     found = re.search(r"\(PROXY\) starting on (\d+)", daemon.log)
     assert found is not None
     return int(found[1])

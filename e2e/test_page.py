@@ -53,7 +53,7 @@ def field(browser: Driver, name: str) -> str:
 
 
 def is_live(browser: Driver) -> bool:
-    """Tell whether the page says so."""
+    """Return whether the page says so."""
     return card(browser).get_attribute("data-state") == "live"
 
 

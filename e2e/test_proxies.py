@@ -113,7 +113,7 @@ def _daemon(
 
 
 def _door(daemon: Daemon, setup: Setup) -> Daemon:
-    """Give the daemon with the port that is for this proxy."""
+    """Return the daemon with the port that is for this proxy."""
     if setup is not PROXY_PROTOCOL:
         return daemon
     found = re.search(r"CamdSite \(PROXY\) starting on (\d+)", daemon.log)

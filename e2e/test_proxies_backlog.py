@@ -80,7 +80,7 @@ def _taken(daemon: Daemon) -> dict[int, int]:
 
 
 def _bytes(daemon: Daemon) -> dict[int, int]:
-    """Give the bytes that each viewer was sent, by its number."""
+    """Return the bytes that each viewer was sent, by its number."""
     return {c["number"]: c["bytes"] for c in stats(daemon)["clients"]}
 
 

@@ -36,7 +36,7 @@ SOCKETS = {
 
 @contextmanager
 def _short_folder() -> Iterator[Path]:
-    """Give a folder for a socket, whose path has room for 107 bytes only."""
+    """Return a folder for a socket, whose path has room for 107 bytes only."""
     folder = Path(tempfile.mkdtemp(prefix="camd-"))
     # Proxies run as somebody else.
     folder.chmod(0o755)

@@ -45,7 +45,7 @@ class Systemd:
             self.told += self._ear.recv(4096).decode().splitlines()
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Give what systemd sets for a service."""
+        """Return what systemd sets for a service."""
         own = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "http"}
         notify = {"NOTIFY_SOCKET": str(self._folder / "notify")}
         return {**os.environ, **own, **notify, **more}

@@ -147,7 +147,7 @@ def renew(daemon: Daemon, told: str) -> None:
 
 
 def consecutive(watcher: Watcher) -> bool:
-    """Tell whether each frame follows the one before."""
+    """Return whether each frame follows the one before."""
     numbers = [frame.number for frame in watcher.frames()]
     return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 

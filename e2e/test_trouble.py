@@ -47,7 +47,7 @@ def show(start: Start, camera: HttpCamera, **settings: Any) -> Daemon:
 
 
 def is_live(watcher: Watcher) -> bool:
-    """Tell whether the part seen last is a picture of the camera's."""
+    """Return whether the part seen last is a picture of the camera's."""
     return watcher.seen[-1].number > 0
 
 
@@ -86,7 +86,7 @@ def check_placeholder(watcher: Watcher) -> None:
 
 
 def test_a_placeholder_a_second(start: Start, camera: HttpCamera) -> None:
-    """It is drawn anew, once for all; a snapshot is one only for who asks for that."""
+    """It is drawn again, once for all; a snapshot is one only for who asks for that."""
     daemon = show(start, camera)
     assert ask(daemon, SNAPSHOT).headers["x-camera-state"] == "live"
     with watching(daemon, 3) as watchers:

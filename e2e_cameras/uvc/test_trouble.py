@@ -84,7 +84,7 @@ def await_state(daemon: Daemon, state: str, camera: str = "robot") -> None:
 
 
 def is_live(watcher: Watcher) -> bool:
-    """Tell whether the part seen last is a picture of the camera's."""
+    """Return whether the part seen last is a picture of the camera's."""
     return bool(watcher.seen) and watcher.seen[-1].number > 0
 
 
@@ -117,7 +117,7 @@ def _first_after(watcher: Watcher, moment: float) -> float:
 
 
 def test_silence(daemon: Daemon, webcams: tuple[Webcam, Webcam]) -> None:
-    """It is noticed, the webcam is opened anew, and its viewers stay."""
+    """It is noticed, the webcam is opened again, and its viewers stay."""
     webcam, _ = webcams
     with watching(daemon, 3) as watchers:
         webcam.tell("stall")
