@@ -127,7 +127,7 @@ class Player(Thread):
         self.trouble += self._complaints.read().decode()
 
     def newest(self) -> int:
-        """Return the number of the picture that it decoded last; -1 before the first."""
+        """Return the number of the picture decoded last; -1 before the first."""
         return self.sights[-1].number if self.sights else -1
 
 

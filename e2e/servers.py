@@ -65,7 +65,7 @@ class Server:
         self._process = None
 
     def address(self, form: str, password: str = PASSWORD) -> str:
-        """Return its address: ``{}`` in the form stands for who asks and where it is."""
+        """Return its address: with ``{}`` in the form as login and host."""
         return form.format(f"{USER}:{password}@127.0.0.1:{self.port}")
 
     def _listens(self) -> bool:
