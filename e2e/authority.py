@@ -1,4 +1,4 @@
-"""A certificate authority for a test, which signs what it is asked to."""
+"""A certificate authority for tests."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from cryptography.x509.oid import NameOID
 _PEM = serialization.Encoding.PEM
 
 NAMES = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-"""Whom all of its certificates are for."""
+"""The host names that all of its certificates are for."""
 
 
 class Authority:
     """
-    An authority that nobody knows yet.
+    A new certificate authority.
 
     :ivar path: its own certificate, as PEM.
 
-    :param folder: where that is put.
+    :param folder: where to put that.
     """
 
     def __init__(self, folder: Path) -> None:

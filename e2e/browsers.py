@@ -17,13 +17,13 @@ from e2e.chromium import FLAGS
 from e2e.screen import HEIGHT, WIDTH, Screen
 
 PREFERENCES = {
-    # It shall talk to 127.0.0.1 and to nobody else: for all others the proxy is dead.
+    # Only 127.0.0.1 can be reached: for all other hosts the proxy is dead.
     "network.proxy.type": "1",
     "network.proxy.http": '"127.0.0.1"',
     "network.proxy.http_port": "9",
     "network.proxy.ssl": '"127.0.0.1"',
     "network.proxy.ssl_port": "9",
-    # It shall open no window and no tab but ours.
+    # No window and no tab but ours.
     "browser.aboutwelcome.enabled": "false",
     "browser.shell.checkDefaultBrowser": "false",
     "browser.startup.homepage_override.mstone": '"ignore"',
@@ -49,7 +49,7 @@ def _webkit(folder: Path) -> list[str]:
 
 
 def minibrowser() -> Path | None:
-    """Find the browser that WebKitGTK brings along; it is in no folder of PATH."""
+    """Find the browser that comes with WebKitGTK; it is in no folder of PATH."""
     found = Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser")
     return max(found, default=None)
 
@@ -67,10 +67,10 @@ def browsing(
     name: str, address: str, screen: Screen, folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """
-    Start a browser without a past, and end it.
+    Run a browser with an empty profile.
 
     :param name: one of :data:`BROWSERS`.
-    :param folder: for what it stores; there must be none yet.
+    :param folder: for what it stores; must not exist yet.
     """
     folder.mkdir()
     with (
@@ -87,7 +87,7 @@ def browsing(
         try:
             yield process
         finally:
-            # The whole family, as a browser is many processes.
+            # The whole process group: a browser is many processes.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -98,7 +98,7 @@ def environment(screen: Screen, folder: Path) -> dict[str, str]:
         **os.environ,
         "DISPLAY": screen.display,
         "HOME": str(folder),
-        # Root has no sandbox, and a screen without glass has no graphics card.
+        # Root has no sandbox, and a virtual screen has no graphics card.
         "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",
         "WEBKIT_DISABLE_COMPOSITING_MODE": "1",
         "MOZ_CRASHREPORTER_DISABLE": "1",

@@ -1,8 +1,8 @@
 """A network camera whose moods the test decides: it sends, falls silent, or is gone.
 
-It is a plain MJPEG server, as cheap cameras have one. Each of its pictures carries its
-number in dark and light squares, which no JPEG encoder can blur. They have colours, by
-which the picture is told from anything grey around it.
+It is a plain MJPEG server like those in cheap cameras. Each picture carries its number
+in dark and light squares that no JPEG encoder can blur. They are coloured, so that the
+picture can be told from anything grey around it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Mood(Enum):
 
 class HttpCamera:
     """
-    Its pictures are numbered one by one, also across connections. ``/moved`` redirects
+    A camera whose pictures are numbered, across connections too. ``/moved`` redirects
     to the stream, ``/snapshot.jpg`` is one picture.
 
     :param tls: for a camera with an ``https://`` address; None for a plain one.
@@ -70,7 +70,7 @@ class HttpCamera:
                     camera._answer(self)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Request)
         if tls is not None:
@@ -140,7 +140,7 @@ class HttpCamera:
 def http_camera(
     fps: float = FPS, tls: ssl.SSLContext | None = None
 ) -> Iterator[HttpCamera]:
-    """Have a camera that sends so many pictures a second until the end."""
+    """Run a camera that sends so many pictures a second."""
     camera = HttpCamera(fps, tls)
     camera.start()
     try:

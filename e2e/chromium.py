@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # It shall talk to the daemon and to nobody else.
+    # Only the daemon can be reached.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     # A pixel on the screen has the colour that it has in the picture.
     "--force-color-profile=srgb",
@@ -61,12 +61,12 @@ def chromium(
     profile: Path, width: int = 1280, scale: float = 1, home: Path | None = None
 ) -> Iterator[Driver]:
     """
-    Start a browser without a past, and end it.
+    Run a browser with an empty profile.
 
     :param profile: a folder for what it stores.
     :param width: of the window, in the page's pixels.
     :param scale: pixels of the screen for each pixel of the page.
-    :param home: where it finds authorities to trust; None for the own home folder.
+    :param home: where it finds authorities to trust; None for the real home folder.
     """
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
@@ -78,7 +78,7 @@ def chromium(
     )
     for flag in (*FLAGS, *window):
         options.add_argument(flag)
-    # Not until all is loaded: a stream never is.
+    # Do not wait until everything is loaded: a stream never is.
     options.page_load_strategy = "eager"
     environment = {**os.environ, **({"HOME": str(home)} if home else {})}
     service = Service(str(shutil.which("chromedriver")), env=environment)
@@ -105,7 +105,7 @@ def images(driver: Driver) -> list[WebElement]:
 
 def bare_image(driver: Driver, address: str) -> WebElement:
     """
-    Show an ``<img>`` alone, with no script beside it that could renew it.
+    Show an ``<img>`` alone, with no script that could reload it.
 
     :param address: a path of the same daemon, for which there is a cookie already.
     """
@@ -136,6 +136,6 @@ def on_screen(driver: Driver, image: WebElement) -> Pixels:
 
 
 def cookie(driver: Driver) -> dict[str, Any]:
-    """Return the one cookie that there is."""
+    """Return the only cookie."""
     (found,) = driver.get_cookies()
     return dict(found)

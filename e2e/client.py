@@ -1,6 +1,6 @@
-"""Clients of the daemon: one that asks once, one that watches, one that does not read.
+"""Clients of the daemon: one request, a watcher, and one that does not read.
 
-All of them give the key in a header, unless told otherwise.
+All of them send the key in a header, unless told otherwise.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def ask(
 
 
 def stats(daemon: Daemon, camera: str = "robot") -> dict[str, Any]:
-    """Return what the daemon tells of a camera."""
+    """Return the daemon's stats of a camera."""
     reply = ask(daemon, f"/api/{camera}/stream/stats")
     assert reply.status == 200, reply
     answer: dict[str, Any] = json.loads(reply.body)
@@ -69,7 +69,7 @@ def stats(daemon: Daemon, camera: str = "robot") -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """
-    One part that a watcher got.
+    One part that a watcher received.
 
     :ivar moment: when it was complete, on the monotonic clock.
     :ivar number: the frame's number; a heartbeat has that of the frame it repeats, and
@@ -118,7 +118,7 @@ class Watcher(Thread):
         self.headers = {k.lower(): v for k, v in self._answer.getheaders()}
 
     def run(self) -> None:
-        """Read on and on."""
+        """Read until stopped."""
         try:
             self._read()
         except Exception as error:
@@ -134,17 +134,17 @@ class Watcher(Thread):
                 self.seen.append(Seen(time.monotonic(), number, part.body, state))
 
     def leave(self) -> None:
-        """Read no more than what comes next; do not wait for it."""
+        """Stop after the next part; do not wait for it."""
         self._stopped = True
 
     def stop(self) -> None:
-        """Hang up; a second time does nothing."""
+        """Hang up; a second call does nothing."""
         self.leave()
         self.join(PATIENCE)
         self._answer.close()
 
     def frames(self) -> list[Seen]:
-        """Return the frames that came, each once, without heartbeats."""
+        """Return the frames received, each once, without heartbeats."""
         once: dict[int, Seen] = {}
         for seen in list(self.seen):
             once.setdefault(seen.number, seen)
@@ -196,7 +196,7 @@ def watching(
     daemon: Daemon, count: int = 1, version: str = "1.1", **further: Any
 ) -> Iterator[list[Watcher]]:
     """
-    Have several watchers at once; each has a frame before this goes on.
+    Run several watchers; each has a frame before the block begins.
 
     :param version: of HTTP, ``1.0`` or ``1.1``.
     :param further: what else a :class:`Watcher` can be told.
@@ -208,7 +208,7 @@ def watching(
         until(lambda: all(w.seen for w in watchers), "each watcher has a frame")
         yield watchers
     finally:
-        # First all of them: each must wait for its next frame.
+        # All of them first: each has to wait for its next frame.
         for watcher in watchers:
             watcher.leave()
         for watcher in watchers:
@@ -217,9 +217,9 @@ def watching(
 
 @contextmanager
 def not_reading(daemon: Daemon) -> Iterator[socket.socket]:
-    """Ask for the stream and then read nothing of it, with hardly any room for it."""
+    """Ask for the stream and read nothing of it, with a tiny receive buffer."""
     with socket.socket() as connection:
-        # Set before connecting, or the window is open wide already.
+        # Before connecting, or the window is already wide open.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE)
         connection.connect(("127.0.0.1", daemon.port))

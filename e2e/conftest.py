@@ -61,7 +61,7 @@ MODULES = {
 
 
 def pytest_configure() -> None:
-    """End in one line, before anything else, when something is missing."""
+    """End with one line, before anything else, when something is missing."""
     # Debian keeps servers where root alone looks for commands.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     missing = sorted({PACKAGES[name] for name in PACKAGES if not shutil.which(name)})
@@ -82,7 +82,7 @@ class Start(Protocol):
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start daemons, and look through the log of each when the test is over."""
+    """Start daemons, and check the log of each after the test."""
     daemons: list[Daemon] = []
     with ExitStack() as stack:
 
@@ -99,7 +99,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def check_log(daemon: Daemon) -> None:
-    """See that nothing went wrong unnoticed, and that no key was logged."""
+    """Check that nothing went wrong unnoticed, and that no key was logged."""
     log = daemon.log
     assert "Traceback" not in log, log
     assert "Unhandled" not in log, log
@@ -133,7 +133,7 @@ def bikes(lasting_bikes: Daemon) -> Daemon:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Driver]:
-    """Headless Chromium, without a past."""
+    """Headless Chromium with an empty profile."""
     from e2e.chromium import chromium
 
     with chromium(tmp_path / "profile") as driver:

@@ -67,7 +67,7 @@ class Daemon:
         return self.log_path.read_text()
 
     def reload(self, cameras: Mapping[str, Camera]) -> None:
-        """Return it other cameras, as in camd.yaml, and wait until it goes by them."""
+        """Change its cameras, as in camd.yaml; return once the change is in force."""
         path = self.log_path.with_name("camd.yaml")
         settings = json.loads(path.read_text())
         path.write_text(json.dumps({**settings, "cameras": cameras}))
@@ -99,7 +99,7 @@ def running(
     :param cameras: as in camd.yaml, and so are all further settings.
     """
     key = secrets.token_urlsafe(24)
-    # The system picks the port, and the log tells it: no two daemons ever get the same.
+    # The system picks the port, and the log says which: no two daemons get the same.
     listen = "tcp:0:interface=127.0.0.1"
     defaults = {"listen": listen, "api_keys": {"e2e": key}}
     (folder / "camd.yaml").write_text(

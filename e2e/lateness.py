@@ -12,10 +12,10 @@ from e2e.daemon import Daemon
 from e2e.waiting import until
 
 FPS = 5
-"""Slow, so that a frame that waits for the next one is late without any doubt."""
+"""Frames a second: so few that a frame held back for the next one is clearly late."""
 
 FRAMES = 24
-"""How many are compared."""
+"""Frames that are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def compare(
     Watch one stream directly and through each of the proxies, all at once.
 
     :param seen: the daemon as it is seen through each proxy.
-    :param headers: what every watcher sends besides.
+    :param headers: further headers that every watcher sends.
     """
     with ExitStack() as stack:
         (direct,) = stack.enter_context(watching(daemon, headers=headers))
@@ -64,7 +64,7 @@ def _arrival(direct: Watcher, watcher: Watcher) -> Arrival:
 
 
 def _delays(direct: Watcher, watcher: Watcher) -> list[float]:
-    """Return each frame's delay; not for the first, which may be an old one."""
+    """Return the delay of each frame but the first, which may be old."""
     at = {seen.number: seen.moment for seen in direct.frames()}
     frames = watcher.frames()[1:]
     return [seen.moment - at[seen.number] for seen in frames if seen.number in at]

@@ -1,7 +1,7 @@
-"""Numbered pictures with as many bytes as real ones have, and their way back to a size.
+"""Numbered pictures as large in bytes as real ones, and back to their first size.
 
-VLC shows nothing of what it was sent before it has 15 KiB in store, and plain black and
-white squares take less than 2.
+VLC shows nothing until it has buffered 15 KiB, and plain black and white squares take
+less than 2.
 """
 
 from __future__ import annotations

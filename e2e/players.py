@@ -36,7 +36,7 @@ class Client:
 
     :ivar command: what to run; ``ADDRESS`` stands for the stream's.
     :ivar jpegs: whether it writes JPEGs, and not pixels.
-    :ivar lag: seconds by which it may show every picture late by its own nature.
+    :ivar lag: seconds by which the client itself shows every picture late.
     """
 
     command: str
@@ -48,11 +48,11 @@ CLIENTS = {
     "ffmpeg": Client(
         "ffmpeg -nostdin -v error -i ADDRESS -fps_mode passthrough"
         f" -s {WIDTH}x{HEIGHT} -pix_fmt bgr24 -f rawvideo -",
-        # It gives a picture out when something comes behind it.
+        # It outputs a picture when the next bytes arrive.
         lag=0.5,
     ),
     "opencv": Client(f"{READER} opencv ADDRESS"),
-    # It plays by a clock of its own, which a busy machine sets back once for all.
+    # It plays by a clock of its own, which a busy machine sets back for good.
     "vlc": Client(f"{READER} vlc ADDRESS", lag=10),
     "mpv": Client(
         "mpv --no-config --profile=low-latency --untimed --no-audio"
@@ -68,7 +68,7 @@ CLIENTS = {
     "curl": Client("curl -sSfN ADDRESS", jpegs=True),
     "requests": Client(f"{READER} requests ADDRESS"),
     "aiohttp": Client(f"{READER} aiohttp ADDRESS"),
-    # Node 18 warns that its fetch is new.
+    # Node 18 warns that its fetch is experimental.
     "node": Client(f"node --no-warnings {HERE / 'fetch.mjs'} ADDRESS", jpegs=True),
 }
 
@@ -86,7 +86,7 @@ class Player(Thread):
     Runs a client until it is stopped.
 
     :ivar sights: what it decoded, repeats included. Only ever grows.
-    :ivar trouble: what it complained of; empty while all is well. Complete once it has
+    :ivar trouble: its standard error; empty if nothing. Complete once it has
         been stopped.
 
     :param complaints: a file that its standard error goes to.

@@ -1,4 +1,4 @@
-"""A real Prometheus, which asks a daemon once a second, and is asked itself."""
+"""A real Prometheus that scrapes a daemon once a second and answers queries."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def prometheus(folder: Path, daemon: Daemon, key: str) -> Iterator[Prometheus]:
     Start one with deploy/prometheus.yml, made to ask this daemon each second.
 
     :param folder: where its settings, its data and its log go.
-    :param key: what it shows as its key.
+    :param key: the key it sends.
     """
     _configure(folder, daemon, key)
     command = [
         "prometheus",
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        # The system picks the port, and the log tells it.
+        # The system picks the port, and the log says which.
         "--web.listen-address=127.0.0.1:0",
     ]
     log = folder / "prometheus.log"

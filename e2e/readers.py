@@ -1,8 +1,8 @@
 """
-Clients that are libraries, each made a program: ``python -m e2e.readers NAME ADDRESS``.
+Libraries as programs: ``python -m e2e.readers NAME ADDRESS``.
 
-Each reads the stream as its users do, and writes the pictures that it decoded to the
-standard output, as pixels: see :mod:`e2e.pixels`.
+Each reads the stream as its users do, and writes the decoded pictures to standard
+output, as pixels: see :mod:`e2e.pixels`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def show(picture: Pixels) -> None:
 
 
 def write(pixels: bytes) -> None:
-    """Write a picture's pixels, and keep nothing back."""
+    """Write a picture's pixels at once."""
     sys.stdout.buffer.write(pixels)
     sys.stdout.buffer.flush()
 
@@ -43,7 +43,7 @@ def opencv(address: str) -> None:
 
 
 def requests(address: str) -> None:
-    """Look for where JPEGs begin and end, as many a script does."""
+    """Search for the begin and end of JPEGs, as many scripts do."""
     import requests
 
     with requests.get(address, stream=True, timeout=60) as answer:
@@ -78,7 +78,7 @@ async def _aiohttp(address: str) -> None:
 
 
 def vlc(address: str) -> None:
-    """Have libvlc paint into memory: the program can do so on a screen only."""
+    """Let libvlc paint into memory; the program itself needs a screen."""
     import vlc
 
     pixels = ctypes.create_string_buffer(BYTES)

@@ -24,7 +24,7 @@ PIPELINE = (
 
 
 def main(port: str, user: str, password: str) -> None:
-    """Serve ``/live`` on 127.0.0.1 until killed, and say so when it does."""
+    """Serve ``/live`` on 127.0.0.1 until killed, and print a line once it does."""
     Gst.init(None)
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
     factory = GstRtspServer.RTSPMediaFactory(launch=PIPELINE, shared=True)
@@ -41,7 +41,7 @@ def _demand(
     user: str,
     password: str,
 ) -> None:
-    """Let in nobody but this user."""
+    """Admit this user only."""
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
     auth = GstRtspServer.RTSPAuth()

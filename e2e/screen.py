@@ -1,7 +1,7 @@
-"""A screen of its own for a program with windows, and the camera's picture on it.
+"""A virtual screen for a program with windows, and the camera's picture on it.
 
-What is on it is read from the X server's memory. No browser is asked, so none can show
-one thing and tell another, and all of them are looked at in the same way.
+The pixels are read from the X server's memory. No browser is asked, so none can show
+one thing and report another, and all browsers are observed in the same way.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ WIDTH, HEIGHT = 1024, 768
 """Pixels; MiniBrowser's window has this width, whatever it is told."""
 
 GRAIN = 4
-"""Only each fourth pixel of each fourth row is looked at: the squares are far larger,
-and a look takes a sixteenth of the time."""
+"""Only each fourth pixel of each fourth row is read: the squares are far larger, and a
+look takes a sixteenth of the time."""
 
 COLOURED = 50
-"""By how much the blue of a pixel differs at least from its red where the picture is:
-by 100 when drawn. All around it is grey."""
+"""The least difference between blue and red in a pixel of the picture, which is drawn
+with 100. Everything around it is grey."""
 
 PAUSE = 0.01
 """Seconds between two looks; a picture of a 15 fps camera stands for 67 ms."""
@@ -41,7 +41,7 @@ PAUSE = 0.01
 
 class Screen:
     """
-    An X server without a screen of glass.
+    A virtual X server.
 
     :ivar display: its name, for the environment variable ``DISPLAY``.
 
@@ -58,13 +58,13 @@ class Screen:
         self._pixels = pixels[::GRAIN, :WIDTH:GRAIN, :3]
 
     def look(self) -> Pixels:
-        """Return what is on it, smaller by :data:`GRAIN`."""
+        """Return what is on it, reduced by :data:`GRAIN`."""
         return np.array(self._pixels)
 
 
 @contextmanager
 def screen() -> Iterator[Screen]:
-    """Have a screen of :data:`WIDTH` by :data:`HEIGHT` pixels, black at first."""
+    """Run a screen of :data:`WIDTH` by :data:`HEIGHT` pixels, black at first."""
     with tempfile.TemporaryDirectory() as folder, _x_server(folder) as display:
         yield Screen(f":{display}", Path(folder, "Xvfb_screen0"))
 
@@ -73,7 +73,7 @@ def screen() -> Iterator[Screen]:
 def _x_server(folder: str) -> Iterator[int]:
     reading, writing = os.pipe()
     size = ("-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-fbdir", folder)
-    # It picks a display that is free, and tells which when it is ready.
+    # It picks a free display, and says which once it is ready.
     command = ["Xvfb", "-displayfd", str(writing), "-nolisten", "tcp", "-nocursor"]
     with (
         os.fdopen(reading) as told,
@@ -106,7 +106,7 @@ class Glance:
 
 class Onlooker(Thread):
     """
-    Looks at a screen without a pause, and writes down what is on it.
+    Watches a screen all the time, and records what is on it.
 
     :ivar glances: all since the first picture. Only ever grows.
     """
@@ -118,7 +118,7 @@ class Onlooker(Thread):
         self._stopped = Event()
 
     def run(self) -> None:
-        """Look on and on."""
+        """Watch until stopped."""
         before = self._screen.look()
         while not self._stopped.wait(PAUSE):
             now = self._screen.look()
@@ -127,7 +127,7 @@ class Onlooker(Thread):
 
     def _note(self, seen: Pixels, still: bool) -> None:
         moment, picture = time.monotonic(), coloured(seen)
-        # One that is being drawn is half the old one: it counts when it stands still.
+        # A picture that is being drawn is half the old one: only still ones count.
         if picture is None or still:
             number = None if picture is None else _number(picture)
             square = 0 if picture is None else picture.shape[1] * GRAIN // COLUMNS
@@ -135,7 +135,7 @@ class Onlooker(Thread):
                 self.glances.append(Glance(moment, number, square))
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._stopped.set()
         self.join(PATIENCE)
 
@@ -158,7 +158,7 @@ class Onlooker(Thread):
 
 @contextmanager
 def looking_at(screen: Screen) -> Iterator[Onlooker]:
-    """Have somebody look at a screen on which a camera's pictures are to be."""
+    """Watch a screen on which a camera's pictures will be."""
     onlooker = Onlooker(screen)
     onlooker.start()
     try:
@@ -168,7 +168,7 @@ def looking_at(screen: Screen) -> Iterator[Onlooker]:
 
 
 def coloured(seen: Pixels) -> Pixels | None:
-    """Cut out what has a colour; None when all is grey."""
+    """Cut out the coloured part; None when everything is grey."""
     blue, red = seen[..., 0].astype(np.int16), seen[..., 2]
     mask = abs(blue - red) > COLOURED
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -50,7 +50,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it listens."""
+        """Start the server, and wait until it listens."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -58,7 +58,7 @@ class Server:
         until(self._listens, f"{self._command[0]} listens")
 
     def kill(self) -> None:
-        """End it as a power cut does; a second time does nothing."""
+        """Kill the server, as a power cut would; a second call does nothing."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)
@@ -77,7 +77,7 @@ class Server:
 
 @contextmanager
 def motion(folder: Path, video: Path) -> Iterator[Server]:
-    """Have motion show a video, to those who know the password."""
+    """Run motion on a video, behind a password."""
     port = free_port()
     settings = MOTION.format(video=video, port=port, user=USER, password=PASSWORD)
     (folder / "motion.conf").write_text(settings)
@@ -88,7 +88,7 @@ def motion(folder: Path, video: Path) -> Iterator[Server]:
 
 @contextmanager
 def ustreamer(folder: Path, device: str) -> Iterator[Server]:
-    """Have µStreamer show a webcam's own JPEGs, to those who know the password."""
+    """Run µStreamer on a webcam's own JPEGs, behind a password."""
     port = free_port()
     command = [
         *("ustreamer", "--device", device, "--format", "MJPEG", "--encoder", "HW"),
@@ -101,7 +101,7 @@ def ustreamer(folder: Path, device: str) -> Iterator[Server]:
 
 @contextmanager
 def rtsp(folder: Path) -> Iterator[Server]:
-    """Have GStreamer show a ball, to those who know the password."""
+    """Run GStreamer's RTSP server on a test picture, behind a password."""
     port = free_port()
     script = Path(__file__).with_name("rtsp_server.py")
     command = ["/usr/bin/python3", str(script), str(port), USER, PASSWORD]
@@ -119,7 +119,7 @@ def _running(server: Server) -> Iterator[Server]:
 
 
 def killed_and_back(daemon: Daemon, server: Server) -> None:
-    """Kill it under three viewers, start it again, and see them go on."""
+    """Kill the server under three viewers, start it again, and see them go on."""
     with watching(daemon, 3) as watchers:
         until(lambda: all(w.seen[-1].number > 5 for w in watchers), "pictures")
         server.kill()
@@ -133,7 +133,7 @@ def killed_and_back(daemon: Daemon, server: Server) -> None:
 
 
 def free_port() -> int:
-    """Find a port that nobody has just now."""
+    """Find a free port."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port: int = unused.getsockname()[1]

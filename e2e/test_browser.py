@@ -47,7 +47,7 @@ def test_page_plays_the_video(browser: Driver, bikes: Daemon, film: Film) -> Non
         shown.append(film.match(pixels(browser, image)))
     took = time.monotonic() - began
     assert min(match.psnr for match in shown) > ALIKE, shown
-    # A loaded machine may show one of them twice, or late.
+    # A loaded machine may show one frame twice, or late.
     assert len({match.index for match in shown}) > len(shown) / 2, shown
     played = film.ahead(shown[0].index, shown[-1].index) / film.fps
     assert 0.5 * took < played < took + 1, (shown, took)

@@ -93,7 +93,7 @@ FRAMED = """<!DOCTYPE html><title>A page that is done with a frame after 1 s</ti
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A camera, the daemon, a browser, and somebody who looks at its window."""
+    """A camera, the daemon, a browser, and what is on its window."""
 
     camera: HttpCamera
     daemon: Daemon
@@ -102,7 +102,7 @@ class Scene:
 
     @property
     def viewer(self) -> dict[str, Any]:
-        """What the daemon tells of its only viewer."""
+        """The daemon's stats of its only viewer."""
         (viewer,) = stats(self.daemon)["clients"]
         return dict(viewer)
 
@@ -111,7 +111,7 @@ class Scene:
         until(lambda: stats(self.daemon)["state"] == state, f"the camera is {state}")
 
     def await_pictures(self, count: int) -> None:
-        """Wait until so many more pictures were sent, and the last is on the screen."""
+        """Wait until so many more pictures were sent, the last is on the screen."""
         last = self.onlooker.number + count
         until(lambda: forward(last, self.onlooker.number), f"picture {last} is shown")
 
@@ -120,21 +120,21 @@ class Scene:
         until(lambda: self.onlooker.square == side, f"squares of {side} are shown")
 
     def delays(self) -> list[float]:
-        """Return the seconds from the camera to the screen, of each picture shown."""
+        """Return the seconds from the camera to the screen for each picture shown."""
         glances = list(self.onlooker.glances)
         shown: dict[int | None, float] = {}
         for glance in glances:
             shown.setdefault(glance.number, glance.moment)
-        # What was sent before anybody looked tells nothing.
+        # Pictures sent before the first look say nothing.
         began, sent = glances[0].moment, list(self.camera.sent.items())
         return [shown[n] - at for n, at in sent if at > began and n in shown]
 
     def await_promptness(self, within: float) -> None:
         """
-        Wait until it is sure that pictures are on the screen when they come.
+        Wait until pictures are known to be on the screen when they arrive.
 
-        :param within: seconds for the quickest, which no load held up: less than it
-            takes until something comes behind a picture.
+        :param within: seconds for the quickest, which no load held up: less than the
+            time until the next bytes follow a picture.
         """
 
         def prompt() -> bool:
@@ -144,7 +144,7 @@ class Scene:
         until(prompt, f"a picture is on the screen within {within} s, half in {SOON} s")
 
     def check(self) -> None:
-        """See that nothing was ever wrong."""
+        """Check that nothing was ever wrong."""
         glances = list(self.onlooker.glances)
         assert longest_blank(glances) < REPAINT, "the screen was blank"
         numbers = [seen.number for seen in glances if seen.number is not None]
@@ -156,18 +156,18 @@ class Scene:
 
 
 class Show(Protocol):
-    """Has a browser show a camera of so many pictures a second."""
+    """Shows a camera of so many pictures a second in a browser."""
 
     def __call__(
         self, fps: float, page: str = IMG, query: str = "", **settings: Any
     ) -> Scene:
-        """Return the scene once a picture is on the screen."""
+        """Return the scene, with a picture on the screen."""
         ...
 
 
 @pytest.fixture
 def show(browser: str, shape: str, start: Start, tmp_path: Path) -> Iterator[Show]:
-    """Show a camera in this browser in this shape until the test is over."""
+    """Show a camera in this browser and shape for the length of the test."""
     with ExitStack() as stack:
 
         def shown(
@@ -190,7 +190,7 @@ def show(browser: str, shape: str, start: Start, tmp_path: Path) -> Iterator[Sho
 
 
 def write(path: Path, page: str, address: str) -> str:
-    """Write a page that shows what is at an address; give the page's own."""
+    """Write a page that shows what is at an address; return the page's own address."""
     path.write_text(page.format(address=escape(address)))
     return path.as_uri()
 
@@ -222,7 +222,7 @@ def test_15fps(show: Show) -> None:
 
 @in_each_cell
 def test_1fps(show: Show) -> None:
-    """1 picture a second: none is left out, and each is on the screen at once."""
+    """1 picture a second: none is skipped, and each is on the screen at once."""
     scene = show(1)
     first = scene.onlooker.number
     scene.await_pictures(3)
@@ -307,7 +307,7 @@ def square_of(jpeg: bytes) -> int:
 @pytest.mark.parametrize("shape", ["img"])
 @pytest.mark.parametrize("browser", ["chromium", "webkit"])
 def test_plain_form_needs_the_repeat(show: Show) -> None:
-    """In the form for programs a picture is late, as these tests see: by the repeat."""
+    """In the form for programs a picture is late by the repeat, as these tests see."""
     scene = show(1, query="&wire=plain")
     scene.await_pictures(3)
     scene.check()
@@ -320,7 +320,7 @@ def test_plain_form_needs_the_repeat(show: Show) -> None:
     "browser", ["chromium", "firefox", pytest.param("webkit", marks=never_cancels)]
 )
 def test_empty_src_ends_the_stream(show: Show) -> None:
-    """A page that sets img.src to nothing is a viewer no more."""
+    """A page that empties img.src is no longer a viewer."""
     scene = show(15, page=CLEARED)
     until(lambda: not stats(scene.daemon)["clients"], "nobody watches", GRACE)
 
@@ -328,6 +328,6 @@ def test_empty_src_ends_the_stream(show: Show) -> None:
 @pytest.mark.parametrize("shape", ["img"])
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_removed_frame_ends_the_stream(show: Show) -> None:
-    """A page that removes the <iframe> around the <img> is a viewer no more."""
+    """A page that removes the <iframe> around the <img> is no longer a viewer."""
     scene = show(15, page=FRAMED)
     until(lambda: not stats(scene.daemon)["clients"], "nobody watches", GRACE)

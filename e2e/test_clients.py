@@ -25,19 +25,19 @@ from e2e.video import decode
 from e2e.waiting import until
 
 ALL_SEEN = 0.8
-"""Share of the pictures that a client must see: for one that a loaded machine kept from
-reading, camd leaves some out."""
+"""Share of the pictures that a client must see: camd leaves some out for one that a
+loaded machine keeps from reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a situation is played."""
+    """The camera and the daemon that a situation is played with."""
 
     camera: HttpCamera
     daemon: Daemon
 
     def send(self, count: int) -> None:
-        """Have the camera send so many pictures more."""
+        """Let the camera send so many more pictures."""
         goal = (self.camera.number or 0) + count
         until(lambda: (self.camera.number or 0) >= goal, f"{count} pictures")
 
@@ -49,7 +49,7 @@ class Stage:
         """
         self.camera.mood = Mood.SILENT
         before = self._heartbeats()
-        # The first is what is sent again as the next one is overdue.
+        # The first is the repeat for an overdue frame.
         until(lambda: self._all_had(before, 1 + 3), "three heartbeats")
         assert self.camera.number is not None
         shown = Sight(time.monotonic(), self.camera.number)
@@ -67,7 +67,7 @@ class Stage:
         return {viewer["number"]: viewer["heartbeats"] for viewer in told}
 
     def replace(self) -> None:
-        """Put another camera, with larger pictures, in the place of this one."""
+        """Replace this camera by one with larger pictures."""
         self.camera.mood = Mood.GONE
         until(lambda: stats(self.daemon)["state"] == "offline", "the camera is gone")
         self.camera.draw = partial(grainy, scale=3)
@@ -80,13 +80,13 @@ class Stage:
 
 
 def steady(pictures: int, stage: Stage) -> list[Sight]:
-    """Have the camera send so many pictures."""
+    """Let the camera send so many pictures."""
     stage.send(pictures)
     return []
 
 
 def silence(stage: Stage) -> list[Sight]:
-    """Have the camera fall silent, and go on."""
+    """Let the camera fall silent, and go on."""
     stage.send(15)
     shown = stage.pause()
     stage.send(15)
@@ -163,7 +163,7 @@ def play(situation: Situation, stage: Stage) -> Played:
     address = stage.daemon.with_query(STREAM)
     with ExitStack() as stack:
         (watcher,) = stack.enter_context(watching(stage.daemon))
-        # Who comes ahead of the camera's first picture is shown a placeholder.
+        # A viewer that comes before the camera's first picture gets a placeholder.
         until(lambda: watcher.seen[-1].number > 0, "the camera's first picture")
         players = stack.enter_context(playing(CLIENTS, address))
         await_picture(players, 0)
@@ -178,7 +178,7 @@ def play(situation: Situation, stage: Stage) -> Played:
 
 
 def await_picture(players: dict[str, Player], number: int) -> None:
-    """Wait for this picture or a later one. A client that has none fails its test."""
+    """Wait for this picture or a later one. A client without one fails its test."""
     waiting = [player for player in players.values() if player.is_alive()]
     with suppress(AssertionError):
         until(lambda: all(p.newest() >= number for p in waiting), "pictures")
@@ -198,8 +198,8 @@ def test_sees(name: str, played: Played) -> None:
     seen = came.keys() & played.sent
     assert len(seen) >= ALL_SEEN * len(played.sent)
     assert max(seen) == max(played.sent)
-    # A loaded machine makes some late, but a client that shows a picture only when it
-    # is sent the next is late with every one.
+    # A loaded machine makes some late, but a client that waits for the next picture is
+    # late with every one.
     least = min(came[number] - played.sent[number] for number in seen)
     assert least < max(0.9 / played.situation.fps, client.lag)
     for due in played.dues:

@@ -1,4 +1,4 @@
-"""Running out of file descriptors: who is there stays, and who comes later can come."""
+"""Running out of file descriptors: open streams go on, and new ones can come later."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from e2e.daemon import Daemon
 from e2e.waiting import until
 
 FEW = 5
-"""Files that may be opened beside those that are open."""
+"""Files that may be opened beyond those already open."""
 
 LINES = 4
 """Lines that the log may have about it: Twisted begins, closes one, and is through."""
 
 
 def allow(daemon: Daemon, more: int) -> None:
-    """Let the daemon open so many files more than it has open now."""
+    """Let the daemon open so many more files than it has open now."""
     pid = daemon.process.pid
     highest = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -28,7 +28,7 @@ def allow(daemon: Daemon, more: int) -> None:
 
 
 def test_streams_go_on_without_descriptors(start: Start) -> None:
-    """Accepting pauses, a stream does not, and it passes by itself."""
+    """Accepting pauses, a stream does not, and accepting resumes by itself."""
     daemon = start({"robot": {"source": "pattern"}})
     with watching(daemon) as (watcher,), ExitStack() as stack:
         allow(daemon, FEW)

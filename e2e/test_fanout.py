@@ -1,4 +1,4 @@
-"""Many viewers at once: all get all, and one in trouble costs the others nothing."""
+"""Many viewers at once: each gets every frame, and a stuck one costs others nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WINDOW = 4.0
 SNAPSHOT = "/api/robot/snapshot"
 
 FULL_RATE = 14.0
-"""Frames a second that count as the 15 that are set."""
+"""Frames a second that count as the 15 that were set."""
 
 
 def test_five_viewers_get_15_fps(bikes: Daemon) -> None:
@@ -36,7 +36,7 @@ def test_five_viewers_get_15_fps(bikes: Daemon) -> None:
 
 def _has_all(watcher: Watcher) -> bool:
     """
-    Return whether it got every frame of the last few seconds, and those at full rate.
+    Return whether a watcher got every frame of the last few seconds, at full rate.
 
     A machine that does something else meanwhile may capture too few for a while; the
     next window will do.
@@ -99,7 +99,7 @@ def _stalled(daemon: Daemon) -> re.Match[str] | None:
 
 
 def test_comings_and_goings_are_counted(bikes: Daemon) -> None:
-    """The log tells who came and who went, and the stats know none of them after."""
+    """The log says which viewers came and went; afterwards the stats know none."""
     with watching(bikes, 2):
         assert stats(bikes)["active_clients"] == 2
     until(lambda: stats(bikes)["active_clients"] == 0, "nobody watches")
@@ -121,7 +121,7 @@ def test_nobody_without_a_key(start: Start) -> None:
         for path in paths:
             assert ask(daemon, path, headers=headers).status == 401
         assert ask(daemon, "/healthz", headers=headers).status == 200
-    # Ten wrong keys are too many, and now the right one is not looked at either.
+    # After ten wrong keys the right one is not checked either.
     assert ask(daemon, STREAM, headers={"X-API-Key": daemon.key}).status == 429
 
 

@@ -49,7 +49,7 @@ def await_state(daemon: Daemon, state: str) -> None:
 
 def await_silence(daemon: Daemon, camera: HttpCamera) -> int:
     """
-    Have the camera send nothing, and wait until all that it sent is shown.
+    Silence the camera, and wait until its last picture is shown.
 
     :return: the number on the picture that is the daemon's newest.
     """
@@ -106,7 +106,7 @@ def test_camera_goes_and_comes(
 
 
 def test_page_says_how_old(browser: Driver, daemon: Daemon, camera: HttpCamera) -> None:
-    """The page keeps the last picture too, but says over it how old it is."""
+    """The page keeps the last picture too, and says on it how old it is."""
     enter(browser, daemon)
     (image,) = images(browser)
     number = await_silence(daemon, camera)

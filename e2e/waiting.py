@@ -14,7 +14,7 @@ PATIENCE = 20.0
 
 def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
     """
-    Look again and again until what is seen is true, and give what was seen.
+    Call ``look`` until it returns something true, and return that.
 
     :param what: what is waited for, for the error.
     :raises AssertionError: when it does not come true in time.
