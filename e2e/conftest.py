@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -62,6 +63,9 @@ MODULES = {
 
 def pytest_configure() -> None:
     """End with one line, before anything else, when something is missing."""
+    # A shell that starts the tests in the background has them ignore SIGINT, and every
+    # daemon would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Debian keeps servers where root alone looks for commands.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     missing = sorted({PACKAGES[name] for name in PACKAGES if not shutil.which(name)})

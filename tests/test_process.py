@@ -33,6 +33,12 @@ LONGEST = 60
 """Seconds after which a test is broken off, however loaded the machine is."""
 
 
+@pytest.fixture(autouse=True, scope="module")
+def heeds_interrupts() -> None:
+    """A shell that starts the tests in the background has them ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Process:
     """
     A twistd that runs camd in a folder of its own.
