@@ -18,6 +18,7 @@ from twisted.web.resource import Resource
 from camd.cameras.camera import Camera
 from camd.cameras.pipeline import Environment
 from camd.config.settings import Settings
+from camd.delivery.viewer import Viewer
 from camd.listening.certificates import KINDS, Certificate
 from camd.listening.endpoints import address_of
 from camd.logs.observer import SUMMARIES, LogObserver
@@ -239,3 +240,10 @@ class Daemon(MultiService):
             for viewer in list(camera.viewers):
                 if not self._access.still_sees(viewer.client_info.principal):
                     viewer.finish_stream("its key is gone")
+                    # Its last part has as long as at the daemon's end.
+                    drain = self.settings.drain_seconds
+                    self._reactor.callLater(drain, self._cut_off, camera, viewer)
+
+    def _cut_off(self, camera: Camera, viewer: Viewer) -> None:
+        if viewer in camera.viewers:
+            viewer.abort("its key is gone")

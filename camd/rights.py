@@ -21,6 +21,9 @@ class Right(enum.Enum):
 EVERY_RIGHT = frozenset(Right)
 """What a key may be used for where nothing is said."""
 
+NO_RIGHT: frozenset[Right] = frozenset()
+"""What no key opens."""
+
 TO_SEE = frozenset({Right.VIEW})
 TO_COUNT = frozenset({Right.STATS})
 TO_SIGN = frozenset({Right.SIGN})

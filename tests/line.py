@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any, cast
 
 from twisted.internet import tcp, unix
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
 from twisted.python.failure import Failure
 from twisted.web.http import Request
@@ -69,10 +70,19 @@ class HandReactor(FakeReactor):
         self.turn()
         for reader in list(self.readers):
             if reader in self.readers and select.select([reader], [], [], 0)[0]:
-                self._lost(reader, reader.doRead())
+                self._read(reader)
         for writer in list(self.writers):
             if writer in self.writers and select.select([], [writer], [], 0)[1]:
                 self._lost(writer, writer.doWrite())
+
+    def _read(self, reader: Any) -> None:
+        why = reader.doRead()
+        if isinstance(why, ConnectionDone):
+            # As every reactor of Twisted: the other direction may still be open.
+            self.removeReader(reader)
+            reader.readConnectionLost(Failure(why))
+        else:
+            self._lost(reader, why)
 
     def _lost(self, connection: Any, why: Any) -> None:
         if why is not None:

@@ -15,7 +15,7 @@ from camd.config.settings import Settings
 from camd.daemon import Daemon
 from camd.process.file_limit import FileLimit
 from camd.tap import reload
-from tests.fakes import uncollected
+from tests.fakes import FakeOutlet, uncollected
 from tests.fakes_camera import FakeEnvironment, HttpConnection, said
 
 KEY = "a-key-of-some-length"
@@ -316,3 +316,18 @@ def test_a_hangup_with_bad_settings() -> None:
     assert set(levels) == {LogLevel.error}
     assert list(running.daemon.cameras) == ["robot"]
     assert told == ["reloading", "reloaded"]
+
+
+def test_a_viewer_whose_key_is_gone_and_that_reads_nothing() -> None:
+    """It is cut off when the time for its last part is over."""
+    running = Running(settings("robot"))
+    running.ask("/api/robot/stream")
+    camera = running.daemon.cameras["robot"]
+    (reader,) = camera.viewers
+    outlet = FakeOutlet()
+    camera.admit(outlet, "192.0.2.7", "", reader.client_info.principal)
+    running.daemon.change(settings("robot", keys={"me": OTHER}))
+    running.environment.run(1)
+    assert outlet.aborted == 0
+    running.environment.run(1)
+    assert (outlet.aborted, reader in camera.viewers) == (1, False)

@@ -251,11 +251,9 @@ class RequestOutlet:
         """Send what comes first and become the request's producer."""
         self._ready = ready
         self.busy = False
-        innermost = self._transport
-        while (inner := getattr(innermost, "transport", None)) is not None:
-            innermost = inner  # Below TLS and other wrappers, where the buffer is.
-        innermost.bufferSize = BACKLOG
-        handle = getattr(innermost, "getHandle", None)
+        carrier = innermost(self._transport)
+        carrier.bufferSize = BACKLOG
+        handle = getattr(carrier, "getHandle", None)
         self._socket: socket.socket | None = handle() if handle else None
         if self._socket is not None:
             tune(self._socket, self._congestion)
@@ -308,6 +306,13 @@ def _finish(request: Request) -> None:
     # A client that wants more opens another connection.
     request.channel.persistent = False
     request.finish()
+
+
+def innermost(transport: Any) -> Any:
+    """Return the transport below TLS and other wrappers, where the buffer is."""
+    while (inner := getattr(transport, "transport", None)) is not None:
+        transport = inner
+    return transport
 
 
 def _ignore() -> None:

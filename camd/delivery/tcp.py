@@ -7,8 +7,11 @@ to it. Nothing here fails: where an option is missing, pictures are older on slo
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable
 
 Send = Callable[[bytes], int]
@@ -67,6 +70,19 @@ def bytes_acked(connection: socket.socket) -> int | None:
     """Give the bytes that a TCP peer has acknowledged; None where that is not told."""
     told = _info(connection, _BYTES_ACKED)
     return told[0] if told else None
+
+
+def bytes_queued(connection: socket.socket) -> int:
+    """
+    Return how much the kernel still holds for the peer; 0 for a closed socket.
+
+    For TCP the bytes that are not acknowledged (``SIOCOUTQ``, tcp(7)). For a UNIX
+    socket some number that is 0 when the peer has read all.
+    """
+    held = bytearray(4)
+    with contextlib.suppress(OSError, ValueError):
+        fcntl.ioctl(connection, termios.TIOCOUTQ, held)
+    return int.from_bytes(held, sys.byteorder)
 
 
 def window(connection: socket.socket) -> int | None:

@@ -267,7 +267,8 @@ class Viewer:
         """Send what waits, now that the outlet is free or may be tried again."""
         outlet, now = self._outlet, self._clock()
         if self._is_finishing:
-            outlet.finish()
+            if not outlet.busy:
+                outlet.finish()
             return
         if outlet.busy or self.reason is not None:
             return

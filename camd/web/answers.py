@@ -7,6 +7,8 @@ import json
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
+from camd.rights import EVERY_RIGHT
+
 NO_STORE = (b"Cache-Control", b"no-store")
 
 
@@ -61,7 +63,9 @@ def finish(request: Request, body: bytes) -> None:
 
 
 class Missing(Answer):
-    """404 as JSON."""
+    """404 as JSON, to every key: what is not there has nothing to hide."""
+
+    opened_by = EVERY_RIGHT
 
     def __init__(self, what: str) -> None:
         super().__init__()

@@ -1,55 +1,150 @@
-"""A client's connection until its request is complete: bounded in size and in time.
+"""A client's connection, bounded in size, in time and in what may wait for it.
 
-What comes before the key is checked costs the sender nothing, so all of it has limits:
-Twisted's own 16 KiB of request line and headers, and those that stand here.
+One law holds for all of them: a connection lives while it makes progress. A request
+has :data:`REQUEST_TIME` to be complete. An answer goes on as long as the client
+acknowledges some of it, however slowly; after :data:`STALL_TIME` without a byte the
+connection is aborted, whether it was to be closed or not. While 64 KiB of answers wait,
+which is where Twisted calls a connection full, no further request is looked at. Streams
+are the exception: each viewer has a time-out of its own, and its connection comes back
+under the law when the stream is to end.
 """
 
 from __future__ import annotations
 
-import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IReactorTime,
+)
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
-from twisted.web.server import Request
+from twisted.web.http import HTTPChannel, Request
+from zope.interface import implementer
+
+from camd.delivery.outlet import innermost
+from camd.delivery.tcp import bytes_acked, bytes_queued, tune
+from camd.periodic import PeriodicCall
 
 REQUEST_TIME = 30
-"""Seconds from connecting, or from the last answer, until a request is complete."""
+"""Seconds from connecting, or from the last answer, until a request is complete.
 
-LONGEST_BODY = 8192
-"""Bytes of a request's body; the largest that means anything here has fifty."""
+A body that goes to a resource of its own has them again with each piece.
+"""
 
-TOO_LARGE = (b"413 Content Too Large", "too long")
+STALL_TIME = 15
+"""Seconds without a byte acknowledged until a connection that owes some is aborted.
+
+Twisted gives a connection that it closes as many.
+"""
+
+CHECK_INTERVAL = 1
+"""Seconds between two looks at what the connections have acknowledged."""
 
 BUSY_TIME = 5
-"""Seconds that a client too many has to ask, so that it hears why it is sent away."""
+"""Seconds that one connection too many has to ask, and to read why it is closed."""
 
 RETRY_AFTER = 10
-"""Seconds after which who was sent away may well try again."""
-
-_SITE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
-"""What stands ahead of the path in a whole address."""
+"""Seconds after which a client that found no room may well try again."""
 
 
+@implementer(IHalfCloseableProtocol)
 class Channel(HTTPChannel):
     """
     An HTTP/1.1 connection.
 
-    :param lost: called, with nothing, when the connection is gone.
+    :ivar request_line: of the request that is being read.
+    :ivar takes_body: whether the body that is being read goes to a resource of its own,
+        so that each piece of it is progress.
+    :ivar has_viewer: whether a stream has the connection, and looks after it.
+
+    :param lost: called with this when the connection is gone.
+    :param clock: by which progress is measured.
     """
 
     maxHeaders = 100
+    request_line = b""
+    takes_body = False
+    has_viewer = False
 
-    def __init__(self, lost: Callable[[], None]) -> None:
+    def __init__(self, lost: Callable[[Any], None], clock: IReactorTime) -> None:
         super().__init__()
         self._lost = lost
+        self._clock = clock
+        self._carrier: Any = None
+        self._socket: socket.socket | None = None
+        self._closing = False
+        self._full = False
+        self._answering = False
+        self._half_closed = False
+        # The request behind whose answer the next one has to wait.
+        self._answered: Request | None = None
+        self._acked: object = None
+        self._acked_at = 0.0
+
+    def connectionMade(self) -> None:
+        """Begin to read, and keep the kernel from holding much unsent."""
+        super().connectionMade()
+        self._carrier = innermost(self.transport)
+        self._socket = _socket_of(self._carrier)
+        if self._socket is not None:
+            tune(self._socket)
+        self._acked_at = self._clock.seconds()
+
+    def lineReceived(self, line: bytes) -> None:
+        """Remember which request the headers belong to."""
+        known = len(self.requests)
+        super().lineReceived(line)
+        if len(self.requests) > known:
+            self.request_line = line
 
     def resetTimeout(self) -> None:
-        """Win no time by bytes alone: one byte a minute would never make a request."""
+        """Extend the deadline for a large body only.
+
+        One byte a minute would never make a request.
+        """
+        if self.takes_body:
+            super().resetTimeout()
+
+    def timeoutConnection(self) -> None:
+        """Close the connection, unless an answer is still on its way."""
+        if self._owes():
+            self.setTimeout(REQUEST_TIME)
+        else:
+            self.loseConnection()
+
+    def pauseProducing(self) -> None:
+        """Note that the answers that wait are enough."""
+        self._full = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Go on to the next request, as all answers have left."""
+        self._full = False
+        super().resumeProducing()
+        if self._answered is not None:
+            request, self._answered = self._answered, None
+            self.requestDone(request)
+
+    def allContentReceived(self) -> None:
+        """Answer the request."""
+        self._answering = True
+        self.takes_body = False
+        super().allContentReceived()
+
+    def requestDone(self, request: Request) -> None:
+        """Read the next request, now or when the answers that wait have left."""
+        if self._full and self.persistent:
+            self._answered = request
+            return
+        self._answering = False
+        super().requestDone(request)
+        if self._half_closed and not self._answering:
+            self.loseConnection()
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Say why, where Twisted hangs up in silence."""
@@ -61,87 +156,87 @@ class Channel(HTTPChannel):
         self.write(_answer(status, line))
         self.loseConnection()
 
+    def loseConnection(self) -> None:
+        """Close the connection when all is sent, or when it moves no more."""
+        if not self._closing:
+            self._closing = True
+            self.has_viewer = False
+            self._acked_at = self._clock.seconds()
+        super().loseConnection()
+
+    def check_progress(self, now: float) -> None:
+        """Abort a connection that owes the client something and does not move."""
+        if self.has_viewer or not (self._closing or self._owes()):
+            self._acked_at = now
+        elif (acked := self._progress()) != self._acked:
+            self._acked, self._acked_at = acked, now
+        elif now - self._acked_at >= STALL_TIME:
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _owes(self) -> bool:
+        return self._full or bool(self._socket and bytes_queued(self._socket))
+
+    def _progress(self) -> object:
+        """Return something that changes when the client takes some bytes."""
+        if self._socket is None:
+            return None
+        acked = bytes_acked(self._socket)
+        if acked is not None:
+            return acked
+        # A UNIX socket does not count. What has left it shows in what could follow.
+        carrier = self._carrier
+        return bytes_queued(self._socket), carrier.offset, len(carrier.dataBuffer)
+
+    def readConnectionLost(self) -> None:
+        """Send what a client that has said all still waits for, then close.
+
+        A stream ends at once: most viewers that hang up have gone for good, and their
+        place is free for others.
+        """
+        self._half_closed = True
+        if self.has_viewer:
+            transport: Any = self.transport
+            transport.connectionLost(Failure(ConnectionDone()))
+        elif not self._answering:
+            self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Do nothing: camd closes both directions at once."""
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Note that there is room for another connection, and leave no circle."""
+        """Make room for another connection, and leave no reference cycle."""
         super().connectionLost(reason)
         # Over TLS, the transport keeps its producer, this, and a failure the frame in
-        # which it arose. The collector comes by seldom, to what is old hardly ever.
+        # which it arose. The garbage collector runs seldom, on old objects hardly ever.
         self.transport.unregisterProducer()  # type: ignore[union-attr]
         reason.cleanFailure()
-        self._lost()
+        self._answered = None
+        self._lost(self)
+
+
+def _socket_of(transport: Any) -> socket.socket | None:
+    handle = getattr(transport, "getHandle", None)
+    found = handle() if handle else None
+    return found if isinstance(found, socket.socket) else None
 
 
 def _ignored(data: bytes) -> None:
-    """Take what still comes in for somebody who was refused."""
+    """Take what still comes in from a client that was refused."""
 
 
-class BoundedRequest(Request):
+class Busy(Protocol):
     """
-    A request for a path, whose body is read up to :data:`LONGEST_BODY` bytes.
+    One connection too many: told so when it asks, and closed when it does not.
 
-    What is no path never gets as far as the log: it may hold a password.
+    :param lost: called with this when the connection is gone.
     """
 
-    _came = 0
-    _refused = False
-
-    def gotLength(self, length: int | None) -> None:
-        """Send a client away that announces more."""
-        super().gotLength(length)
-        if length is not None and length > LONGEST_BODY:
-            self._refuse(*TOO_LARGE)
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Send a client away that sends more, announced or not."""
-        self._came += len(data)
-        if self._came > LONGEST_BODY:
-            self._refuse(*TOO_LARGE)
-        else:
-            super().handleContentChunk(data)
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Answer, unless it was refused: the rest of it may have come along."""
-        target = origin_form(path)
-        # Twisted takes any first character for a slash, and answers "*" to everybody.
-        if not target.startswith(b"/"):
-            self._refuse(b"400 Bad Request", "no such address")
-        if not self._refused:
-            super().requestReceived(command, target, version)
-
-    def _refuse(self, status: bytes, line: str) -> None:
-        channel: Any = self.channel
-        if not self._refused:
-            self._refused = True
-            channel.refuse(status, line)
-
-
-def origin_form(target: bytes) -> bytes:
-    """
-    Give the path and query of a whole address, and anything else as it is.
-
-    Clients of a proxy send whole addresses, and every server must take them (RFC 9112
-    3.2.2). There is one site here, so that what stands ahead of the path decides
-    nothing.
-    """
-    site = _SITE.match(target)
-    if site is None:
-        return target
-    rest = target[site.end() :]
-    return rest if rest.startswith(b"/") else b"/" + rest
-
-
-class Busy(Protocol, TimeoutMixin):
-    """A connection too many: told so when it asks, or closed when it does not."""
-
-    def __init__(self, lost: Callable[[], None]) -> None:
+    def __init__(self, lost: Callable[[Any], None], clock: IReactorTime) -> None:
         self._lost = lost
-
-    def connectionMade(self) -> None:
-        """Wait for the request: an answer ahead of it would be lost to most clients."""
-        self.setTimeout(BUSY_TIME)
+        self._until = clock.seconds() + BUSY_TIME
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer whatever it is."""
+        """Answer whatever it is; what is sent ahead of it most clients do not see."""
         assert self.transport is not None
         retry = b"Retry-After: %d\r\n" % RETRY_AFTER
         self.transport.write(
@@ -149,10 +244,14 @@ class Busy(Protocol, TimeoutMixin):
         )
         self.transport.loseConnection()
 
+    def check_progress(self, now: float) -> None:
+        """Abort the connection when its time is over, whatever it waits for."""
+        if now >= self._until:
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Note that there is room for another connection."""
-        self.setTimeout(None)
-        self._lost()
+        """Make room for another connection."""
+        self._lost(self)
 
 
 def _answer(status: bytes, line: str, header: bytes = b"") -> bytes:
@@ -165,19 +264,33 @@ def _answer(status: bytes, line: str, header: bytes = b"") -> bytes:
 
 class Connections:
     """
-    How many connections there are.
+    The connections there are.
 
     :ivar most: how many there may be.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: IReactorTime) -> None:
         self.most = most
-        self._open = 0
+        self._clock = clock
+        self._open: set[Channel | Busy] = set()
+        self._checks = PeriodicCall(self._check_progress, clock)
+
+    def start(self) -> None:
+        """Begin to look after them."""
+        self._checks.start(CHECK_INTERVAL, now=False)
+
+    def stop(self) -> None:
+        """Look after them no more."""
+        self._checks.end()
 
     def protocol(self, _: IAddress | None = None) -> Protocol:
         """Make the protocol for one more."""
-        self._open += 1
-        return (Channel if self._open <= self.most else Busy)(self._left)
+        kind = Channel if len(self._open) < self.most else Busy
+        connection = kind(self._open.discard, self._clock)
+        self._open.add(connection)
+        return connection
 
-    def _left(self) -> None:
-        self._open -= 1
+    def _check_progress(self) -> None:
+        now = self._clock.seconds()
+        for connection in list(self._open):
+            connection.check_progress(now)

@@ -14,18 +14,19 @@ from twisted.web.server import Request as SiteRequest
 from twisted.web.server import Site
 
 from camd.cameras.camera import Camera
-from camd.rights import EVERY_RIGHT, TO_SEE, Principal, Right
+from camd.rights import EVERY_RIGHT, NO_RIGHT, TO_SEE, Principal, Right
 from camd.web import page
 from camd.web.access.access import Access
 from camd.web.access.attempts import WINDOW, Attempts
 from camd.web.access.keys import COOKIE, SESSION, offered_keys
 from camd.web.access.signing import SignResource
 from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
-from camd.web.channel import REQUEST_TIME, BoundedRequest, Connections
+from camd.web.channel import REQUEST_TIME, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
 from camd.web.limits import UNLIMITED, Lack, ViewerLimits
 from camd.web.metrics import MetricsResource
+from camd.web.request import CamdRequest
 from camd.web.status import (
     CamerasResource,
     HealthResource,
@@ -42,20 +43,6 @@ MOST_CONNECTIONS = 800
 """Connections at once, until it is known how many descriptors there are: of 1024."""
 
 
-class CamdRequest(BoundedRequest):
-    """
-    A request that can be logged, and whose sender is known.
-
-    :ivar principal: who sent it, once it is through the door.
-    """
-
-    principal: Principal
-
-    def __repr__(self) -> str:
-        # Twisted's own shows the query, and so the key, wherever a request is logged.
-        return f"<{printable(self.method)} {printable(self.path)}>"
-
-
 class CamdSite(Site):
     """
     The door: no request reaches a resource without a key.
@@ -68,7 +55,7 @@ class CamdSite(Site):
         out. Empty for none.
     """
 
-    requestFactory = CamdRequest
+    requestFactory: type[SiteRequest] = CamdRequest
 
     def __init__(
         self,
@@ -80,7 +67,7 @@ class CamdSite(Site):
         base: str = "",
     ) -> None:
         super().__init__(root, reactor=clock, timeout=REQUEST_TIME)
-        self.connections = Connections(MOST_CONNECTIONS)
+        self.connections = Connections(MOST_CONNECTIONS, clock)
         self.protocol = self.connections.protocol  # type: ignore
         self._access = access
         self._attempts = Attempts(clock)
@@ -96,7 +83,23 @@ class CamdSite(Site):
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)
         self._base = base.encode().split(b"/")[1:]
 
+    def startFactory(self) -> None:
+        """Begin to look after connections."""
+        super().startFactory()
+        self.connections.start()
+
+    def stopFactory(self) -> None:
+        """Look after connections no more."""
+        self.connections.stop()
+        super().stopFactory()
+
     def getResourceFor(self, request: CamdRequest) -> IResource:
+        """Return what answers, which the request's body may have needed already."""
+        if request.found is None:
+            request.found = self._resource_for(request)
+        return request.found
+
+    def _resource_for(self, request: CamdRequest) -> IResource:
         """Find the resource, behind the check of the key."""
         self._leave_out_base(request)
         self._origins.mark(request)
@@ -120,7 +123,8 @@ class CamdSite(Site):
         if request.method == b"OPTIONS":
             return Methods()
         found = self._found(request)
-        opened_by: frozenset[Right] = getattr(found, "opened_by", EVERY_RIGHT)
+        # What forgets to say what opens it stays closed.
+        opened_by: frozenset[Right] = getattr(found, "opened_by", NO_RIGHT)
         return found if opened_by & principal.rights else Forbidden(principal)
 
     def _found(self, request: SiteRequest) -> IResource:
@@ -259,6 +263,8 @@ def _policy(nonce: str) -> bytes:
 
 class Tree(Resource):
     """A place in the tree that is nothing by itself; what is missing is JSON, too."""
+
+    opened_by = EVERY_RIGHT
 
     def __init__(self, missing: str, children: Mapping[str, Resource]) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from camd.capture.health import State
 from camd.config import mask_url
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import quality
-from camd.rights import TO_COUNT, TO_SEE_OR_COUNT, Right
+from camd.rights import EVERY_RIGHT, TO_COUNT, TO_SEE_OR_COUNT, Right
 from camd.web.access.access import holder_of
 from camd.web.answers import Answer, json_answer, text_answer
 
@@ -54,6 +54,8 @@ class CamerasResource(Answer):
 
 class HealthResource(Answer):
     """``/healthz``: the daemon is alive, as it answers. The one open resource."""
+
+    opened_by = EVERY_RIGHT
 
     def answer(self, request: Request) -> bytes:
         """Answer."""

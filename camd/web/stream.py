@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
@@ -76,6 +77,8 @@ class StreamResource(Resource):
         wish = (request.args or {}).get(b"wire", [None])[0]
         form = form_for(request.getHeader(b"Accept"), wish)
         gone = request.notifyFinish()
+        channel: Any = request.channel
+        channel.has_viewer = True
         viewer = self._camera.admit(
             outlet_for(request, form, self._camera.settings.tcp_congestion),
             self._proxies.client(request),

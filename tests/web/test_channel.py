@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from camd.web.channel import BUSY_TIME, LONGEST_BODY, REQUEST_TIME
+from camd.web.channel import BUSY_TIME, REQUEST_TIME
 from tests.fakes import uncollected
 from tests.fakes_camera import KEY, FakeDaemon, HttpConnection
 
@@ -89,28 +89,6 @@ def test_a_head_too_large(head: str) -> None:
     feed(line, head)
     assert line.status in (400, 431)
     assert gone(line)
-
-
-def test_a_body_too_large() -> None:
-    """A body that is announced too long is not even waited for."""
-    line = FakeDaemon().connect()
-    feed(line, f"POST / HTTP/1.1\r\nContent-Length: {LONGEST_BODY + 1}\r\n\r\n")
-    assert (line.status, line.raw) == (413, b"too long\n")
-    assert gone(line)
-
-
-def test_a_chunked_body_too_large() -> None:
-    """One that is not announced is cut off when it is too long."""
-    line = FakeDaemon().connect()
-    feed(line, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
-    for _ in range(2):
-        assert not gone(line)
-        feed(line, f"{LONGEST_BODY // 2 + 1:x}\r\n{'x' * (LONGEST_BODY // 2 + 1)}\r\n")
-    assert line.status == 413
-    assert gone(line)
-    before = line.transport.value()
-    feed(line, f"{LONGEST_BODY:x}\r\n{'x' * LONGEST_BODY}\r\n0\r\n\r\n")
-    assert line.transport.value() == before
 
 
 def test_connections_at_once() -> None:

@@ -13,6 +13,7 @@ from twisted.web import http
 from twisted.web.http import Request
 from zope.interface import alsoProvides
 
+from camd.rights import EVERY_RIGHT
 from camd.web.access.keys import SESSION
 from camd.web.answers import Answer
 from camd.web.client import Proxies
@@ -122,6 +123,22 @@ def test_only_http_1_1_is_offered(monkeypatch):
     """TLS clients are not offered HTTP/2, even where what it takes is installed."""
     monkeypatch.setattr(http, "H2_ENABLED", True)
     assert FakeDaemon().site.acceptableProtocols() == [b"http/1.1"]
+
+
+class Forgetful(Answer):
+    """A resource that does not say which right opens it."""
+
+    def answer(self, request: Request) -> bytes:
+        """Never asked for."""
+        raise AssertionError
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_resource_that_does_not_say_what_opens_it(method: str) -> None:
+    """It is closed to every key, also to one that may do everything."""
+    house = FakeDaemon()
+    house.root.putChild(b"forgetful", Forgetful())
+    assert house.ask("/forgetful", "Content-Length: 0", method=method).status == 403
 
 
 # ---- The tree
@@ -294,6 +311,8 @@ def test_a_wrong_key_in_the_address_with_a_cookie():
 
 class Broken(Answer):
     """A resource that fails while it answers."""
+
+    opened_by = EVERY_RIGHT
 
     def answer(self, request: Request) -> bytes:
         """Fail, with the request at hand as a programmer would have it."""

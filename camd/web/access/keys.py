@@ -64,10 +64,6 @@ class Keys:
         rights = self._rights.get(name, EVERY_RIGHT)
         return Principal(name, rights, self._digests[name])
 
-    def knows(self, principal: Principal) -> bool:
-        """Tell whether this holder's key is still the one of that name, and opens."""
-        return self.named(principal.name) == principal
-
     def owner(self, request: Request) -> str | None:
         """Give the name of the key that came with this request; None without one."""
         for offered in offered_keys(request):

@@ -13,9 +13,6 @@ from camd.web.access.access import Access, holder_of
 from camd.web.access.links import duration, link_path
 from camd.web.answers import json_answer
 
-LONGEST_BODY = 4096
-"""Bytes of a request; one of ours has about fifty."""
-
 
 class SignResource(Resource):
     """
@@ -63,9 +60,7 @@ class SignResource(Resource):
 
 
 def _body(request: Request) -> object:
-    content = request.content.read(LONGEST_BODY + 1) if request.content else b""
-    if len(content) > LONGEST_BODY:
-        raise ValueError(f"the body is longer than {LONGEST_BODY} bytes")
+    content = request.content.read() if request.content else b""
     try:
         return json.loads(content)
     # RecursionError: a short text of brackets nests deeper than Python does.

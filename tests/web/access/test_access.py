@@ -106,7 +106,6 @@ def test_a_link_signs_no_link(house: FakeDaemon) -> None:
         (b"{", "the body is not JSON"),
         (b"\xff", "the body is not JSON"),
         (b"[" * 3000, "the body is not JSON"),
-        (b" " * 5000, "the body is longer than 4096 bytes"),
         ([], 'expected {"path"'),
         ({}, 'expected {"path"'),
         ({"path": "robot/stream", "more": 1}, 'expected {"path"'),

@@ -1,0 +1,161 @@
+"""A request: what it asks for, what it may bring along, and who sent it.
+
+Nobody without a key has a body read: the door is asked as soon as the headers are
+complete, and the body of a request that it turns away is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from twisted.logger import Logger
+from twisted.web.http import parse_qs
+from twisted.web.resource import IResource
+from twisted.web.server import Request
+
+from camd.rights import Principal
+from camd.web.answers import printable
+
+LONGEST_BODY = 64 * 1024
+"""Bytes of a request's body, but for resources that take theirs piece by piece."""
+
+TOO_LARGE = (b"413 Content Too Large", "too long")
+
+_SITE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+"""What stands ahead of the path in a whole address."""
+
+Receive = Callable[[bytes], None]
+"""Takes one piece of a body; raises ``ValueError``, with words for the client, for a
+body that it does not want."""
+
+
+class TakesBody(Protocol):
+    """A resource that takes the bodies of its requests as they come, however long."""
+
+    def receiver(self, request: CamdRequest) -> Receive:
+        """
+        Return what takes the body of this request, which is through the door.
+
+        ``render`` is called when the body is complete. If the connection is lost before
+        that, ``request.notifyFinish()`` says so.
+
+        :raises ValueError: nothing of it is wanted; the words are for the client.
+        """
+
+
+class CamdRequest(Request):
+    """
+    A request for a path, whose body is read up to :data:`LONGEST_BODY` bytes.
+
+    What is no path never gets as far as the log: it may hold a password.
+
+    :ivar principal: who sent it, once it is through the door.
+    :ivar found: the resource that answers; None before it was looked for.
+    """
+
+    channel: Any
+    content: BytesIO
+    principal: Principal
+    found: IResource | None = None
+    _log = Logger()
+    _received = 0
+    _receive: Receive | None = None
+    _refused = False
+
+    def __init__(self, channel: Any, queued: object = False) -> None:
+        # A form in a body is no query: nothing in it may count as a key.
+        super().__init__(channel, queued, parsePOSTFormSubmission=False)
+
+    def __repr__(self) -> str:
+        # Twisted's own shows the query, and so the key, wherever a request is logged.
+        return f"<{printable(self.method)} {printable(self.path)}>"
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        Decide, ahead of the body, what becomes of it.
+
+        :param length: in bytes; None for a body in chunks.
+        """
+        # Twisted's own would be a temporary file, which costs a descriptor.
+        self.content = BytesIO()
+        if length == 0:
+            return
+        try:
+            self._find_receiver()
+        except ValueError as error:
+            self._refuse(b"400 Bad Request", str(error))
+        if self._receive is None and length is not None and length > LONGEST_BODY:
+            self._refuse(*TOO_LARGE)
+
+    def _find_receiver(self) -> None:
+        """
+        Look for the resource now, as its body is to follow.
+
+        :raises ValueError: this is no request for a path, or its body is not wanted.
+        """
+        self.method, target, _ = self.channel.request_line.split(b" ", 2)
+        self.uri = origin_form(target)
+        path, _, query = self.uri.partition(b"?")
+        if not path.startswith(b"/"):
+            raise ValueError("no such address")
+        self.path, self.args = path, parse_qs(query, True)
+        self.prepath, self.postpath = (
+            [],
+            list(map(unquote_to_bytes, path[1:].split(b"/"))),
+        )
+        self.found = self.channel.site.getResourceFor(self)
+        receiver = getattr(self.found, "receiver", None)
+        if receiver is not None:
+            self._receive = receiver(self)
+            self.channel.takes_body = True
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a piece of the body, and send a client away that sends too much."""
+        if self._refused:
+            return
+        if self._receive is not None:
+            try:
+                self._receive(data)
+            except ValueError as error:
+                self._refuse(b"400 Bad Request", str(error))
+            return
+        self._received += len(data)
+        if self._received > LONGEST_BODY:
+            self._refuse(*TOO_LARGE)
+        elif hasattr(self, "principal"):
+            self.content.write(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Answer, unless it was refused: the rest of it may have come along."""
+        target = origin_form(path)
+        # Twisted takes any first character for a slash, and answers "*" to everybody.
+        if not target.startswith(b"/"):
+            self._refuse(b"400 Bad Request", "no such address")
+        if not self._refused:
+            super().requestReceived(command, target, version)
+
+    def _refuse(self, status: bytes, line: str) -> None:
+        if not self._refused:
+            self._refused = True
+            # Or Twisted would ask for the body all the same.
+            self.requestHeaders.removeHeader(b"Expect")
+            self.channel.refuse(status, line)
+
+
+def origin_form(target: bytes) -> bytes:
+    """
+    Return the path and query of a whole address, and anything else as it is.
+
+    Clients of a proxy send whole addresses, and every server must take them (RFC 9112
+    3.2.2). There is one site here, so that what stands ahead of the path decides
+    nothing.
+    """
+    site = _SITE.match(target)
+    if site is None:
+        return target
+    rest = target[site.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
