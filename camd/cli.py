@@ -113,6 +113,8 @@ def _check(options: Namespace, environ: Mapping[str, str]) -> int:
     if path is None:
         print(f"# There is no {DEFAULT_FILE} here: these are the defaults.")
     print("\n".join(report(loaded)))
+    for warning in loaded.warnings:
+        print(f"camd: {warning}", file=sys.stderr)
     return 0
 
 

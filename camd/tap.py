@@ -74,7 +74,10 @@ class Options(usage.Options):
 
         :raises camd.config.ConfigError: something is wrong with them.
         """
-        return config.load(_path(self["config"]), os.environ).settings
+        loaded = config.load(_path(self["config"]), os.environ)
+        for warning in loaded.warnings:
+            _log.warn("{warning}", warning=warning)
+        return loaded.settings
 
 
 def _path(given: str | None) -> Path | None:

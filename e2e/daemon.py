@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from camd.config.settings import CAMERA_KEYS, KEYS
+from camd.config.variables import BARE, PREFIX
 from e2e.waiting import until
 
 Camera = Mapping[str, Any]
@@ -131,9 +131,10 @@ def _twistd(folder: Path, output: Any) -> Iterator[subprocess.Popen[bytes]]:
 
 def _environment() -> dict[str, str]:
     """Return this process's environment, less what camd takes for settings."""
-    taken = {*KEYS, *CAMERA_KEYS}
     return {
-        name: text for name, text in os.environ.items() if name.lower() not in taken
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(PREFIX) and name.lower() not in BARE
     }
 
 

@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from camd.config import load
-from camd.config.presets import PRESETS
-from camd.config.settings import KEYS, Settings
+from camd.config.settings import KEYS, PRESETS, Settings
 
 SHIPPED = Path(__file__).parents[1] / "camd.yaml"
 

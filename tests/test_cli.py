@@ -132,7 +132,7 @@ def columns(text: str) -> list[list[str]]:
 def test_check_shows_all(tmp_path: Path, capsys: Captured) -> None:
     """Every setting in force is shown with where it came from, the cameras beneath."""
     (tmp_path / "x.yaml").write_text(
-        "api_keys: {phone: swordfish, hall: tuna}\n"
+        "api_keys: {phone: swordfish-and-tuna, hall: tuna-and-swordfish}\n"
         "preset: hd\n"
         "enable_frame_cache: false\n"
         "listen: ['tcp:80', 'unix:/tmp/x']\n"
@@ -183,7 +183,10 @@ def settings_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "camd.yaml").write_text(text)
 
 
-SIGNERS = "api_keys: {wall: a, phone: b, hall: c}\napi_rights: {wall: view}\n"
+SIGNERS = (
+    f"api_keys: {{wall: {'a' * 16}, phone: {'b' * 16}, hall: {'c' * 16}}}\n"
+    "api_rights: {wall: view}\n"
+)
 
 
 def test_sign(tmp_path: Path, capsys: Captured) -> None:
@@ -215,7 +218,7 @@ def test_signed_opens(tmp_path: Path) -> None:
     settings_file(tmp_path, SIGNERS)
     settings = load(tmp_path / "camd.yaml", {}).settings
     link = signed(settings, "robot/stream", "1h", "hall", lambda: 1000.0)
-    keys = Keys({"hall": "c"}, lambda: 1000.0)
+    keys = Keys({"hall": "c" * 16}, lambda: 1000.0)
     own = Links(keys, lambda: 1000.0).sign("hall", "/api/robot/stream", 3600)
     assert link == f"http://127.0.0.1:8001{own}"
 

@@ -198,7 +198,7 @@ def test_one_port_everywhere(compose):
     (target,) = told_prometheus()["static_configs"][0]["targets"]
     assert target == outside
     assert re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.M) == [inside]
-    assert re.findall(r"LISTEN=tcp:(\d+)$", DOCKERFILE, re.M) == [inside]
+    assert re.findall(r" CAMD_LISTEN=tcp:(\d+)$", DOCKERFILE, re.M) == [inside]
     assert f"http://127.0.0.1:{inside}/healthz" in DOCKERFILE
     assert compose["services"]["prometheus"]["network_mode"] == "host"
 

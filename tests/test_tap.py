@@ -169,11 +169,11 @@ def test_a_unix_socket(tmp_path):
 def test_what_listens_is_the_site():
     """Who connects is asked for the key, and let in with it."""
     reactor = FakeReactor()
-    daemon = tap.build(settings(api_keys={"me": "a-secret"}), reactor, {})
+    daemon = tap.build(settings(api_keys={"me": "a-secret-of-sixteen"}), reactor, {})
     daemon.startService()
     site = reactor.tcpServers[0][1]
     line, other = HttpConnection(site), HttpConnection(site)
-    line.ask("/api/cameras", "X-API-Key: a-secret")
+    line.ask("/api/cameras", "X-API-Key: a-secret-of-sixteen")
     other.ask("/api/cameras", "X-API-Key: another")
     daemon.stopService()
     assert (line.status, other.status) == (200, 401)

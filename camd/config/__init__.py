@@ -1,26 +1,27 @@
 """camd.yaml, ``.env`` and the environment, laid over each other, as one ``Settings``.
 
 Key by key, the environment wins over ``.env``, ``.env`` over camd.yaml, camd.yaml over
-the preset, the preset over the default. What is said for one camera wins over all that
-is said for every camera, wherever either is said.
+the preset, the preset over the default. What is set for one camera wins over all that
+is set for every camera, wherever either is set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
+from camd.config.checks import picture_fault
 from camd.config.layers import KeyPath, Layer, read_file, read_preset
 from camd.config.masking import mask_url
-from camd.config.pictures import picture_fault
 from camd.config.problems import ConfigError, invalid, unknown
 from camd.config.settings import CAMERA_KEYS, KEYS, STREAM_KEYS, Settings
-from camd.config.variables import read_dotenv, read_environment
+from camd.config.source import missing_path
+from camd.config.variables import ENVIRONMENT, References, read_dotenv, variables_layer
 from camd.listening.endpoints import listen_fault
 
 __all__ = ["ConfigError", "Loaded", "load", "mask_url"]
@@ -35,19 +36,21 @@ class Loaded:
     :ivar origins: dotted key (``stream_fps``, ``cameras.door.stream_fps``) -> the name
         of the file, ``.env``, ``environment``, ``preset NAME`` or ``default``. It holds
         every key of the settings and of each camera.
+    :ivar warnings: what is no error and may still be a slip, one line each.
     """
 
     settings: Settings
     origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Value:
     value: object
     origin: str
 
 
-_Found = Mapping[KeyPath, _Said]
+_Found = Mapping[KeyPath, _Value]
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
@@ -59,26 +62,28 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     :raises ConfigError: something is wrong; all that is wrong is in it.
     """
     found = _overlay(_layers(path, environ))
-    problems = [*_unknown(found), *_unheard(found), *_keyless(found)]
+    problems = [*_unknown_keys(found), *_listen_problems(found)]
+    problems += _rights_problems(found)
     try:
         settings = Settings.model_validate(_tree(found))
     except ValidationError as error:
-        raise ConfigError([*problems, *_invalid(error, found)]) from None
-    problems += _unseen(settings, found)
+        raise ConfigError([*problems, *_invalid_values(error, found)]) from None
+    problems += _picture_problems(settings, found)
     if problems:
         raise ConfigError(problems)
-    return Loaded(settings, MappingProxyType(dict(_origins(settings, found))))
+    origins = MappingProxyType(dict(_origins(settings, found)))
+    return Loaded(settings, origins, tuple(_warnings(settings, found)))
 
 
 def _layers(path: Path | None, environ: Mapping[str, str]) -> list[Layer]:
-    """All layers, the weakest first."""
-    folder = path.parent if path else Path()
-    said = [
-        read_file(path) if path else None,
-        read_dotenv(folder / ".env"),
-        read_environment(environ),
+    """Return all layers, the weakest first."""
+    file = read_file(path) if path else None
+    dotenv = read_dotenv((path.parent if path else Path()) / ".env")
+    layers = [
+        *([_filled(file, {**dotenv, **environ})] if file else []),
+        variables_layer(".env", dotenv),
+        variables_layer(ENVIRONMENT, environ),
     ]
-    layers = [layer for layer in said if layer]
     names = [
         layer.values[("preset",)] for layer in layers if ("preset",) in layer.values
     ]
@@ -86,19 +91,30 @@ def _layers(path: Path | None, environ: Mapping[str, str]) -> list[Layer]:
     return [read_preset(preset), *layers]
 
 
+def _filled(layer: Layer, variables: Mapping[str, str]) -> Layer:
+    """Return the layer with each ``${NAME}`` filled in."""
+    references = References(variables)
+    values = {
+        path: references.filled(path, value) for path, value in layer.values.items()
+    }
+    if references.problems:
+        raise ConfigError(f"{line} ({layer.origin})" for line in references.problems)
+    return replace(layer, values=values)
+
+
 def _overlay(layers: list[Layer]) -> _Found:
-    """Each key's strongest value. Keys keep the order in which they were first said."""
-    found: dict[KeyPath, _Said] = {}
+    """Return each key's strongest value, in the order in which keys first came."""
+    found: dict[KeyPath, _Value] = {}
     for layer in layers:
         for path, value in layer.values.items():
             place = _unfolded(path, found) if layer.folded else path
             if place not in found or len(path) != 2 or value != {}:
-                found[place] = _Said(value, layer.origin)
+                found[place] = _Value(value, layer.origin)
     return found
 
 
 def _unfolded(path: KeyPath, found: _Found) -> KeyPath:
-    """The path with the camera's name as a weaker layer writes it.
+    """Return the path with the camera's name as a weaker layer writes it.
 
     A variable's name has no case to keep and cannot hold a "-".
     """
@@ -119,81 +135,95 @@ def _is_known(path: KeyPath) -> bool:
     return path[0] in KEYS
 
 
-def _unknown(found: _Found) -> Iterator[str]:
-    for path, said in found.items():
+def _unknown_keys(found: _Found) -> Iterator[str]:
+    for path, given in found.items():
         if not _is_known(path):
-            yield unknown(path, said.origin)
+            yield unknown(path, given.value, given.origin)
 
 
 def _tree(found: _Found) -> dict[str, Any]:
-    """The values in the shape of :class:`Settings`, each camera with all its keys."""
-    top = {str(path[0]): said.value for path, said in found.items() if len(path) == 1}
-    known = {key: value for key, value in top.items() if key in KEYS}
-    cameras = dict(_cameras(found)) or {"robot": {"name": "robot"}}
+    """Return the values as :class:`Settings` takes them, each camera with all keys."""
+    known = {
+        str(path[0]): given.value
+        for path, given in found.items()
+        if len(path) == 1 and path[0] in KEYS
+    }
+    cameras = dict(_cameras(found))
+    if cameras and known.get("cameras") == {}:
+        del known["cameras"]
     general = {key: known[key] for key in STREAM_KEYS if key in known}
     complete = {
         name: {**general, **camera} if isinstance(camera, dict) else camera
-        for name, camera in cameras.items()
+        for name, camera in (cameras or {"robot": {"name": "robot"}}).items()
     }
     return {"cameras": complete, **known}
 
 
 def _cameras(found: _Found) -> Iterator[tuple[Hashable, object]]:
-    """Each camera's name, and its own keys or what stands in their place."""
-    for path, said in found.items():
-        if len(path) == 2 and said.value != {}:
-            yield path[1], said.value
+    """Yield each camera's name, and its own keys or what is in their place."""
+    for path, given in found.items():
+        if len(path) == 2 and given.value != {}:
+            yield path[1], given.value
         elif len(path) == 2:
-            own = {p[2]: s.value for p, s in found.items() if p[:2] == path and p[2:]}
+            own = {p[2]: g.value for p, g in found.items() if p[:2] == path and p[2:]}
             known = {key: value for key, value in own.items() if key in CAMERA_KEYS}
             yield path[1], {**known, "name": path[1]}
 
 
-def _invalid(error: ValidationError, found: _Found) -> Iterator[str]:
+def _invalid_values(error: ValidationError, found: _Found) -> Iterator[str]:
     for fault in error.errors(include_url=False):
         path = fault["loc"]
         said = _nearest(path, found)
         if said is None:
-            # Handed down to the camera from the top, where it is complained of.
+            # Handed down to the camera from the top, where it has its own line.
             continue
         yield invalid(path, fault["input"], fault["type"], fault["msg"], said.origin)
 
 
-def _nearest(path: KeyPath, found: _Found) -> _Said | None:
+def _nearest(path: KeyPath, found: _Found) -> _Value | None:
     if path[0] == "cameras" and path[2:] and path[2] != "name":
         return found.get(path[:3])
     return found.get(path[:2]) or found.get(path[:1])
 
 
-def _unheard(found: _Found) -> Iterator[str]:
-    """A line for each listen string that Twisted does not take."""
-    said = found.get(("listen",))
-    texts = said.value if said else []
+def _listen_problems(found: _Found) -> Iterator[str]:
+    """Yield a line for each listen string that Twisted does not take."""
+    given = found.get(("listen",))
+    texts = given.value if given else []
     for text in texts if isinstance(texts, list) else [texts]:
         fault = listen_fault(text) if isinstance(text, str) else None
-        if said and fault:
-            yield invalid(("listen",), text, "camd", fault, said.origin)
+        if given and fault:
+            yield invalid(("listen",), text, "camd", fault, given.origin)
 
 
-def _keyless(found: _Found) -> Iterator[str]:
-    """A line for each name in api_rights that no key has."""
-    said, keys = found.get(("api_rights",)), found.get(("api_keys",))
+def _rights_problems(found: _Found) -> Iterator[str]:
+    """Yield a line for each name in api_rights that no key has."""
+    given, keys = found.get(("api_rights",)), found.get(("api_keys",))
     names = keys.value if keys and isinstance(keys.value, dict) else {}
-    for name in said.value if said and isinstance(said.value, dict) else ():
-        if said and name not in names:
+    for name in given.value if given and isinstance(given.value, dict) else ():
+        if given and name not in names:
             path = ("api_rights", name)
-            yield invalid(path, name, "camd", "is no key's name", said.origin)
+            yield invalid(path, name, "camd", "is no key's name", given.origin)
 
 
-def _unseen(settings: Settings, found: _Found) -> Iterator[str]:
-    """A line for each file that cannot be shown while a camera is offline."""
+def _picture_problems(settings: Settings, found: _Found) -> Iterator[str]:
+    """Yield a line for each file that cannot be shown while a camera is offline."""
     key = "offline_picture"
     for path in ((key,), *(("cameras", name, key) for name in settings.cameras)):
-        said = found.get(path)
-        text = said.value if said else None
+        given = found.get(path)
+        text = given.value if given else None
         fault = picture_fault(text) if isinstance(text, str) else None
-        if said and fault:
-            yield invalid(path, text, "camd", fault, said.origin)
+        if given and fault:
+            yield invalid(path, text, "camd", fault, given.origin)
+
+
+def _warnings(settings: Settings, found: _Found) -> Iterator[str]:
+    if not any(path[0] == "cameras" for path in found):
+        yield "cameras: none is set; a test picture is shown as camera robot"
+    for name, camera in settings.cameras.items():
+        missing = missing_path(camera.source)
+        if missing is not None:
+            yield f"cameras.{name}.source: {mask_url(missing)} is not there now"
 
 
 def _origins(settings: Settings, found: _Found) -> Iterator[tuple[str, str]]:
@@ -209,5 +239,5 @@ def _origins(settings: Settings, found: _Found) -> Iterator[tuple[str, str]]:
 
 
 def _origin(found: _Found, *paths: KeyPath) -> str:
-    """Where the first of the paths that was said was said."""
+    """Return where the first of the paths that is set is set."""
     return next((found[path].origin for path in paths if path in found), _DEFAULT)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from camd.config.presets import PRESETS
 from camd.config.problems import ConfigError
+from camd.config.settings import PRESETS
 from camd.config.strict_yaml import YamlError, parse_yaml
 
 KeyPath = tuple[Hashable, ...]
@@ -36,7 +36,7 @@ class Layer:
 
 
 def read_file(path: Path) -> Layer:
-    """The layer of camd.yaml.
+    """Return the layer of camd.yaml.
 
     :raises ConfigError: it cannot be read, or is not a mapping in YAML.
     """
@@ -46,19 +46,15 @@ def read_file(path: Path) -> Layer:
     try:
         values = parse_yaml(text)
     except YamlError as fault:
-        raise ConfigError([f"{path}: {fault}; expected YAML"]) from None
+        raise ConfigError([f"{path}: {fault}"]) from None
     if not isinstance(values, dict | None):
-        problem = f"{path}: {_kind(values)}; expected keys with values"
-        raise ConfigError([problem])
+        kind = "a list" if isinstance(values, list) else "a single value"
+        raise ConfigError([f"{path}: {kind}; expected keys with values"])
     return Layer(path.name, dict(flat(values or {})))
 
 
-def _kind(value: object) -> str:
-    return "a list" if isinstance(value, list) else "a single value"
-
-
 def read_text(path: Path) -> str | None:
-    """The text of the file; None if there is no such file."""
+    """Return the text of the file; None if there is no such file."""
     try:
         # utf-8-sig: some editors begin a file with a byte order mark.
         return path.read_text("utf-8-sig")
@@ -83,9 +79,9 @@ MAPPINGS = (
 
 
 def flat(values: Mapping[Any, object]) -> Iterator[tuple[KeyPath, object]]:
-    """Key by key. A mapping that is empty or missing says nothing."""
+    """Yield the values key by key. A mapping that is missing says nothing."""
     for key, value in values.items():
-        if key == "cameras" and isinstance(value, dict):
+        if key == "cameras" and isinstance(value, dict) and value:
             yield from _flat_cameras(value)
         elif value is not None or key not in MAPPINGS:
             yield (key,), value
@@ -102,6 +98,6 @@ def _flat_cameras(cameras: Mapping[Any, object]) -> Iterator[tuple[KeyPath, obje
 
 
 def read_preset(name: object) -> Layer:
-    """The layer of a preset; an empty one for a name that is none."""
+    """Return the layer of a preset; an empty one for a name that is none."""
     values = PRESETS.get(name, {}) if isinstance(name, str) else {}
     return Layer(f"preset {name}", {(key,): value for key, value in values.items()})

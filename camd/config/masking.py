@@ -1,7 +1,8 @@
 """What may be shown of a text that may hold a secret.
 
-Addresses of cameras often carry a password. They turn up in the settings, in error
-messages and in log lines, and each of these passes them through here first.
+Addresses of cameras often carry a login. They turn up in the settings, in error
+messages and in log lines, and each of these passes them through here first. Nothing is
+parsed before it is masked: an address that is wrong is masked as well.
 """
 
 from __future__ import annotations
@@ -17,27 +18,62 @@ MASK = "***"
 # piece too much of a rare address costs less than showing a piece of a password.
 _PASSWORD = re.compile(r"(\w[\w+.-]*://[^/?#:]*):(.*)@", re.DOTALL)
 
-# Not only after "?" and "&": some cameras take user and password as part of the path.
-_ARGUMENT = re.compile(
-    r"((?:pass|passwd|password|passphrase|pwd|token|key|secret|auth)[^=&/\s]*=)([^&]*)",
+# A name without a password: some cameras take a token there.
+_USER = re.compile(r"(\w[\w+.-]*://)([^/?#:@]+)@(?![^/?#]*@)")
+
+# Some cameras take user and password as part of the path: name=value, up to its end.
+_PATH_VALUE = re.compile(r"(?<==)[^/?#]+")
+
+_ADDRESS = re.compile(r"(\w[\w+.-]*://[^/?#]*)([^?#]*)(.*)", re.DOTALL)
+
+# What stands between the names and values of a query and a fragment.
+_QUERY_VALUE = re.compile(r"([?#&;](?:[^=?#&;]*=)?)([^?#&;]+)")
+
+_SECRET_NAME = re.compile(
+    r"pass|pwd|pw\b|psw|pas\b|token|key|secret|auth|code|sid\b|session|signature|^p$",
     re.IGNORECASE,
 )
 
+LONG = 8
+"""Characters from which on any value of a query is looked for in the log. A shorter one
+is, if its name speaks of a secret; "1" and "stream" would take every line apart."""
+
 
 def mask_url(text: str) -> str:
-    """The address with its secrets replaced by ``***``.
+    """Return the address with all that may be a login replaced by ``***``.
 
-    Replaced are the password of ``scheme://user:password@host`` and the values of
-    arguments whose name speaks of a password, token, key or secret. The case of the
-    name does not matter. Text that holds no ``://`` comes back as it is.
+    That is the password of ``scheme://user:password@host``, a user that stands alone,
+    every value of the query and of the fragment, and what follows a ``=`` in the path.
+    Text that holds no ``://`` comes back as it is.
     """
     if "://" not in text:
         return text
-    return _ARGUMENT.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1:{MASK}@", text))
+    text = _PASSWORD.sub(rf"\1:{MASK}@", text)
+    text = _USER.sub(rf"\1{MASK}@", text)
+    return _ADDRESS.sub(_masked_address, text)
+
+
+def _masked_address(found: re.Match[str]) -> str:
+    path = _PATH_VALUE.sub(MASK, found[2])
+    return found[1] + path + _QUERY_VALUE.sub(rf"\1{MASK}", found[3])
+
+
+def origin_of(source: str) -> str:
+    """Return scheme, host and port of an address; a source that is none as it is.
+
+    :param source: a camera's, whose user information is percent-encoded.
+    """
+    found = re.match(r"([\w+.-]+://)(?:[^/?#]*@)?([^/?#]*)", source)
+    return found[1] + found[2] if found else source
 
 
 def secrets_in(text: str) -> Iterator[str]:
-    """Give what :func:`mask_url` replaces in an address."""
-    if "://" in text:
-        for pattern in (_PASSWORD, _ARGUMENT):
-            yield from (found[2] for found in pattern.finditer(text) if found[2])
+    """Yield what must never be written of an address: its login and its values."""
+    if "://" not in text:
+        return
+    yield from (found[2] for found in _PASSWORD.finditer(text))
+    rest = _PASSWORD.sub("", text)
+    yield from (found[2] for found in _USER.finditer(rest) if len(found[2]) >= LONG)
+    for name, value in re.findall(r"([^=?#&;/]*)=([^?#&;/]*)", rest):
+        if value and (len(value) >= LONG or _SECRET_NAME.search(name)):
+            yield value

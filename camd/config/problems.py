@@ -6,9 +6,11 @@ and put on one line here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from camd.config.checks import SHORTEST_KEY
 from camd.config.masking import MASK, mask_url
 from camd.config.settings import CAMERA_KEYS, KEYS, expected
 
@@ -32,7 +34,10 @@ _FAULTS = {
 
 _KINDS: dict[type, str] = {dict: "a mapping", list: "a list", tuple: "a list"}
 
-_KEY_TEXT = "printable ASCII text without spaces; put it in quotes"
+_KEY_TEXT = (
+    f"{SHORTEST_KEY} or more printable ASCII characters without spaces, in quotes,"
+    " such as openssl rand -hex 16 prints"
+)
 _KEY_NAMES = "a name of 1 to 64 letters, digits, - and _ for each key"
 
 
@@ -48,7 +53,7 @@ class ConfigError(Exception):
 
 
 def shown(value: object) -> str:
-    """The value on one line, cut to a readable length, passwords masked."""
+    """Return the value on one line, cut to a readable length, passwords masked."""
     if isinstance(value, str):
         text = repr(mask_url(value))
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
@@ -66,7 +71,7 @@ def shown(value: object) -> str:
 
 
 def dotted(path: Iterable[object]) -> str:
-    """The key as it is written in messages: ``cameras.door.stream_fps``."""
+    """Return the key as it is written in messages: ``cameras.door.stream_fps``."""
     return ".".join(_plain(part) for part in path)
 
 
@@ -76,29 +81,34 @@ def _plain(part: object) -> str:
     return shown(part)
 
 
-def unknown(path: tuple[object, ...], origin: str) -> str:
-    """The line for a key that does not exist, with the nearest one that does."""
-    return f"{dotted(path)}: unknown key; {_advice(path)} ({origin})"
+def unknown(path: tuple[object, ...], value: object, origin: str) -> str:
+    """Return the line for a key that does not exist, with the nearest one that does.
+
+    :param value: what it was given; None for nothing.
+    """
+    return f"{dotted(path)}: unknown key; {_advice(path, value)} ({origin})"
 
 
-def _advice(path: tuple[object, ...]) -> str:
+def _advice(path: tuple[object, ...], value: object) -> str:
     key, is_top = path[-1], len(path) == 1
     known = KEYS if is_top else CAMERA_KEYS
     if key in (CAMERA_KEYS if is_top else KEYS):
         place = "under a camera" if is_top else "at the top"
         return f"expected only {place}"
+    if is_top and isinstance(value, dict) and set(value) & set(CAMERA_KEYS):
+        return "expected a camera beneath cameras, indented by two spaces"
     nearest = get_close_matches(str(shown(key)).strip("'").lower(), known, n=1)
-    return f"did you mean {nearest[0]}?" if nearest else f"expected {_listed(known)}"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+    if nearest:
+        return f"did you mean {nearest[0]}?"
+    return f"expected a key of {'camd.yaml' if is_top else 'a camera'}; camd check" + (
+        " lists them"
+    )
 
 
 def invalid(
     path: tuple[object, ...], value: object, kind: str, message: str, origin: str
 ) -> str:
-    """The line for a value that does not fit its key.
+    """Return the line for a value that does not fit its key.
 
     :param path: where it went wrong, as pydantic's ``loc``.
     :param kind: pydantic's error type, or ``camd`` for our own checks.
@@ -107,33 +117,39 @@ def invalid(
     fault = message if kind == "camd" else _FAULTS.get(kind, "does not fit")
     if path[0] == "api_keys":
         return f"{_key_problem(path, fault)} ({origin})"
-    where, said = dotted(_place(path)), _said(path, value)
-    return f"{where}: {said} {fault}; expected {_expected(path)} ({origin})"
-
-
-def _said(path: tuple[object, ...], value: object) -> str:
-    # A text there is CAMERAS, not quite JSON, and whatever passwords it holds.
-    is_variable = path == ("cameras",) and isinstance(value, str)
-    return MASK if is_variable else shown(value)
-
-
-def _place(path: tuple[object, ...]) -> tuple[object, ...]:
     if path[0] != "cameras":
-        return path[:1]
-    return path[:2] if path[2:] == ("name",) else path
+        return _line(path[:1], shown(value), fault, expected(str(path[0])), origin)
+    if len(path) == 1:
+        # A text is CAMD_CAMERAS, not quite JSON, and whatever passwords it holds.
+        text = MASK if isinstance(value, str) else shown(value)
+        if value == {}:
+            text, fault = "there is no camera", "in it"
+        return _line(path, text, fault, expected("cameras"), origin)
+    if len(path) == 2:
+        keys = "the camera's keys, such as source: pattern"
+        return _line(path, shown(value), fault, keys, origin)
+    if path[2:] != ("name",):
+        return _line(path, shown(value), fault, expected(str(path[2])), origin)
+    if not isinstance(value, str):
+        # YAML reads 1 as a number, and "on" and "no" as truth.
+        path, fault = (path[0], value), f"{fault}; put it in quotes"
+    return _line(path[:2], shown(value), fault, expected("name"), origin)
 
 
-def _expected(path: tuple[object, ...]) -> str:
-    if path[0] == "cameras" and len(path) == 2:
-        return "the camera's keys, such as source: pattern"
-    return expected(str(path[2] if path[0] == "cameras" and path[2:] else path[0]))
+def _line(
+    path: tuple[object, ...], value: str, fault: str, takes: str, origin: str
+) -> str:
+    return f"{dotted(path)}: {value} {fault}; expected {takes} ({origin})"
 
 
 def _key_problem(path: tuple[object, ...], fault: str) -> str:
-    """As :func:`invalid`, and shows no value, for that would be the key itself."""
+    """Return the line without its end, and without the value: that is the key."""
     if len(path) == 1:
         return f"api_keys: {MASK} {fault}; expected {expected('api_keys')}"
     if path[-1] == "[key]":
         # The name is not shown: it may be a key, put in the name's place.
         return f"api_keys: a name does not fit; expected {_KEY_NAMES}"
-    return f"{dotted(path)}: {MASK} {fault}; expected {_KEY_TEXT}"
+    # What is long or no name may be a key as well, in the place of its name.
+    is_name = re.fullmatch(rf"[\w-]{{1,{SHORTEST_KEY - 1}}}", str(path[1]))
+    where = f"api_keys.{path[1]}" if is_name else "api_keys"
+    return f"{where}: {MASK} {fault}; expected {_KEY_TEXT}"

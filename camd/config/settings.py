@@ -8,6 +8,7 @@ these models. They are frozen, and building one from wrong values raises pydanti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     field_validator,
 )
@@ -23,25 +25,79 @@ from pydantic import (
 from camd.config.checks import (
     HOST,
     ORIGIN,
+    Expected,
+    is_control,
+    is_control_value,
     is_free,
     is_key,
     is_name,
     is_network,
+    is_overlay,
     is_picture,
     is_right,
     is_source,
+    lower_case,
+    nothing_as_empty,
     number_as_text,
     off_or_sane,
     text_as_tuple,
 )
-from camd.config.expected import Expected
 from camd.config.masking import mask_url
-from camd.config.picture_keys import Controls, Flip, Overlay, Rotation
-from camd.config.presets import PresetName
 
 LogFormat = Literal["text", "json"]
 LogLevelName = Literal["debug", "info", "warn", "error"]
 CameraFormat = Literal["auto", "mjpeg", "raw"]
+PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
+"""For a CDN or tunnel, the house, sharp pictures, phones on the way."""
+
+Rotation = Literal[0, 90, 180, 270]
+"""Degrees, clockwise."""
+
+Flip = Literal["none", "horizontal", "vertical", "both"]
+"""Left and right swapped, top and bottom swapped, both."""
+
+Controls = Annotated[
+    Mapping[
+        Annotated[str, AfterValidator(is_control)],
+        Annotated[int | bool | str, PlainValidator(is_control_value)],
+    ],
+    BeforeValidator(nothing_as_empty),
+    Expected(
+        "names as camd cameras lists them, and for each a number, true, false"
+        " or a word of its menu"
+    ),
+]
+"""V4L2 control -> value."""
+
+
+_ANY_CASE = BeforeValidator(lower_case)
+
+
+def _preset(
+    stream_fps: int, jpeg_quality: int, size: tuple[int, int], heartbeat: int
+) -> Mapping[str, int]:
+    return MappingProxyType(
+        {
+            "stream_fps": stream_fps,
+            "jpeg_quality": jpeg_quality,
+            "camera_width": size[0],
+            "camera_height": size[1],
+            "heartbeat_interval": heartbeat,
+            "stream_buffer_size": 2,
+            "stream_timeout": 30,
+        }
+    )
+
+
+PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "cloudflare": _preset(15, 70, (640, 480), 5),
+        "lan": _preset(30, 85, (640, 480), 10),
+        "hd": _preset(20, 90, (1280, 720), 5),
+        "mobile": _preset(10, 60, (480, 360), 5),
+    }
+)
+"""Preset -> key -> value. A preset is weaker than the file and the environment."""
 
 
 class _Frozen(BaseModel):
@@ -80,7 +136,9 @@ class StreamSettings(_Frozen):
     """Height that the camera is asked for."""
     camera_fps: Annotated[float, Field(ge=0.1, le=240)] = 30
     """Rate that the camera is asked for."""
-    camera_format: Annotated[CameraFormat, Expected("auto, mjpeg or raw")] = "auto"
+    camera_format: Annotated[
+        CameraFormat, BeforeValidator(lower_case), Expected("auto, mjpeg or raw")
+    ] = "auto"
     """What a device is to give: its own JPEGs, pixels, or ``auto``, as it can."""
     camera_timeout: Annotated[float, Field(ge=0.2, le=60)] = 2
     """Time without a picture until the camera counts as stalled."""
@@ -96,9 +154,20 @@ class StreamSettings(_Frozen):
     """V4L2 control -> value, set whenever a device of this machine is opened."""
     rotate: Annotated[Rotation, Expected("0, 90, 180 or 270")] = 0
     """Degrees by which pictures are turned, clockwise."""
-    flip: Annotated[Flip, Expected("none, horizontal, vertical or both")] = "none"
+    flip: Annotated[
+        Flip,
+        BeforeValidator(lower_case),
+        Expected("none, horizontal, vertical or both"),
+    ] = "none"
     """How pictures are mirrored, after they are turned."""
-    overlay: Overlay = ""
+    overlay: Annotated[
+        str,
+        AfterValidator(is_overlay),
+        Expected(
+            "text in ASCII with {camera} and letters of strftime such as %H:%M:%S,"
+            " or nothing"
+        ),
+    ] = ""
     """What is written into each picture; empty for nothing."""
     camera_verify_tls: Annotated[bool, Expected("true or false")] = True
     """False: an ``https://`` camera may show any certificate."""
@@ -106,7 +175,7 @@ class StreamSettings(_Frozen):
     """The most frames a second that a viewer gets."""
     idle_fps: Annotated[float, Field(ge=0, le=10)] = 1
     """Looks at the camera a second while nobody watches; 0: it is released then."""
-    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 80
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 70
     """JPEG quality, for pictures that camd itself encodes."""
     stream_buffer_size: Annotated[int, Field(ge=1, le=8)] = 2
     """Frames held for one viewer: the one being sent and, from 2 on, the newest one."""
@@ -242,13 +311,21 @@ class Settings(StreamSettings):
     """Viewers from one address, other than this machine's own; 0: no limit."""
     max_connections: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Connections at once; 0: four fifths of the files that may be open."""
-    log_format: Annotated[LogFormat, Expected("text or json")] = "text"
+    log_format: Annotated[
+        LogFormat, BeforeValidator(lower_case), Expected("text or json")
+    ] = "text"
     """The form of the log's lines."""
-    log_level: Annotated[LogLevelName, Expected("debug, info, warn or error")] = "info"
+    log_level: Annotated[
+        LogLevelName,
+        BeforeValidator(lower_case),
+        Expected("debug, info, warn or error"),
+    ] = "info"
     """What is less important is not logged."""
-    preset: Annotated[PresetName, Expected("cloudflare, lan, hd or mobile")] = (
-        "cloudflare"
-    )
+    preset: Annotated[
+        PresetName,
+        BeforeValidator(lower_case),
+        Expected("cloudflare, lan, hd or mobile"),
+    ] = "cloudflare"
     """The set of values that holds where nothing else is said."""
     cameras: Annotated[
         Mapping[str, CameraSettings],
@@ -267,7 +344,7 @@ KEYS = tuple(Settings.model_fields)
 
 
 def expected(key: str) -> str:
-    """What the key takes, in words that follow "expected": "a number from 0.1 to 240".
+    """Return what the key takes, in words such as "a number from 0.1 to 240".
 
     :param key: a name of :data:`KEYS` or :data:`CAMERA_KEYS`, or ``name``.
     """

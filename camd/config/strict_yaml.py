@@ -17,7 +17,7 @@ class YamlError(Exception):
 
 
 def parse_yaml(text: str) -> object:
-    """The value of a YAML text; None for an empty one.
+    """Return the value of a YAML text; None for an empty one.
 
     :raises YamlError: it is not YAML, or a mapping in it has the same key twice, which
         YAML forbids and PyYAML lets pass.
@@ -29,15 +29,25 @@ def parse_yaml(text: str) -> object:
         return None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlError(_placed(mark, _unquoted(error.problem))) from None
+        problem = f"{_unquoted(error.problem)}; expected YAML{_hint(text, mark)}"
+        raise YamlError(_placed(mark, problem)) from None
     except yaml.reader.ReaderError as error:
-        raise YamlError(f"character {error.position} is not allowed in YAML") from None
+        problem = f"character {error.position} is not allowed; expected YAML"
+        raise YamlError(problem) from None
     except YamlError:
         raise
     # An explicit tag on a wrong value (!!int x) ends in whatever its constructor
     # stumbles over: ValueError, KeyError, IndexError, AttributeError, RecursionError.
     except Exception:
-        raise YamlError("holds a value that does not fit its YAML tag") from None
+        problem = "holds a value that does not fit its YAML tag; expected YAML"
+        raise YamlError(problem) from None
+
+
+def _hint(text: str, mark: yaml.Mark | None) -> str:
+    """Return what is often wrong with such a line; empty where nothing is known."""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    return " (put ${...} in quotes)" if "${" in line else ""
 
 
 def _placed(mark: yaml.Mark | None, problem: str) -> str:
@@ -84,6 +94,6 @@ def _refuse_duplicate_in(mapping: yaml.MappingNode) -> None:
         if not isinstance(key, yaml.ScalarNode):
             continue
         if (key.tag, key.value) in names:
-            what = f"{shown(key.value)} stands here a second time"
+            what = f"{shown(key.value)} is here a second time; expected each key once"
             raise YamlError(_placed(key.start_mark, what))
         names.add((key.tag, key.value))

@@ -10,7 +10,7 @@ from twisted.web.http import Request
 
 from camd.cameras.camera import Camera
 from camd.capture.health import State
-from camd.config import mask_url
+from camd.config.masking import origin_of
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import quality
 from camd.rights import EVERY_RIGHT, TO_COUNT, TO_SEE_OR_COUNT, Right
@@ -107,7 +107,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "stream_fps": settings.stream_fps,
         "camera_resolution": _resolution(camera),
         "jpeg_quality": _quality(camera),
-        "source": mask_url(settings.source),
+        "source": origin_of(settings.source),
         "camera_fps": mode.fps if mode else None,
         "camera_format": mode.format if mode else None,
         "camera_asked": mode.asked if mode else None,

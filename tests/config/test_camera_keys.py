@@ -80,9 +80,9 @@ def test_one_camera_has_its_own(path: Path) -> None:
             "CAMERA_CONTROLS__FOCUS_AUTO": "off",
         },
         {
-            "CAMERAS__ROBOT__CAMERA_CONTROLS__BRIGHTNESS": "40",
-            "CAMERAS__ROBOT__CAMERA_CONTROLS__EXPOSURE": "manual",
-            "CAMERAS__ROBOT__CAMERA_CONTROLS__FOCUS_AUTO": "off",
+            "CAMD_CAMERAS__ROBOT__CAMERA_CONTROLS__BRIGHTNESS": "40",
+            "CAMD_CAMERAS__ROBOT__CAMERA_CONTROLS__EXPOSURE": "manual",
+            "CAMD_CAMERAS__ROBOT__CAMERA_CONTROLS__FOCUS_AUTO": "off",
         },
     ],
 )
@@ -96,7 +96,11 @@ def test_from_variables(path: Path, environ: dict[str, str]) -> None:
 
 def test_orientation_from_variables(path: Path) -> None:
     """A turn in a variable is a number."""
-    environ = {"ROTATE": "270", "FLIP": "both", "OVERLAY": "%H:%M {camera}"}
+    environ = {
+        "CAMD_ROTATE": "270",
+        "CAMD_FLIP": "both",
+        "CAMD_OVERLAY": "%H:%M {camera}",
+    }
     camera = robot(path, "", environ)
     assert (camera.rotate, camera.flip, camera.overlay) == (
         270,
@@ -195,7 +199,8 @@ def test_whatever_is_written(
 def test_check_shows_them(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`camd check` shows the values of controls, which are no secrets, unlike keys."""
     path.write_text(
-        "camera_controls: {brightness: 40, focus_auto: false}\napi_keys: {me: geheim}\n"
+        "camera_controls: {brightness: 40, focus_auto: false}\n"
+        "api_keys: {me: geheim-geheim-geheim}\n"
     )
     assert main(["check", "-c", str(path)], {}) == 0
     shown = capsys.readouterr().out
@@ -203,4 +208,4 @@ def test_check_shows_them(path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         r"^camera_controls += brightness: 40, focus_auto: false", shown, re.MULTILINE
     )
     assert "me: ***" in shown
-    assert "geheim" not in shown
+    assert "geheim-geheim-geheim" not in shown

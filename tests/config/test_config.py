@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from camd.cli import report
 from camd.config import ConfigError, Loaded, load
-from camd.config.pictures import PICTURE_MOST
-from camd.config.presets import PRESETS
-from camd.config.settings import CAMERA_KEYS, KEYS, Settings
+from camd.config.checks import PICTURE_MOST
+from camd.config.settings import CAMERA_KEYS, KEYS, PRESETS, Settings
 from tests.fakes_camera import tiny_jpeg
 
 # The machine may be busy with the other tests; how long one example takes says
@@ -24,6 +23,10 @@ from tests.fakes_camera import tiny_jpeg
 unhurried = settings(deadline=None)
 
 NUMBER = "a number from 0.1 to 240"
+KEY = (
+    "16 or more printable ASCII characters without spaces, in quotes, such as"
+    " openssl rand -hex 16 prints"
+)
 NAME = (
     "a name of 1 to 64 letters, digits, - and _, as it stands in the URL"
     " (not cameras, not sign)"
@@ -107,10 +110,11 @@ def test_precedence(folder: Path, data: st.DataObject, key: str) -> None:
 def loaded_from(folder: Path, said: Mapping[str, Mapping[str, Any]]) -> Loaded:
     """The settings, from what each of the layers says."""
     dotenv = "".join(
-        f"{key.upper()}={value}\n" for key, value in said.get(".env", {}).items()
+        f"CAMD_{key.upper()}={value}\n" for key, value in said.get(".env", {}).items()
     )
     environ = {
-        key.upper(): str(value) for key, value in said.get("environment", {}).items()
+        f"CAMD_{key.upper()}": str(value)
+        for key, value in said.get("environment", {}).items()
     }
     path = written(folder, yaml.safe_dump(dict(said.get("camd.yaml", {}))), dotenv)
     return load(path, environ)
@@ -118,7 +122,7 @@ def loaded_from(folder: Path, said: Mapping[str, Mapping[str, Any]]) -> Loaded:
 
 def test_strongest_preset_wins(write: Write) -> None:
     """Of two presets the one that the stronger layer names holds, and it alone."""
-    loaded = load(write("preset: hd"), {"PRESET": "mobile"})
+    loaded = load(write("preset: hd"), {"CAMD_PRESET": "mobile"})
     assert loaded.settings.camera_width == 480
     assert loaded.origins["camera_width"] == "preset mobile"
 
@@ -135,7 +139,7 @@ def test_one_camera_wins_over_all(write: Write) -> None:
 
 def test_every_key_has_an_origin(write: Write) -> None:
     """No key of the settings or of a camera is left without a place it came from."""
-    origins = load(write("cameras: {a: {}, b: {source: x}}"), {}).origins
+    origins = load(write("cameras: {a: {}, b: {source: ./x}}"), {}).origins
     top = set(KEYS) - {"cameras"}
     beneath = {f"cameras.{name}.{key}" for name in "ab" for key in CAMERA_KEYS}
     assert set(origins) == top | beneath
@@ -143,21 +147,21 @@ def test_every_key_has_an_origin(write: Write) -> None:
 
 def test_cameras_in_order(write: Write) -> None:
     """The cameras keep the order of the file, and those of variables come after."""
-    path = write("cameras: {zoo: {}, attic: , mole: {source: x}}")
-    loaded = load(path, {"CAMERAS": '{"added": {}, "attic": {"source": "y"}}'})
+    path = write("cameras: {zoo: {}, attic: , mole: {source: ./x}}")
+    loaded = load(path, {"CAMD_CAMERAS": '{"added": {}, "attic": {"source": "./y"}}'})
     assert list(loaded.settings.cameras) == ["zoo", "attic", "mole", "added"]
 
 
 def test_camera_from_nested_variable(write: Write) -> None:
     """A variable with __ reaches one key of one camera and leaves its others."""
-    path = write("cameras: {robot: {source: x, stream_fps: 3}}")
-    robot = load(path, {"CAMERAS__ROBOT__SOURCE": "0"}).settings.cameras["robot"]
+    path = write("cameras: {robot: {source: ./x, stream_fps: 3}}")
+    robot = load(path, {"CAMD_CAMERAS__ROBOT__SOURCE": "0"}).settings.cameras["robot"]
     assert (robot.source, robot.stream_fps) == ("0", 3)
 
 
 def test_new_camera_from_variable(write: Write) -> None:
     """A camera that only variables name takes the place of the default one."""
-    cameras = load(write(""), {"CAMERAS__DOOR__SOURCE": "x"}).settings.cameras
+    cameras = load(write(""), {"CAMD_CAMERAS__DOOR__SOURCE": "./x"}).settings.cameras
     assert list(cameras) == ["door"]
 
 
@@ -165,37 +169,40 @@ def test_new_camera_from_variable(write: Write) -> None:
 def test_variable_finds_camera(write: Write, name: str) -> None:
     """A variable, all capitals and _, means the camera whose name is alike."""
     path = write(f"cameras: {{{name}: {{}}, other: {{}}}}")
-    cameras = load(path, {"CAMERAS__FRONT_DOOR__SOURCE": "x"}).settings.cameras
+    cameras = load(path, {"CAMD_CAMERAS__FRONT_DOOR__SOURCE": "./x"}).settings.cameras
     assert list(cameras) == [name, "other"]
-    assert cameras[name].source == "x"
+    assert cameras[name].source == "./x"
 
 
 def test_cameras_as_json(write: Write) -> None:
-    """CAMERAS is JSON with all that can stand in the file."""
+    """CAMD_CAMERAS is JSON with all that can stand in the file."""
     text = json.dumps({"Door": {"source": "rtsp://h/", "stream_fps": 7.5}})
-    door = load(write(""), {"CAMERAS": text}).settings.cameras["Door"]
+    door = load(write(""), {"CAMD_CAMERAS": text}).settings.cameras["Door"]
     assert (door.name, door.source, door.stream_fps) == ("Door", "rtsp://h/", 7.5)
 
 
 def test_one_camera_as_json(write: Write) -> None:
     """One camera's keys may come as JSON too."""
-    environ = {"CAMERAS__ROBOT": '{"source": "x"}'}
-    assert load(write(""), environ).settings.cameras["robot"].source == "x"
+    environ = {"CAMD_CAMERAS__ROBOT": '{"source": "./x"}'}
+    assert load(write(""), environ).settings.cameras["robot"].source == "./x"
+
+
+A, B = "a" * 16, "b" * 16
 
 
 @pytest.mark.parametrize(
     ("text", "keys"),
     [
-        ("swordfish", {"default": "swordfish"}),
-        ("12345", {"default": "12345"}),
-        ('{"phone": "a", "Hall": "b"}', {"phone": "a", "Hall": "b"}),
-        ("{phone: a}", {"phone": "a"}),
-        ("phone: a", {"phone": "a"}),
+        ("swordfish-and-tuna", {"default": "swordfish-and-tuna"}),
+        ("1234567890123456", {"default": "1234567890123456"}),
+        (f'{{"phone": "{A}", "Hall": "{B}"}}', {"phone": A, "Hall": B}),
+        (f"{{phone: {A}}}", {"phone": A}),
+        (f"phone: {A}", {"phone": A}),
     ],
 )
 def test_keys_from_variable(write: Write, text: str, keys: dict[str, str]) -> None:
-    """API_KEYS is a mapping in JSON or YAML, or the text of one key."""
-    assert secrets(load(write(""), {"API_KEYS": text})) == keys
+    """CAMD_API_KEYS is a mapping in JSON or YAML, or the text of one key."""
+    assert secrets(load(write(""), {"CAMD_API_KEYS": text})) == keys
 
 
 def secrets(loaded: Loaded) -> dict[str, str]:
@@ -207,17 +214,17 @@ def secrets(loaded: Loaded) -> dict[str, str]:
 @pytest.mark.parametrize("said", ["view", "[view]", "['view']"])
 def test_rights(write: Write, said: str) -> None:
     """One right stands for a list of one."""
-    path = write(f"api_keys: {{phone: abc}}\napi_rights: {{phone: {said}}}")
+    path = write(f"api_keys: {{phone: {A}}}\napi_rights: {{phone: {said}}}")
     assert load(path, {}).settings.api_rights == {"phone": ("view",)}
 
 
 def test_rights_and_team_from_variables(write: Write) -> None:
     """Both can be said in one variable, or key by key."""
     variables = {
-        "API_KEYS": "{phone: abc}",
-        "API_RIGHTS": "{phone: [view, stats]}",
-        "CLOUDFLARE_ACCESS__TEAM_DOMAIN": "x.example",
-        "CLOUDFLARE_ACCESS__AUDIENCE": "tag",
+        "CAMD_API_KEYS": f"{{phone: {A}}}",
+        "CAMD_API_RIGHTS": "{phone: [view, stats]}",
+        "CAMD_CLOUDFLARE_ACCESS__TEAM_DOMAIN": "x.example",
+        "CAMD_CLOUDFLARE_ACCESS__AUDIENCE": "tag",
     }
     settings = load(write(""), variables).settings
     assert settings.api_rights == {"phone": ("view", "stats")}
@@ -227,8 +234,8 @@ def test_rights_and_team_from_variables(write: Write) -> None:
 
 def test_keys_are_replaced_as_a_whole(write: Write) -> None:
     """Keys of the environment do not add to the file's: they are all there is."""
-    path = write("api_keys: {old: swordfish}")
-    assert secrets(load(path, {"API_KEYS": "{new: tuna}"})) == {"new": "tuna"}
+    path = write(f"api_keys: {{old: {A}}}")
+    assert secrets(load(path, {"CAMD_API_KEYS": f"{{new: {B}}}"})) == {"new": B}
 
 
 @pytest.mark.parametrize(
@@ -240,8 +247,8 @@ def test_keys_are_replaced_as_a_whole(write: Write) -> None:
     ],
 )
 def test_listen_from_variable(write: Write, text: str, listen: tuple[str, ...]) -> None:
-    """LISTEN is one string or a list."""
-    assert load(write(""), {"LISTEN": text}).settings.listen == listen
+    """CAMD_LISTEN is one string or a list."""
+    assert load(write(""), {"CAMD_LISTEN": text}).settings.listen == listen
 
 
 @pytest.mark.parametrize(
@@ -265,9 +272,9 @@ def test_only_the_given_environment(
 ) -> None:
     """The process's own environment is not looked at, not even for a $ in .env."""
     monkeypatch.setenv("STREAM_FPS", "3")
-    loaded = load(write("", "API_KEYS=a${STREAM_FPS}"), {})
+    loaded = load(write("", "CAMD_API_KEYS=abcdefgh${STREAM_FPS}"), {})
     assert loaded.settings.stream_fps == 15
-    assert secrets(loaded) == {"default": "a${STREAM_FPS}"}
+    assert secrets(loaded) == {"default": "abcdefgh${STREAM_FPS}"}
 
 
 def test_foreign_variables(write: Write) -> None:
@@ -278,7 +285,9 @@ def test_foreign_variables(write: Write) -> None:
 
 def test_dotenv_forms(write: Write) -> None:
     """Comments, quotes and export are read as usual."""
-    path = write("", "# a comment\nexport STREAM_FPS='3' # why\nLISTEN=\"tcp:80\"\n")
+    path = write(
+        "", "# a comment\nexport STREAM_FPS='3' # why\nCAMD_LISTEN=\"tcp:80\"\n"
+    )
     loaded = load(path, {})
     assert (loaded.settings.stream_fps, loaded.settings.listen) == (3, ("tcp:80",))
     assert loaded.origins["listen"] == ".env"
@@ -343,7 +352,24 @@ def test_dotenv_without_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             f"cameras.front door: 'front door' is not a usable name; expected {NAME}",
         ),
         ("cameras: {sign: }", f"cameras.sign: 'sign' is taken; expected {NAME}"),
-        ("cameras: {1: }", f"cameras.1: 1 is not text; expected {NAME}"),
+        (
+            "cameras: {1: }",
+            f"cameras.1: 1 is not text; put it in quotes; expected {NAME}",
+        ),
+        (
+            "cameras: {on: }",
+            f"cameras.true: true is not text; put it in quotes; expected {NAME}",
+        ),
+        (
+            "cameras:\ndoor:\n  source: pattern",
+            "door: unknown key; expected a camera beneath cameras, indented by two"
+            " spaces",
+        ),
+        (
+            "recording: true",
+            "recording: unknown key; expected a key of camd.yaml; camd check lists"
+            " them",
+        ),
         (
             "cameras: {door: 'rtsp://u:secret@h/'}",
             "cameras.door: 'rtsp://u:***@h/' is not a mapping;"
@@ -356,25 +382,37 @@ def test_dotenv_without_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ),
         (
             "api_keys: {phone: 1234}",
-            "api_keys.phone: *** is not text;"
-            " expected printable ASCII text without spaces; put it in quotes",
+            f"api_keys.phone: *** is not text; expected {KEY}",
         ),
         (
-            "api_keys: {a b: c}",
+            f"api_keys: {{a b: {A}}}",
             "api_keys: a name does not fit;"
             " expected a name of 1 to 64 letters, digits, - and _ for each key",
+        ),
+        (
+            "api_keys: {phone: fifteen-letters}",
+            f"api_keys.phone: *** has fewer than 16 characters; expected {KEY}",
+        ),
+        (
+            "api_keys: {a-long-random-key-in-the-wrong-place: phone}",
+            f"api_keys: *** has fewer than 16 characters; expected {KEY}",
+        ),
+        (
+            "cameras: {}",
+            "cameras: there is no camera in it;"
+            " expected names of cameras, and beneath each its keys",
         ),
         (
             "api_keys: secret",
             "api_keys: *** is not a mapping; expected names, and a key for each",
         ),
         (
-            "api_keys: {phone: abc}\napi_rights: {phone: [look]}",
+            f"api_keys: {{phone: {A}}}\napi_rights: {{phone: [look]}}",
             "api_rights: 'look' is no right;"
             " expected names of api_keys, and for each some of view, stats and sign",
         ),
         (
-            "api_keys: {phone: abc}\napi_rights: {fone: view}",
+            f"api_keys: {{phone: {A}}}\napi_rights: {{fone: view}}",
             "api_rights: 'fone' is no key's name;"
             " expected names of api_keys, and for each some of view, stats and sign",
         ),
@@ -424,7 +462,7 @@ def test_long_text_is_cut(write: Write) -> None:
 def test_all_problems_at_once(write: Write) -> None:
     """Everything that is wrong is said in one go, wherever it stands."""
     path = write("stream_fps: fast\nstream_fsp: 1\nlisten: udp", "JPEG_QUALITY=101")
-    said = problems(path, {"CAMERAS__ROBOT__SOURCE": "\n"})
+    said = problems(path, {"CAMD_CAMERAS__ROBOT__SOURCE": "\n"})
     assert sorted(line.partition(":")[0] for line in said) == [
         "cameras.robot.source",
         "jpeg_quality",
@@ -450,14 +488,14 @@ def test_bad_variable(write: Write) -> None:
 @pytest.mark.parametrize("text", ['["a", "b"]', "{phone: a", '{"phone": 5}'])
 def test_bad_keys_in_variable(write: Write, text: str) -> None:
     """A list, half a mapping or a number is not taken for the text of a key."""
-    (problem,) = problems(write(""), {"API_KEYS": text})
+    (problem,) = problems(write(""), {"CAMD_API_KEYS": text})
     assert problem.startswith("api_keys")
 
 
 def test_bad_camera_is_not_hidden(write: Write) -> None:
     """A camera that is no mapping stays wrong where a variable names one key of it."""
     path = write("cameras: {door: 5}")
-    (problem,) = problems(path, {"CAMERAS__DOOR__SOURCE": "x"})
+    (problem,) = problems(path, {"CAMD_CAMERAS__DOOR__SOURCE": "./x"})
     assert problem.startswith("cameras.door: 5 is not a mapping")
 
 
@@ -469,10 +507,10 @@ def test_overridden_value_is_not_judged(write: Write) -> None:
 
 def test_slip_in_dotenv(write: Write) -> None:
     """A name in .env that is nearly one of ours was meant to be it."""
-    path = write("", "STREAM_FSP=3\nAPI_KEY=swordfish\n")
+    path = write("", "STREAM_FSP=3\nCAMD_API_KEY=swordfish\n")
     assert problems(path) == [
         "STREAM_FSP: unknown key; did you mean STREAM_FPS? (.env)",
-        "API_KEY: unknown key; did you mean API_KEYS? (.env)",
+        "CAMD_API_KEY: unknown key; did you mean CAMD_API_KEYS? (.env)",
     ]
 
 
@@ -489,8 +527,8 @@ def test_bad_line_in_dotenv(write: Write) -> None:
     [
         ("a: @", "line 1, column 4: found character '@' that cannot start any token;"
          " expected YAML"),
-        ("stream_fps: 1\nstream_fps: 2", "line 2, column 1: 'stream_fps' stands here a"
-         " second time; expected YAML"),
+        ("stream_fps: 1\nstream_fps: 2", "line 2, column 1: 'stream_fps' is here a"
+         " second time; expected each key once"),
         ("- a", "a list; expected keys with values"),
         ("pattern", "a single value; expected keys with values"),
     ],
@@ -575,10 +613,10 @@ def test_any_key_is_taken_or_refused(
 
 variable_names = st.sampled_from(
     [
-        *map(str.upper, KEYS),
-        "CAMERAS__ROBOT",
-        "CAMERAS__ROBOT__STREAM_FPS",
-        "API_KEYS__A",
+        *(f"CAMD_{key.upper()}" for key in KEYS),
+        "CAMD_CAMERAS__ROBOT",
+        "CAMD_CAMERAS__ROBOT__STREAM_FPS",
+        "CAMD_API_KEYS__A",
     ]
 )
 
@@ -592,7 +630,7 @@ def test_any_variable_is_taken_or_refused(
     try:
         load(written(folder, ""), environ)
     except ConfigError as error:
-        keys = {name.lower().partition("__")[0] for name in environ}
+        keys = {name[5:].lower().partition("__")[0] for name in environ}
         for problem in error.problems:
             assert problem.isprintable()
             assert problem.startswith(tuple(keys))
@@ -645,18 +683,18 @@ FILES_WITH_SECRETS = [
 ]
 
 VARIABLES_WITH_SECRETS = [
-    {"API_KEYS": "SECRET"},
-    {"API_KEYS": "SECRET with spaces"},
-    {"API_KEYS": "{phone: SECRET"},
-    {"API_KEYS": '["SECRET"]'},
-    {"API_KEYS": "{phone: [SECRET]}"},
-    {"API_KEYS__PHONE": "SECRET with spaces"},
-    {"CAMERAS": '{"robot": {"source": "rtsp://me:SECRET@host/"}}'},
-    {"CAMERAS": '{"robot": {"source": "rtsp://me:SECRET@host/"}'},
-    {"CAMERAS": '{"robot": {"source": "rtsp://me:SECRET@host/", "stream_fps": "x"}}'},
-    {"CAMERAS": "SECRET"},
-    {"CAMERAS__ROBOT": '{"source": "rtsp://me:SECRET@host/"'},
-    {"CAMERAS__ROBOT__SOURCE": "rtsp://me:SECRET@host/"},
+    {"CAMD_API_KEYS": "SECRET"},
+    {"CAMD_API_KEYS": "SECRET with spaces"},
+    {"CAMD_API_KEYS": "{phone: SECRET"},
+    {"CAMD_API_KEYS": '["SECRET"]'},
+    {"CAMD_API_KEYS": "{phone: [SECRET]}"},
+    {"CAMD_API_KEYS__PHONE": "SECRET with spaces"},
+    {"CAMD_CAMERAS": '{"robot": {"source": "rtsp://me:SECRET@host/"}}'},
+    {"CAMD_CAMERAS": '{"robot": {"source": "rtsp://me:SECRET@host/"}'},
+    {"CAMD_CAMERAS": '{"a": {"source": "rtsp://me:SECRET@b/", "stream_fps": "x"}}'},
+    {"CAMD_CAMERAS": "SECRET"},
+    {"CAMD_CAMERAS__ROBOT": '{"source": "rtsp://me:SECRET@host/"'},
+    {"CAMD_CAMERAS__ROBOT__SOURCE": "rtsp://me:SECRET@host/"},
 ]
 
 # A start that is in no message; the rest is what keys and passwords are made of.

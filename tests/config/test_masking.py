@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camd.config.masking import mask_url
+from camd.config.masking import mask_url, origin_of, secrets_in
 
 # The machine may be busy with the other tests; how long one example takes says
 # nothing.
@@ -23,11 +23,17 @@ unhurried = settings(deadline=None)
         ("rtsp://me@mail.com:secret@host/x", "rtsp://me@mail.com:***@host/x"),
         ("rtsp://user:a@b/c?d#e@host/x", "rtsp://user:***@host/x"),
         ("http://u:p@[::1]:80/", "http://u:***@[::1]:80/"),
-        ("http://h/?user=me&pwd=x&a=b", "http://h/?user=me&pwd=***&a=b"),
+        ("http://h/?user=me&pwd=x&a=b", "http://h/?user=***&pwd=***&a=***"),
         ("http://h/?API_KEY=x", "http://h/?API_KEY=***"),
-        ("http://h/?access_token=x&Auth=y", "http://h/?access_token=***&Auth=***"),
+        ("http://h/?x;y=1#z=2", "http://h/?***;y=***#z=***"),
+        ("http://h/?a=b=c&=d", "http://h/?a=***&=***"),
         ("http://u:p@h/?password=x", "http://u:***@h/?password=***"),
-        ("rtsp://h/user=me&password=x&channel=1", "rtsp://h/user=me&password=***&channel=1"),
+        ("rtsp://h/user=me&password=x&channel=1", "rtsp://h/user=***"),
+        ("rtsp://h/user=me_password=x_stream=0.sdp", "rtsp://h/user=***"),
+        ("rtsp://h/a=b/c/d=e?f", "rtsp://h/a=***/c/d=***?***"),
+        ("rtsp://TOKEN@host/stream", "rtsp://***@host/stream"),
+        ("http://host:8080/?action=stream", "http://host:8080/?action=***"),
+        ("rtsp://admin:my@Secret5/word@host/x", "rtsp://admin:***@host/x"),
     ],
 )  # fmt: skip
 def test_secrets_are_masked(text: str, masked: str) -> None:
@@ -42,8 +48,6 @@ def test_secrets_are_masked(text: str, masked: str) -> None:
         "/dev/video0",
         "/srv/pass=word/a@b",
         "rtsp://host/stream",
-        "rtsp://user@host/stream",
-        "http://host:8080/?action=stream",
         "http://[::1]:80/",
         "",
     ],
@@ -65,3 +69,28 @@ def test_no_password_remains(password: str) -> None:
 def test_masking_twice(text: str) -> None:
     """Text that is masked already stays as it is."""
     assert mask_url(mask_url(text)) == mask_url(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "origin"),
+    [
+        ("rtsp://u:p%40ss@host:554/live/TOKEN?x=y", "rtsp://host:554"),
+        ("http://[::1]:80/a@b", "http://[::1]:80"),
+        ("http://host?x#y", "http://host"),
+        ("pattern", "pattern"),
+        ("/dev/video0", "/dev/video0"),
+    ],
+)
+def test_origin(source: str, origin: str) -> None:
+    """Of an address scheme, host and port are for everybody; the rest is not."""
+    assert origin_of(source) == origin
+
+
+def test_secrets_of_an_address() -> None:
+    """Its password, its token and what its arguments say are looked for in the log."""
+    address = (
+        "rtsp://me:a%40b@host/x=y?loginpas=abc&p=def&channel=1&n=long-value#token=t"
+    )
+    assert set(secrets_in(address)) == {"a%40b", "abc", "def", "long-value", "t"}
+    assert list(secrets_in("http://LONGTOKEN@host/")) == ["LONGTOKEN"]
+    assert list(secrets_in("http://admin@host/")) == []

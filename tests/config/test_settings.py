@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from camd.config.presets import PRESETS
 from camd.config.settings import (
     CAMERA_KEYS,
     KEYS,
+    PRESETS,
     STREAM_KEYS,
     CameraSettings,
     PresetName,
@@ -53,7 +53,7 @@ def test_defaults() -> None:
         "camera_verify_tls": True,
         "stream_fps": 15,
         "idle_fps": 1,
-        "jpeg_quality": 80,
+        "jpeg_quality": 70,
         "stream_buffer_size": 2,
         "stream_timeout": 30,
         "max_frame_age": 0,
@@ -232,11 +232,11 @@ def test_repr_hides_secrets() -> None:
     """Neither a key nor a camera's password is in the settings' repr."""
     camera = CameraSettings(name="door", source="rtsp://me:hunter2@host/")
     settings = Settings.model_validate(
-        {"api_keys": {"phone": "swordfish"}, "cameras": {"door": camera}}
+        {"api_keys": {"phone": "swordfish-and-tuna"}, "cameras": {"door": camera}}
     )
     assert "rtsp://me:***@host/" in repr(settings)
     assert "hunter2" not in repr(settings) + str(settings) + str(camera)
-    assert "swordfish" not in repr(settings) + str(settings)
+    assert "swordfish-and-tuna" not in repr(settings) + str(settings)
 
 
 def test_error_hides_input() -> None:

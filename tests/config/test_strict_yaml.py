@@ -32,20 +32,30 @@ def test_empty_text() -> None:
     assert parse_yaml("# nothing\n") is None
 
 
+TAG = "holds a value that does not fit its YAML tag; expected YAML"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: 1\nb: 2\na: 3\n", "line 3, column 1: 'a' stands here a second time"),
-        ("x:\n  - {b: 1, b: 2}\n", "line 2, column 12: 'b' stands here a second time"),
-        ("a: b: c", "line 1, column 5: mapping values are not allowed here"),
-        ("a: [1", "line 1, column 6: expected ',' or ']', but got ..."),
-        ("a: *secret", "line 1, column 4: found undefined alias ..."),
-        ("a: @", "line 1, column 4: found character '@' that cannot start any token"),
-        ("a: \0", "character 3 is not allowed in YAML"),
-        ("a: !!int x", "holds a value that does not fit its YAML tag"),
-        ("a: !!bool secret", "holds a value that does not fit its YAML tag"),
-        ("a: 2001-99-99", "holds a value that does not fit its YAML tag"),
-        ("[" * 1500, "holds a value that does not fit its YAML tag"),
+        ("a: 1\nb: 2\na: 3\n",
+         "line 3, column 1: 'a' is here a second time; expected each key once"),
+        ("x:\n  - {b: 1, b: 2}\n",
+         "line 2, column 12: 'b' is here a second time; expected each key once"),
+        ("a: b: c",
+         "line 1, column 5: mapping values are not allowed here; expected YAML"),
+        ("a: [1",
+         "line 1, column 6: expected ',' or ']', but got ...; expected YAML"),
+        ("a: *secret", "line 1, column 4: found undefined alias ...; expected YAML"),
+        ("a: @", "line 1, column 4: found character '@' that cannot start any token;"
+         " expected YAML"),
+        ("a: {b: ${C}}", "line 1, column 9: expected ',' or '}', but got '{';"
+         " expected YAML (put ${...} in quotes)"),
+        ("a: \0", "character 3 is not allowed; expected YAML"),
+        ("a: !!int x", TAG),
+        ("a: !!bool secret", TAG),
+        ("a: 2001-99-99", TAG),
+        ("[" * 1500, TAG),
     ],
 )  # fmt: skip
 def test_bad_text(text: str, problem: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from camd.sources import CameraMode, Image
 
 if TYPE_CHECKING:
-    from camd.config.picture_keys import Flip, Rotation
+    from camd.config.settings import Flip, Rotation
 
 _TURNS = {
     90: cv2.ROTATE_90_CLOCKWISE,

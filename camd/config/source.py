@@ -1,0 +1,117 @@
+"""What a camera's ``source`` can be, and an address whose login is typed as it is.
+
+Passwords are often typed into an address without percent encoding. What can be read in
+one way only is encoded here, so that whoever takes the address apart later finds what
+was meant. What can be read in two ways is refused: the wrong reading would show a part
+of the password as the name of a host.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import quote
+
+WORDS = ("pattern",)
+"""Sources that are a word of their own."""
+
+SCHEMES = (
+    *("http", "https", "rtsp", "rtsps"),
+    *("rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "file"),
+)
+"""What an address may begin with. The first four are what cameras have; the others are
+opened by FFmpeg as well."""
+
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+
+# RFC 3986: what may stand in user information as it is, ":" between its parts aside.
+_PLAIN = "!$&'()*+,;=-._~"
+
+
+class SourceFault(Exception):
+    """A text names no source; its words follow the text."""
+
+
+def usable_source(text: str) -> str:
+    """Return a source in the form that everything else reads.
+
+    Of an address the scheme is in small letters and the user information is
+    percent-encoded; everything else stays.
+
+    :raises SourceFault: it is no source, or an address that can be read in two ways.
+    """
+    if not text or not text.isprintable():
+        raise SourceFault("is no source")
+    scheme, mark, rest = text.partition("://")
+    if mark:
+        return f"{_known_scheme(scheme)}://{_encoded(rest)}"
+    # A file or folder of this folder has a dot in its name, or begins with "./".
+    if text in WORDS or text.isdecimal() or "/" in text or "." in text:
+        return text
+    raise SourceFault(f"is no source{_nearest_word(text)}")
+
+
+def missing_path(source: str) -> str | None:
+    """Return the device, file or folder of a source that is not there now; else None.
+
+    :param source: what :func:`usable_source` returned.
+    """
+    if source in WORDS or "://" in source:
+        return None
+    path = f"/dev/video{source}" if source.isdecimal() else source
+    return None if Path(path).exists() else path
+
+
+def _nearest_word(text: str) -> str:
+    device = re.fullmatch(r"(?:/?dev/?)?(video\d{1,3})", text)
+    if device:
+        return f" (did you mean /dev/{device[1]}?)"
+    nearest = get_close_matches(text.lower(), WORDS, n=1)
+    if nearest:
+        return f" (did you mean {nearest[0]}?)"
+    return " (a file or folder of this folder begins with ./)"
+
+
+def _known_scheme(scheme: str) -> str:
+    if scheme.lower() in SCHEMES:
+        return scheme.lower()
+    # Of the rare ones none is ever meant: ftp is no slip of rtp.
+    nearest = get_close_matches(scheme.lower(), SCHEMES[:4], n=1)
+    meant = f" (did you mean {nearest[0]}://?)" if nearest else ""
+    raise SourceFault(f"has a scheme that camd does not open{meant}")
+
+
+def _encoded(rest: str) -> str:
+    """Return what follows ``scheme://`` with its user information encoded."""
+    if "@" not in rest:
+        return rest
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" not in rest[len(authority) :]:
+        login, _, host = rest.rpartition("@")
+        return f"{_encoded_login(login)}@{host}"
+    _, colon, port = authority.partition(":")
+    if not colon and "@" not in authority:
+        return rest
+    # "user:p/ss@host": "p" is no port, so that "/" stands in a password.
+    if "@" not in authority and not port.isdecimal() and rest.count("@") == 1:
+        login, _, host = rest.rpartition("@")
+        return f"{_encoded_login(login)}@{host}"
+    raise SourceFault(
+        "can be read in two ways (in user and password write %40 for @, %2F for /,"
+        " %3F for ?, %23 for #, %3A for :, %25 for %; behind the host %40 for @)"
+    )
+
+
+def _encoded_login(login: str) -> str:
+    user, colon, password = login.partition(":")
+    return _encoded_part(user) + colon + _encoded_part(password)
+
+
+def _encoded_part(text: str) -> str:
+    """Percent-encode, and leave alone what is encoded already."""
+    pieces = re.split(f"({_ENCODED.pattern})", text)
+    return "".join(
+        piece if _ENCODED.fullmatch(piece) else quote(piece, safe=_PLAIN)
+        for piece in pieces
+    )

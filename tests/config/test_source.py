@@ -1,0 +1,165 @@
+"""Tests of what a camera's source can be, and of logins in its address."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from camd.config import ConfigError, load
+from camd.config.source import SourceFault, missing_path, usable_source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "pattern",
+        "0",
+        "/dev/video9",
+        "./pictures",
+        "film.mp4",
+        "~/film.mp4",
+        "http://host/",
+        "https://host:8443/x?y=z#w",
+        "rtsp://user:p%40ss@host/a%40b",
+        "rtsp://[::1]:554/x",
+        "udp://0.0.0.0:5000",
+        "http://cam:8080/snap",
+        "http://host/x?mail=a@b",
+    ],
+)
+def test_usable(source: str) -> None:
+    """What can be a source is one, as it is written."""
+    assert usable_source(source) == source
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("pattrn", "is no source (did you mean pattern?)"),
+        ("Pattern", "is no source (did you mean pattern?)"),
+        ("video0", "is no source (did you mean /dev/video0?)"),
+        ("usb:0", "is no source (a file or folder of this folder begins with ./)"),
+        ("htp://x", "has a scheme that camd does not open (did you mean http://?)"),
+        ("rstp://x", "has a scheme that camd does not open (did you mean rtsp://?)"),
+        ("ftp://x", "has a scheme that camd does not open"),
+        ("", "is no source"),
+        ("a\nb", "is no source"),
+    ],
+)
+def test_unusable(text: str, fault: str) -> None:
+    """What nothing opens is refused, with the nearest that would be opened."""
+    with pytest.raises(SourceFault) as caught:
+        usable_source(text)
+    assert str(caught.value) == fault
+
+
+def test_the_line_says_what_a_source_can_be(tmp_path: Path) -> None:
+    """The problem names the key, the text, the nearest, and all that can be."""
+    (tmp_path / "camd.yaml").write_text("cameras: {robot: {source: pattrn}}")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "camd.yaml", {})
+    assert caught.value.problems == (
+        "cameras.robot.source: 'pattrn' is no source (did you mean pattern?); expected"
+        " pattern, a device such as /dev/video0, a file, a folder, rtsp://... or"
+        " http://... (camd.yaml)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("p@ss", "p@ss"),
+        ("p:ss", "p:ss"),
+        ("50%off", "50%off"),
+        ("p%23ss", "p#ss"),
+        ("a+b c!^", "a+b c!^"),
+        ("ü€", "ü€"),
+        ("p[ss", "p[ss"),
+        ("[x]", "[x]"),
+        ("p#ss", "p#ss"),
+        ("p/ss", "p/ss"),
+        ("p?ss", "p?ss"),
+    ],
+)
+def test_logins_are_encoded(typed: str, meant: str) -> None:
+    """A password that can be read in one way only arrives as what was meant."""
+    parts = urlsplit(usable_source(f"RTSP://user:{typed}@host:554/x"))
+    assert (parts.scheme, parts.username, parts.hostname) == ("rtsp", "user", "host")
+    assert unquote(parts.password or "") == meant
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://admin:my@Secret5/word@host/x",
+        "rtsp://admin:12/34@host/x",
+        "rtsp://admin:p/ss@host/x@2",
+        "rtsp://user:p%40ss@host/a@b",
+        "http://cam:8080/x?mail=a@b",
+    ],
+)
+def test_two_readings(address: str) -> None:
+    """What could name two hosts is refused, and what to encode is said."""
+    with pytest.raises(SourceFault, match="write %40 for @, %2F for /"):
+        usable_source(address)
+
+
+def test_a_refused_login_is_not_shown(tmp_path: Path) -> None:
+    """Nothing of the password is in the line that refuses it."""
+    source = "rtsp://admin:my@Secret5/word@host/x"
+    (tmp_path / "camd.yaml").write_text(f"cameras: {{robot: {{source: '{source}'}}}}")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "camd.yaml", {})
+    (line,) = caught.value.problems
+    assert "'rtsp://admin:***@host/x' can be read in two ways" in line
+    assert not {"my", "secret5", "word"} & set(
+        line.lower().replace("@", "/").split("/")
+    )
+
+
+@settings(deadline=None)
+@given(st.text(string.printable, min_size=1, max_size=20))
+def test_no_piece_of_a_password_is_a_host(password: str) -> None:
+    """Whatever the password, the address is refused or names the right host."""
+    try:
+        source = usable_source(f"rtsp://user:{password}@host/x")
+    except SourceFault:
+        return
+    assert urlsplit(source).hostname == "host"
+    assert usable_source(source) == source
+
+
+# ---- What is not there now
+
+
+def test_missing_path(tmp_path: Path) -> None:
+    """Only what has a path can be missing."""
+    assert missing_path(str(tmp_path)) is None
+    assert missing_path(str(tmp_path / "none")) == str(tmp_path / "none")
+    assert missing_path("987") == "/dev/video987"
+    assert missing_path("pattern") is None
+    assert missing_path("http://host/x") is None
+
+
+def test_warnings(tmp_path: Path) -> None:
+    """What is not there now is a warning, and no error: it may come."""
+    path = tmp_path / "camd.yaml"
+    path.write_text("cameras: {a: {source: /dev/video987}, b: {}}")
+    assert load(path, {}).warnings == (
+        "cameras.a.source: /dev/video987 is not there now",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "cameras:\n", "stream_fps: 3"])
+def test_no_camera_is_said(tmp_path: Path, text: str) -> None:
+    """A file that names no camera is told what is shown in its place."""
+    path = tmp_path / "camd.yaml"
+    path.write_text(text)
+    assert load(path, {}).warnings == (
+        "cameras: none is set; a test picture is shown as camera robot",
+    )
