@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import threading
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,18 +118,36 @@ def test_a_course() -> None:
         course([1, 2])
 
 
-def test_a_sample_of_this_process(tmp_path: Path) -> None:
-    """A thread more and a file more are seen; the memory is some megabytes."""
-    before, done = sample(os.getpid()), threading.Event()
-    thread = threading.Thread(target=done.wait)
-    thread.start()
-    with (tmp_path / "file").open("w"):
-        during = sample(os.getpid())
-    done.set()
-    thread.join()
-    assert during.threads == before.threads + 1
-    assert during.files == before.files + 1
-    assert 5 < during.pss <= during.rss < 10_000
+WAIT = "print('ready', flush=True); input()"
+BUSY = f"""
+import threading
+threading.Thread(target=input).start()
+file = open("file", "w")
+{WAIT}"""
+
+
+def sampled(program: str, folder: Path) -> Sample:
+    """Return what a Python program holds that says ``ready`` and waits for a line."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        held = sample(process.pid)
+        process.communicate("\n\n")
+    return held
+
+
+def test_a_sample_of_a_process(tmp_path: Path) -> None:
+    """One more thread and one more file are seen; the memory is some megabytes."""
+    idle, busy = sampled(WAIT, tmp_path), sampled(BUSY, tmp_path)
+    assert busy.threads == idle.threads + 1
+    assert busy.files == idle.files + 1
+    assert 1 < busy.pss <= busy.rss < 1000
 
 
 def test_the_share_of_late_frames() -> None:
