@@ -32,8 +32,13 @@ from camd.logs.observer import LogObserver, observer_for
 from camd.process.file_limit import FileLimit, raise_limit
 from camd.process.garbage import tune_memory
 from camd.process.systemd import Watch, notifier, watchdog_interval
-from camd.sources import Encoder, Source
-from camd.sources.factory import make_encoder, make_placeholder, make_source
+from camd.sources import Encoder, PushSource, Source
+from camd.sources.factory import (
+    make_encoder,
+    make_placeholder,
+    make_source,
+    push_source,
+)
 from camd.sources.opencv_check import prepare, why_no_opencv
 
 _log = Logger(namespace="camd")
@@ -218,8 +223,12 @@ class ReactorEnvironment:
         return CameraThread(self.clock, name)
 
     def new_source(self, settings: CameraSettings) -> Source:
-        """Make a camera's source, closed."""
-        return make_source(settings, self.clock)
+        """Make a camera's source that is pulled, closed."""
+        return make_source(settings)
+
+    def new_push_source(self, settings: CameraSettings) -> PushSource | None:
+        """Make a camera's source that pushes, stopped; None where it is pulled."""
+        return push_source(settings, self.clock)
 
     def new_encoder(self, quality: int) -> Encoder:
         """Make an encoder of this JPEG quality."""

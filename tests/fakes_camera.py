@@ -27,7 +27,14 @@ from camd.cameras.camera import Camera
 from camd.config.settings import CameraSettings
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
-from camd.sources import CameraMode, Image, RawFrame
+from camd.sources import (
+    CameraMode,
+    Image,
+    PushSource,
+    RawFrame,
+    Receiver,
+    SourceError,
+)
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
 from camd.web.access.keys import Keys
@@ -94,6 +101,53 @@ class FakeSource:
         """Note it."""
         self.calls.append("close")
         self.is_open = False
+
+
+class FakePushSource:
+    """A camera that pushes what the test sends.
+
+    :ivar calls: what it was asked, in order.
+    :ivar rates: the rates that it was asked for.
+    :ivar receiver: who takes its pictures; None while it is stopped.
+    :ivar stopping: what :meth:`stop` returns next; None for one that has fired.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.calls: list[str] = []
+        self.rates: list[float] = []
+        self.receiver: Receiver | None = None
+        self.stopping: Deferred[None] | None = None
+        self.fails: str | None = None
+        self._clock = clock
+
+    def start(self, receiver: Receiver, fps: float) -> None:
+        """Note it; fail at once if the test says so."""
+        self.calls.append("start")
+        self.rates.append(fps)
+        self.receiver = receiver
+        if self.fails is not None:
+            receiver.failed(SourceError(self.fails))
+
+    def set_rate(self, fps: float) -> None:
+        """Note it."""
+        self.rates.append(fps)
+
+    def why_silent(self, seconds: float) -> SourceError:
+        """Return an error that tells the seconds."""
+        return SourceError(f"silent for {seconds:.0f} s")
+
+    def stop(self) -> Deferred[None]:
+        """Note it."""
+        self.calls.append("stop")
+        self.receiver = None
+        return self.stopping or succeed(None)
+
+    def send(self, jpeg: bytes | None = None, age: float = 0) -> None:
+        """Push a picture, a good one if none is given."""
+        if self.receiver is not None:
+            self.receiver.opened("MJPG")
+            content = tiny_jpeg() if jpeg is None else jpeg
+            self.receiver.picture(content, self._clock.seconds() - age)
 
 
 class FakeEncoder:
@@ -172,6 +226,7 @@ class FakeEnvironment:
         and :attr:`drawn_for` the settings that they were drawn by.
     :ivar draw: what comes of drawing, a promise; None for a picture at once.
     :ivar there: whether the devices are there.
+    :ivar push_source: the camera's source that pushes; None where it is pulled.
     """
 
     def __init__(self, takes: float | None = 0) -> None:
@@ -185,6 +240,7 @@ class FakeEnvironment:
         self.drawn_for: list[CameraSettings] = []
         self.draw: Callable[[], Deferred[bytes]] | None = None
         self.there = True
+        self.push_source: PushSource | None = None
 
     def wall(self) -> float:
         """Return the time in Unix seconds."""
@@ -211,6 +267,10 @@ class FakeEnvironment:
             source.always = self.always
         self.sources.append(source)
         return source
+
+    def new_push_source(self, settings: CameraSettings) -> PushSource | None:
+        """Return :attr:`push_source`."""
+        return self.push_source
 
     def new_encoder(self, quality: int) -> FakeEncoder:
         """Make an encoder."""

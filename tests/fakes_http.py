@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -11,18 +11,18 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 
-class Wire(StringTransport):
-    """
-    camd's end of a connection.
+class CameraConnection(StringTransport):
+    """camd's end of a connection to the camera.
 
     :ivar requests: the requests that came over it, each with all its headers.
     :ivar cut: whether camd hung up.
+    :ivar ended: whether the connection is over.
     """
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, web: FakeWeb) -> None:
         super().__init__()
         self.requests: list[str] = []
-        self.cut = False
+        self.cut = self.ended = False
         self.protocol: Any = None
         self._web = web
 
@@ -46,6 +46,7 @@ class Wire(StringTransport):
 
     def end(self, reason: Exception | None = None) -> None:
         """Let the camera hang up."""
+        self.ended = True
         self.protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     def abortConnection(self) -> None:
@@ -59,32 +60,27 @@ class Wire(StringTransport):
         self.abortConnection()
 
 
-class Web(MemoryReactorClock):
-    """
-    A reactor all of whose connections lead to one camera.
-
-    What is called from threads is done at once, and so is all that follows from it.
+class FakeWeb(MemoryReactorClock):
+    """A reactor all of whose connections lead to one camera.
 
     :param answers: what is sent for each request in turn, the last one for ever. An
         empty one is silence; an exception, and the connection ends with it.
     :ivar wires: the connections, in order.
     :ivar hosts: host and port of each try to connect, in order.
     :ivar refuses: what connecting fails with, by host; None where it hangs.
-    :ivar takes: seconds that pass behind each call from a thread.
     :ivar most: bytes that come in one piece at the most, as from a socket.
     """
 
     def __init__(self, *answers: bytes | Exception) -> None:
         super().__init__()
         self.answers = list(answers)
-        self.wires: list[Wire] = []
+        self.wires: list[CameraConnection] = []
         self.hosts: list[str] = []
         self.refuses: dict[str, Exception | None] = {}
         self.most = 64 * 1024
-        self.takes = 0.0
 
     @property
-    def wire(self) -> Wire:
+    def wire(self) -> CameraConnection:
         """The newest connection."""
         return self.wires[-1]
 
@@ -103,20 +99,14 @@ class Web(MemoryReactorClock):
             if trouble := self.refuses[host]:
                 factory.clientConnectionFailed(connector, Failure(trouble))
             return connector
-        wire = Wire(self)
+        wire = CameraConnection(self)
         wire.protocol = factory.buildProtocol(IPv4Address("TCP", host, port))
         self.wires.append(wire)
         wire.protocol.makeConnection(wire)
         return connector
 
-    def callFromThread(self, call: Callable[..., Any], *args: Any, **kw: Any) -> None:
-        """Do it now."""
-        call(*args, **kw)
-        self.advance(0)
-        self.advance(self.takes)
-
-    def asked(self, wire: Wire) -> None:
-        """Give the next answer."""
+    def asked(self, wire: CameraConnection) -> None:
+        """Send the next answer."""
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             wire.end(answer)

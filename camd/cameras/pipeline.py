@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -11,8 +11,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from camd.cameras.offline import OfflinePicture
 from camd.capture.backoff import Backoff
+from camd.capture.capture import Capture, Intake
 from camd.capture.health import Health, State
-from camd.capture.loop import CaptureLoop
+from camd.capture.pull import PullIntake
+from camd.capture.push import HandedOver, PushIntake, Redraw
 from camd.capture.reader import Reader
 from camd.capture.worker import OwnThread, ReaderThread, Worker
 from camd.config.settings import CameraSettings
@@ -21,8 +23,8 @@ from camd.delivery.heartbeat import Heartbeat
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
 from camd.frame import Frame
-from camd.sources import Encoder, Source, SourceError
-from camd.sources.factory import is_device, local_path
+from camd.sources import Encoder, PushSource, Source, SourceError
+from camd.sources.factory import is_device, is_redrawn, local_path, redrawn
 from camd.stats import CameraStats
 
 RELEASE = 0.3
@@ -46,7 +48,10 @@ class Environment(Protocol):
         """Start a thread of this name."""
 
     def new_source(self, settings: CameraSettings) -> Source:
-        """Make a camera's source, closed."""
+        """Make a camera's source that is pulled, closed."""
+
+    def new_push_source(self, settings: CameraSettings) -> PushSource | None:
+        """Make a camera's source that pushes, stopped; None where it is pulled."""
 
     def new_encoder(self, quality: int) -> Encoder:
         """Make an encoder of this JPEG quality."""
@@ -91,15 +96,10 @@ class Pipeline:
             cache.publish(frame)
             heartbeat.published()
 
-        health = _supervision(settings, environment)
-        self.capture = CaptureLoop(
+        health = _health(settings, environment)
+        self.capture = Capture(
             settings.name,
-            Worker(
-                settings.name,
-                lambda: _post(settings, environment),
-                stats,
-                environment.clock,
-            ),
+            lambda capture: _intake(capture, settings, stats, environment),
             health,
             publish,
             fps=settings.stream_fps,
@@ -181,14 +181,46 @@ class Pipeline:
         return taken
 
 
-def _post(settings: CameraSettings, environment: Environment) -> ReaderThread:
-    source = environment.new_source(settings)
-    encoder = environment.new_encoder(settings.jpeg_quality)
-    reader = Reader(source, encoder, environment.clock.seconds)
-    return ReaderThread(reader, environment.new_thread(f"camera {settings.name}"))
+def _intake(
+    capture: Capture,
+    settings: CameraSettings,
+    stats: CameraStats,
+    environment: Environment,
+) -> Intake:
+    """Return what brings a camera's pictures in, as its source wants it."""
+    clock, fps = environment.clock, settings.stream_fps
+
+    def worker(new_source: Callable[[], Source]) -> Worker:
+        def new_reader() -> ReaderThread:
+            encoder = environment.new_encoder(settings.jpeg_quality)
+            reader = Reader(new_source(), encoder, clock.seconds)
+            thread = environment.new_thread(f"camera {settings.name}")
+            return ReaderThread(reader, thread)
+
+        return Worker(settings.name, new_reader, stats, clock)
+
+    def pull(
+        capture: Capture, new_source: Callable[[], Source], failed: Callable[[], None]
+    ) -> PullIntake:
+        def new_redrawn() -> Source:
+            return redrawn(new_source(), settings, clock.seconds)
+
+        return PullIntake(capture, worker(new_redrawn), fps, clock, failed)
+
+    source = environment.new_push_source(settings)
+    if source is None:
+        new_source = partial(environment.new_source, settings)
+        return PullIntake(capture, worker(new_source), fps, clock)
+    redraw = None
+    if is_redrawn(settings):
+        handed = HandedOver()
+        redraw = Redraw(
+            handed, worker(lambda: redrawn(handed, settings, clock.seconds))
+        )
+    return PushIntake(capture, source, fps, pull, clock, redraw)
 
 
-def _supervision(settings: CameraSettings, environment: Environment) -> Health:
+def _health(settings: CameraSettings, environment: Environment) -> Health:
     path = local_path(settings.source)
     # Only devices: a file may be on a server that does not answer.
     device = path if is_device(settings.source) else None
@@ -197,5 +229,6 @@ def _supervision(settings: CameraSettings, environment: Environment) -> Health:
         settings.camera_timeout,
         environment.clock,
         Backoff(environment.random, local=path is not None),
+        asked_fps=settings.camera_fps,
         is_missing=lambda: device is not None and not environment.exists(device),
     )

@@ -1,12 +1,13 @@
 """What is known of a camera's health: its state, since when, and when to try again.
 
-Nothing here reads a camera or knows the time but by its clock: :mod:`camd.capture.loop`
-tells what came of each job. docs/cameras.md has the table of states.
+Nothing here reads a camera or knows the time but by its clock. What came is told by
+:mod:`camd.capture.capture`. docs/cameras.md has the table of states.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
@@ -20,7 +21,7 @@ PATIENCE = 2
 """Intervals without a picture that are normal, however slow the camera."""
 
 LOOK_AGAIN = 0.5
-"""Seconds between looks for a device that is not there. A look costs next to
+"""Seconds between checks for a device that is not there. A check costs next to
 nothing, and a camera is to be back within two seconds of its plug."""
 
 REASONS_MOST = 8
@@ -46,19 +47,19 @@ _TROUBLE = frozenset({State.STALLED, State.OFFLINE})
 
 
 class Health:
-    """
-    The state of one camera, said in the log when it changes, not at each tick.
+    """The state of one camera, logged when it changes, not at each picture.
 
     :ivar state: what the camera is doing.
     :ivar mode: what it really gives; None before it was opened first.
-    :ivar seen_at: when the last picture came, or when one was first waited for after
-        that; like all moments here on the reactor's clock.
+    :ivar seen_at: when the newest picture was taken, or when one was first waited for
+        after that; like all moments here on the reactor's clock.
     :ivar lost_at: :attr:`seen_at` as it was when the trouble began; None without any.
     :ivar retry_at: the moment from which on it may be tried again.
     :ivar missing: whether its device was not there at the last try.
 
     :param timeout: seconds without a picture until the camera counts as stalled.
-    :param is_missing: tells whether it is a device that is not there; must not block.
+    :param asked_fps: the rate that the camera is asked for.
+    :param is_missing: whether it is a device that is not there; must not block.
     """
 
     _log = Logger()
@@ -70,6 +71,7 @@ class Health:
         clock: IReactorTime,
         backoff: Backoff,
         *,
+        asked_fps: float = math.inf,
         is_missing: Callable[[], bool] = lambda: False,
     ) -> None:
         self.state = State.STARTING
@@ -82,6 +84,11 @@ class Health:
         self._clock = clock
         self._backoff = backoff
         self._is_missing = is_missing
+        self._asked_interval = 1 / asked_fps
+        self._interval = 0.0
+        self._came_at = self.seen_at
+        # Seconds between the last pictures, as they came.
+        self._gaps = 0.0, 0.0
         self._said: set[str] = set()
 
     @property
@@ -89,23 +96,51 @@ class Health:
         """Seconds until it may be tried again; 0 for now."""
         return max(0.0, self.retry_at - self._clock.seconds())
 
+    @property
+    def patience(self) -> float:
+        """Seconds without a picture that are normal: ``camera_timeout``, or more.
+
+        Two intervals of the camera, that is: of the rate that is wanted, asked for,
+        told by the camera, or seen. Of the last two gaps between pictures the shorter
+        counts: the return from an outage makes nobody patient.
+        """
+        fps = self.mode.fps if self.mode is not None else None
+        slowest = max(
+            self._interval,
+            self._asked_interval,
+            1 / fps if fps else 0,
+            min(self._gaps),
+        )
+        return max(self._timeout, PATIENCE * slowest)
+
     def wait(self) -> None:
         """Count the silence from now on: there was no reason for a picture before."""
-        self.seen_at = self._clock.seconds()
+        self.seen_at = self._came_at = self._clock.seconds()
 
-    def seen(self, mode: CameraMode) -> bool:
-        """
-        Note that a picture has come.
+    def seen(self, mode: CameraMode, captured: float) -> bool:
+        """Note that a picture has come.
 
         :param mode: what the camera gives, a new object each time it is opened.
-        :return: whether the camera was opened anew for it.
+        :param captured: when it was taken. One that is old already when it comes is
+            shown, but it is no sign of life: so a camd behind another one is not live
+            by a picture that the other one holds.
+        :return: whether the camera was opened again for it.
         """
-        self.seen_at = self._clock.seconds()
-        self.lost_at, self.missing = None, False
-        self._said.clear()
-        self._backoff.reset()
+        now = self._clock.seconds()
+        self._gaps = self._gaps[1], now - self._came_at
+        self._came_at = now
+        self.seen_at = min(captured, now)
         reopened = mode is not self.mode and self.mode is not None
         self.mode = mode
+        self.missing = False
+        self._backoff.reset()
+        if now - captured > self._timeout and now - captured > self.patience:
+            text = f"its picture is {now - captured:.1f} s old"
+            self._become(State.STALLED, text)
+            return reopened
+        self.lost_at = None
+        if self._said:
+            self._said.clear()
         self._become(State.LIVE, mode)
         return reopened
 
@@ -121,7 +156,7 @@ class Health:
         self._become(State.OFFLINE, text, again=self._is_news(reason))
 
     def _is_news(self, reason: str) -> bool:
-        """Tell whether this reason was not said yet in this outage."""
+        """Whether this reason was not logged yet in this outage."""
         news = reason not in self._said and len(self._said) < REASONS_MOST
         if news:
             self._said.add(reason)
@@ -133,27 +168,27 @@ class Health:
             self.lost_at = None
             self._become(State.IDLE, "nobody watches")
 
-    def look(self, interval: float) -> None:
-        """
-        Look whether pictures have come lately.
+    def check_stall(self, interval: float) -> float:
+        """Check whether pictures have come lately.
 
-        :param interval: seconds between two pictures that are asked for.
+        :param interval: seconds between two pictures that are wanted.
+        :return: seconds from now at which the camera will be stalled, if none comes;
+            infinite where it cannot be, or is already.
         """
-        if self.state in (State.STARTING, State.LIVE):
-            silence = self._clock.seconds() - self.seen_at
-            if silence > max(self._timeout, PATIENCE * self._slower(interval)):
-                self._become(State.STALLED, f"no picture for {silence:.1f} s")
-
-    def _slower(self, interval: float) -> float:
-        """Give the seconds between pictures, the camera's or those asked for."""
-        fps = self.mode.fps if self.mode is not None else None
-        return max(interval, 1 / fps if fps else 0)
+        self._interval = interval
+        if self.state not in (State.STARTING, State.LIVE):
+            return math.inf
+        silence = self._clock.seconds() - self.seen_at
+        left = self.patience - silence
+        if left >= 0:
+            return left
+        self._become(State.STALLED, f"no picture for {silence:.1f} s")
+        return math.inf
 
     def _become(self, state: State, why: object, again: bool = False) -> None:
-        """
-        Note the state, and say it if it is new.
+        """Note the state, and log it if it is new.
 
-        :param again: say it even if it is not.
+        :param again: log it even if it is not.
         """
         if state is self.state and not again:
             return

@@ -15,11 +15,10 @@ from camd.sources import CameraMode, EncodeError, Encoder, RawFrame, Source
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """
-    What a look at the source tells.
+    """A sign that the source is well: a picture has come.
 
     :ivar captured: when its newest picture was taken, on the source's clock (seconds).
-    :ivar mode: what the source really gives, read back when it was opened.
+    :ivar mode: what the source really gives, a new object each time it is opened.
     """
 
     captured: float
@@ -32,8 +31,7 @@ class BadPicture(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CheckedJpeg(Probe):
-    """
-    One picture, ready to become a frame.
+    """One picture, ready to become a frame.
 
     :ivar jpeg: a whole JPEG, checked.
     :ivar size: its width and height in pixels.
@@ -48,10 +46,9 @@ class CheckedJpeg(Probe):
 
 
 class Reader:
-    """
-    Reads one source, opening it when it is closed.
+    """Reads one source, opening it when it is closed.
 
-    :param clock: gives seconds; called in the camera's thread.
+    :param clock: returns seconds; called in the camera's thread.
     """
 
     def __init__(
@@ -64,28 +61,38 @@ class Reader:
         self._last: Size | None = None
 
     def take(self) -> CheckedJpeg:
-        """
-        Bring the newest picture. Blocks until there is one.
+        """Return the newest picture. Blocks until there is one.
 
         :raises SourceError: the source does not open or does not deliver; it is closed
             by then and is opened again at the next call.
         :raises BadPicture: this one is no good.
         """
-        shot, mode = self._read()
+        raw, mode = self._read()
+        content = raw.content
         try:
-            return self._picture(shot, mode)
+            if isinstance(content, bytes):
+                whole = jpeg.whole(content)
+                self._check_size(whole.size, mode)
+                return CheckedJpeg(
+                    raw.captured, mode, whole.jpeg, whole.size, True, None
+                )
+            began = self._clock()
+            data = self._encoder.encode(content)
+            took = self._clock() - began
+            return CheckedJpeg(
+                raw.captured, mode, data, jpeg.measure(data), False, took
+            )
         except (Damaged, EncodeError) as problem:
             raise BadPicture(str(problem)) from problem
 
-    def look(self) -> Probe:
-        """
-        Read like :meth:`take`, and encode nothing: to see that the camera is well.
+    def probe(self) -> Probe:
+        """Read like :meth:`take`, and encode nothing: to see that the camera is well.
 
         :raises SourceError: as :meth:`take`.
         :raises BadPicture: as :meth:`take`, of a source that decodes.
         """
-        shot, mode = self._read()
-        return Probe(shot.captured, mode)
+        raw, mode = self._read()
+        return Probe(raw.captured, mode)
 
     def _read(self) -> tuple[RawFrame, CameraMode]:
         if self._mode is None:
@@ -98,20 +105,8 @@ class Reader:
             self.close()
             raise
 
-    def _picture(self, shot: RawFrame, mode: CameraMode) -> CheckedJpeg:
-        content = shot.content
-        if isinstance(content, bytes):
-            whole = jpeg.whole(content)
-            self._check_size(whole.size, mode)
-            return CheckedJpeg(shot.captured, mode, whole.jpeg, whole.size, True, None)
-        began = self._clock()
-        data = self._encoder.encode(content)
-        took = self._clock() - began
-        return CheckedJpeg(shot.captured, mode, data, jpeg.measure(data), False, took)
-
     def _check_size(self, size: Size, mode: CameraMode) -> None:
-        """
-        See that a camera's picture has the camera's size.
+        """Check that a camera's picture has the camera's size.
 
         One that says otherwise has a damaged header. But when the next one says the
         same, it is the camera that told us wrong.
@@ -124,6 +119,6 @@ class Reader:
             raise Damaged(f"size is {size}, where the camera gives {mode.resolution}")
 
     def close(self) -> None:
-        """Release the source, so that it can be opened anew."""
+        """Release the source, so that it can be opened again."""
         self._mode = None
         self._source.close()

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from camd.capture.reader import Reader
 from camd.sources import SourceError
@@ -51,20 +52,24 @@ class ReaderThread:
     thread: OwnThread
 
 
-# As above: a job is one thing that happens once.
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class _Job:
-    post: ReaderThread
+    """One call under way.
+
+    :ivar began: when, on the reactor's clock.
+    :ivar done: is told what came of it.
+    """
+
+    at: ReaderThread
     began: float
-    promised: Deferred[Any]
+    done: Callable[[Any], None]
 
 
 class Worker:
-    """
-    Runs one job at a time for a camera, in a thread that it never waits for.
+    """Runs one job at a time for a camera, in a thread that it never waits for.
 
     :param name: the camera's name, for the log.
-    :param new_post: makes a reader with a closed source and a thread for it.
+    :param new_reader: makes a reader with a closed source, and a thread for it.
     """
 
     _log = Logger()
@@ -72,62 +77,65 @@ class Worker:
     def __init__(
         self,
         name: str,
-        new_post: Callable[[], ReaderThread],
+        new_reader: Callable[[], ReaderThread],
         stats: CameraStats,
         clock: IReactorTime,
     ) -> None:
         self._name = name
-        self._new_post = new_post
+        self._new_reader = new_reader
         self._stats = stats
         self._clock = clock
-        self._post = new_post()
+        self._current = new_reader()
         self._job: _Job | None = None
         self._left: set[ReaderThread] = set()
-        self._full = False
+        self._is_full = False
 
     @property
     def stuck(self) -> bool:
         """Whether all threads that there may be are stuck."""
-        return self._full
+        return self._is_full
 
-    def run(self, what: Callable[[Reader], T]) -> Deferred[T]:
+    def run(
+        self, work: Callable[[Reader], T], done: Callable[[T | Failure], None]
+    ) -> None:
+        """Do this with the reader, in its thread.
+
+        :param done: is told what came of it, on the reactor; a failure with
+            :exc:`SourceError` if the reader was left behind.
         """
-        Do this with the reader, in its thread.
+        current = self._current
+        job = self._job = _Job(current, self._clock.seconds(), done)
+        current.thread(partial(work, current.reader)).addBoth(self._finish, job)
 
-        :return: what came of it; :exc:`SourceError` if the reader was left behind.
-        """
-        promised: Deferred[T] = Deferred()
-        post, now = self._post, self._clock.seconds()
-        job = self._job = _Job(post, now, promised)
-        done = post.thread(partial(what, post.reader))
-        done.addBoth(self._through, job)
-        return promised
-
-    def _through(self, outcome: object, job: _Job) -> None:
+    def _finish(self, outcome: object, job: _Job) -> None:
         # One that was left behind has failed already; what it brings is too old.
         if job is self._job:
             self._job = None
-            job.promised.callback(outcome)
+            job.done(outcome)
 
-    def look(self) -> None:
-        """Leave the reader behind if it is stuck; to be called from time to time."""
+    def forgive(self, seconds: float) -> None:
+        """Give the job under way so much more time."""
+        if self._job is not None:
+            self._job.began += seconds
+
+    def check(self, now: float) -> None:
+        """Leave the reader behind if it is stuck; called from time to time."""
         job = self._job
-        if job is None or self._clock.seconds() - job.began < STUCK:
+        if job is None or now - job.began < STUCK:
             return
         if len(self._left) < LEFT_MOST:
             self._leave_behind(job)
-        elif not self._full:
-            self._full = True
+        elif not self._is_full:
+            self._is_full = True
             self._log.warn(
-                "Camera {camera}: {count} threads are stuck already; "
-                "now it is waited until one comes back",
+                "Camera {camera}: {count} threads are stuck; waiting for one to return",
                 camera=self._name,
                 count=LEFT_MOST,
             )
 
     def _leave_behind(self, job: _Job) -> None:
-        self._job, self._post = None, self._new_post()
-        self._left.add(job.post)
+        self._job, self._current = None, self._new_reader()
+        self._left.add(job.at)
         self._stats.threads_left_behind += 1
         self._log.warn(
             "Camera {camera}: a thread is stuck for {stuck:.0f} s and is left behind; "
@@ -136,32 +144,30 @@ class Worker:
             stuck=STUCK,
             count=len(self._left),
         )
-        # Should it ever come back, it lets the camera go and ends.
-        closed = _close(job.post)
-        closed.addBoth(self._came_back, job.post)
-        job.promised.errback(SourceError(f"stuck for {STUCK:.0f} s"))
+        # Should it ever return, it lets the camera go and ends.
+        _close(job.at).addBoth(self._returned, job.at)
+        job.done(Failure(SourceError(f"stuck for {STUCK:.0f} s")))
 
-    def _came_back(self, _: object, post: ReaderThread) -> None:
-        self._left.discard(post)
-        self._full = False
+    def _returned(self, _: object, late: ReaderThread) -> None:
+        self._left.discard(late)
+        self._is_full = False
         self._log.info(
-            "Camera {camera}: a thread that was left behind has come back and ended "
+            "Camera {camera}: a thread that was left behind has returned and ended "
             "({count} stuck)",
             camera=self._name,
             count=len(self._left),
         )
 
     def stop(self) -> Deferred[None]:
-        """
-        Have the source released and the thread end.
+        """Have the source released and the thread end.
 
         :return: fires when it is released, which a camera that hangs can put off for
             ever: do not wait for it alone.
         """
-        return _close(self._post)
+        return _close(self._current)
 
 
-def _close(post: ReaderThread) -> Deferred[None]:
-    closed = post.thread(post.reader.close)
-    post.thread.stop()
+def _close(reader_thread: ReaderThread) -> Deferred[None]:
+    closed = reader_thread.thread(reader_thread.reader.close)
+    reader_thread.thread.stop()
     return closed

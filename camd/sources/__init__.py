@@ -2,9 +2,26 @@
 
 This is the one package that knows OpenCV, and this module must be importable where
 OpenCV is not. :mod:`camd.sources.factory` chooses the source that a camera's settings
-call for.
+call for. There are two kinds:
 
-All of it may block and belongs in the camera's own thread, never in the reactor's.
+- A :class:`Source` is *pulled*: its calls may block, so they are made in the camera's
+  own thread and never in the reactor's (``camd.capture.pull``). OpenCV, files.
+- A :class:`PushSource` *pushes*: its pictures are JPEGs that arrive on the reactor. It
+  hands each to a :class:`Receiver` there (``camd.capture.push``), without a thread.
+
+To write a source that pushes:
+
+- ``start`` begins to connect, or spawns the program, and returns at once. Tell the
+  receiver ``opened`` once, just ahead of the first picture, then ``picture`` for each,
+  checked by nobody: the receiver drops what exceeds the rate, and checks the rest.
+- When no more pictures can come, tell ``failed`` once, with the reason for people. The
+  receiver then calls ``stop`` and, later, ``start`` again; there are no retries, no
+  back-off and no states to keep in the source.
+- No deadline for a picture is needed either: the receiver gives a source up that brings
+  none for long, and asks it by ``why_silent`` for the words. Only waits that the source
+  alone knows of (to connect, for an answer) are bounded by the source.
+- After ``stop`` tell the receiver nothing more, and do not keep it.
+- Add it to ``push_source`` in :mod:`camd.sources.factory`.
 """
 
 from __future__ import annotations
@@ -12,6 +29,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from twisted.internet.defer import Deferred
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +42,9 @@ __all__ = [
     "EncodeError",
     "Encoder",
     "Image",
+    "PushSource",
     "RawFrame",
+    "Receiver",
     "Sleep",
     "Source",
     "SourceError",
@@ -116,6 +137,81 @@ class Source(Protocol):
         """Release the camera. May be called at any time, any number of times.
 
         Like the others it may never return, where a driver hangs.
+        """
+        ...
+
+
+class Receiver(Protocol):
+    """Takes what a :class:`PushSource` brings. Called on the reactor only."""
+
+    def opened(self, format: str, fps: float | None = None) -> None:
+        """Note that pictures begin to come.
+
+        :param format: as :attr:`CameraMode.format`; the first whole picture tells the
+            size.
+        :param fps: pictures per second, where the camera tells.
+        """
+        ...
+
+    def picture(self, jpeg: bytes, captured: float) -> None:
+        """Take a JPEG, whole or not.
+
+        :param captured: when it was taken, on the reactor's clock (seconds).
+        """
+        ...
+
+    def no_picture(self, reason: str) -> None:
+        """Note that the source is well, but says that it has no picture for now.
+
+        It is not given up for its silence then.
+
+        :param reason: for people, such as that the camera behind it is offline.
+        """
+        ...
+
+    def failed(self, error: SourceError) -> None:
+        """Stop the source: it does not open, or brings no more pictures."""
+        ...
+
+    def fall_back(self, new_source: Callable[[], Source]) -> None:
+        """Stop the source: what it found has to be pulled, by this one.
+
+        :param new_source: may raise :exc:`SourceError`.
+        """
+        ...
+
+
+class PushSource(Protocol):
+    """A camera whose pictures arrive on the reactor. All calls are made there."""
+
+    def start(self, receiver: Receiver, fps: float) -> None:
+        """Begin to bring pictures, and return at once.
+
+        Not called while it is started, nor before :meth:`stop` has fired.
+
+        :param fps: the most pictures a second that are wanted.
+        """
+        ...
+
+    def set_rate(self, fps: float) -> None:
+        """Bring so many pictures a second at the most, where that can be chosen.
+
+        The next one is wanted as soon as this rate allows. What comes faster is
+        dropped, so a camera that goes at its own pace may ignore it.
+        """
+        ...
+
+    def why_silent(self, seconds: float) -> SourceError:
+        """Return the error to tell when no picture has come for so long.
+
+        It says what came instead, if anything did.
+        """
+        ...
+
+    def stop(self) -> Deferred[None]:
+        """Stop at once, whatever is under way. Called any number of times.
+
+        :return: fires when the camera is free to be started again.
         """
         ...
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camd.config.checks import PICTURE_CHOICES
-from camd.sources import Clock, Encoder, Sleep, Source, SourceError
+from camd.sources import Clock, Encoder, PushSource, Sleep, Source, SourceError
 from camd.sources.opencv_check import prepare, why_no_opencv
 
 if TYPE_CHECKING:
@@ -25,52 +25,76 @@ _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 def make_source(
     camera: CameraSettings,
-    reactor: Any,
     clock: Clock = time.monotonic,
     sleep: Sleep = time.sleep,
 ) -> Source:
-    """Return the source that a camera's settings name, closed.
+    """Return the source to be pulled that a camera's settings name, closed.
 
-    :param reactor: the reactor, for cameras that are asked over HTTP.
     :param clock: the same as the reactor's.
     :raises SourceError: when it takes OpenCV and that cannot be imported.
     """
-    source = _plain_source(camera, reactor, clock, sleep)
+    source = _plain_source(camera, clock, sleep)
     if camera.camera_controls and is_device(camera.source):
         from camd.sources.v4l2.controlled import Controlled
         from camd.sources.v4l2.device import device_path
 
         path = device_path(camera.source)
         source = Controlled(source, path, camera.camera_controls, camera.name)
-    if camera.rotate or camera.flip != "none" or camera.overlay:
-        _require_opencv()
-        from camd.sources.drawing.transform import Redrawn
-
-        source = Redrawn(source, camera, clock)
-    return source
+    return redrawn(source, camera, clock)
 
 
-def _plain_source(
-    camera: CameraSettings, reactor: Any, clock: Clock, sleep: Sleep
+def push_source(
+    camera: CameraSettings, reactor: Any, clock: Clock = time.monotonic
+) -> PushSource | None:
+    """Return the source of a camera whose pictures arrive on the reactor, stopped.
+
+    They are not redrawn yet.
+
+    :param clock: the same as the reactor's.
+    :return: None for a camera that is pulled, by :func:`make_source`.
+    """
+    if camera.source.lower().startswith(("http://", "https://")):
+        from camd.sources.http.camera import HttpCamera
+        from camd.sources.http.client import ANSWER
+
+        return HttpCamera(
+            camera.source,
+            camera.camera_fps,
+            verify_tls=camera.camera_verify_tls,
+            reactor=reactor,
+            otherwise=lambda address: _opencv_address(address, clock),
+            timeout=max(ANSWER, camera.camera_timeout),
+        )
+    return None
+
+
+def is_redrawn(camera: CameraSettings) -> bool:
+    """Whether a camera's pictures are turned, mirrored or written on."""
+    return bool(camera.rotate or camera.flip != "none" or camera.overlay)
+
+
+def redrawn(
+    source: Source, camera: CameraSettings, clock: Clock = time.monotonic
 ) -> Source:
+    """Return a source of the same pictures, redrawn as the settings say, if they do.
+
+    :raises SourceError: when it takes OpenCV and that cannot be imported.
+    """
+    if not is_redrawn(camera):
+        return source
+    _require_opencv()
+    from camd.sources.drawing.transform import Redrawn
+
+    return Redrawn(source, camera, clock)
+
+
+def _plain_source(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
     """Return the source of pictures as they come, without controls or drawing."""
     address, fps = camera.source, camera.camera_fps
     if _names_jpegs(address):
         from camd.sources.folder import Folder
 
         return Folder(Path(address), fps, clock=clock, sleep=sleep)
-    if address.lower().startswith(("http://", "https://")):
-        from camd.sources.http.camera import HttpCamera
-
-        return HttpCamera(
-            address,
-            fps,
-            verify_tls=camera.camera_verify_tls,
-            reactor=reactor,
-            clock=clock,
-            sleep=sleep,
-            otherwise=lambda: _opencv_address(address, clock),
-        )
     _require_opencv()
     if address == "pattern":
         from camd.sources.pattern import Pattern

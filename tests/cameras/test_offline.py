@@ -335,7 +335,7 @@ def test_a_stuck_thread_and_its_viewers() -> None:
     viewer = place.visit()
     place.environment.run(1)
     place.thread.takes = None
-    place.environment.run(STUCK + 2)
+    place.environment.run(STUCK + 3)
     assert place.camera.stats.threads_left_behind == 1
     assert place.camera.state is State.LIVE
     assert len(place.environment.threads) == 2
@@ -354,7 +354,7 @@ def test_a_stuck_thread_does_not_keep_the_end() -> None:
     place.visit()
     place.environment.run(1)
     place.thread.takes = None
-    place.environment.run(STUCK + 2)
+    place.environment.run(STUCK + 3)
     stopped: list[Any] = place.stop()
     for viewer in list(place.camera.viewers):
         place.camera.departed(viewer)

@@ -38,7 +38,7 @@ def reader(source: FakeSource, encoder: FakeEncoder) -> Reader:
 def test_opens_once(reader, source):
     """The source is opened at the first read and stays open."""
     reader.take()
-    reader.look()
+    reader.probe()
     reader.take()
     assert source.calls == ["open", "read", "read", "read"]
 
@@ -120,7 +120,7 @@ def test_sizes_of_all_kinds(reader, source):
 def test_a_look_encodes_nothing(reader, source, encoder):
     """To see that the camera is well takes a read and no more, whatever it brings."""
     source.reads.extend([PIXELS, b"no JPEG at all"])
-    assert [reader.look(), reader.look()] == [Probe(7, GIVEN)] * 2
+    assert [reader.probe(), reader.probe()] == [Probe(7, GIVEN)] * 2
     assert encoder.encoded == 0
 
 
@@ -146,7 +146,7 @@ def test_a_picture_that_does_not_encode(reader, source, encoder):
 
 
 @pytest.mark.parametrize("trouble", [SourceError("gone"), RuntimeError("driver")])
-@pytest.mark.parametrize("way", ["take", "look"])
+@pytest.mark.parametrize("way", ["take", "probe"])
 def test_a_failed_read_closes_the_source(reader, source, way, trouble):
     """Whatever goes wrong in a read, the source is closed, and opened for the next."""
     source.reads.append(trouble)
@@ -169,7 +169,7 @@ def test_a_source_that_does_not_open(reader, source):
 
 def test_reopened_tells_anew_what_it_gives(reader, source):
     """After a close the source is opened, and what it gives then is what is told."""
-    reader.look()
+    reader.probe()
     reader.close()
     source.opens.append(CameraMode(64, 48, None, "MJPG"))
-    assert reader.look().mode == CameraMode(64, 48, None, "MJPG")
+    assert reader.probe().mode == CameraMode(64, 48, None, "MJPG")

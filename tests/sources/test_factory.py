@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from camd.sources import CameraMode, SourceError
-from camd.sources.factory import make_encoder, make_source
+from camd.sources import CameraMode, Source, SourceError
+from camd.sources.factory import make_encoder, make_source, push_source
 from camd.sources.folder import Folder
 from camd.sources.http.camera import HttpCamera
 from camd.sources.live import Live
@@ -18,10 +19,10 @@ from camd.sources.pattern import Pattern
 from camd.sources.video import VideoFile
 from tests.fake_camera import FakeTime
 from tests.fakes_camera import tiny_jpeg
-from tests.fakes_http import Web, answer, picture_answer
+from tests.fakes_http import FakeWeb, answer, picture_answer
 
-#: The reactor that no source may touch before it is opened.
 NO_REACTOR = None
+"""The reactor that no source may touch before it is started."""
 
 
 @dataclass
@@ -39,6 +40,7 @@ class FakeSettings:
     flip: str = "none"
     overlay: str = ""
     camera_verify_tls: bool = True
+    camera_timeout: float = 2
 
 
 def settings(source: str) -> Any:
@@ -54,20 +56,18 @@ def settings(source: str) -> Any:
         ("/dev/v4l/by-id/usb-cam", Live),
         ("0", Live),
         ("rtsp://cam/1", Live),
-        ("http://cam/stream", HttpCamera),
-        ("HTTPS://cam/still.jpg", HttpCamera),
         ("film.mp4", VideoFile),
         ("one.JPG", Folder),
     ],
 )
 def test_choice(source: str, kind: type) -> None:
     """Each kind of text leads to its kind of source, and nothing is opened."""
-    assert isinstance(make_source(settings(source), NO_REACTOR), kind)
+    assert isinstance(make_source(settings(source)), kind)
 
 
 def test_a_folder_is_one(tmp_path: Path) -> None:
     """What is a folder on the disk is read as one."""
-    assert isinstance(make_source(settings(str(tmp_path)), NO_REACTOR), Folder)
+    assert isinstance(make_source(settings(str(tmp_path))), Folder)
 
 
 def test_a_folder_called_pattern(
@@ -76,20 +76,18 @@ def test_a_folder_called_pattern(
     """The word for the test picture means it, whatever lies about."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pattern").mkdir()
-    assert isinstance(make_source(settings("pattern"), NO_REACTOR), Pattern)
+    assert isinstance(make_source(settings("pattern")), Pattern)
 
 
 def test_settings_arrive() -> None:
     """Size and rate are those of the settings."""
-    assert make_source(settings("pattern"), NO_REACTOR).open() == CameraMode(
-        160, 120, 10, "BGR"
-    )
+    assert make_source(settings("pattern")).open() == CameraMode(160, 120, 10, "BGR")
 
 
 def test_clock_arrives() -> None:
     """Pictures are stamped by the clock that was given."""
     time = FakeTime()
-    source = make_source(settings("pattern"), NO_REACTOR, time.clock, time.sleep)
+    source = make_source(settings("pattern"), time.clock, time.sleep)
     source.open()
     assert source.read().captured == 1000.0
 
@@ -98,7 +96,7 @@ def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where OpenCV cannot be imported, the error says what to install."""
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(SourceError, match="OpenCV cannot be used"):
-        make_source(settings("pattern"), NO_REACTOR)
+        make_source(settings("pattern"))
     with pytest.raises(SourceError, match="OpenCV cannot be used"):
         make_encoder(80)
 
@@ -108,22 +106,67 @@ def test_folder_needs_no_opencv(
 ) -> None:
     """JPEGs are passed on even where OpenCV is missing."""
     monkeypatch.setitem(sys.modules, "cv2", None)
-    assert isinstance(make_source(settings(str(tmp_path)), NO_REACTOR), Folder)
+    assert isinstance(make_source(settings(str(tmp_path))), Folder)
+
+
+@pytest.mark.parametrize("source", ["http://cam/stream", "HTTPS://cam/still.jpg"])
+def test_sources_that_push(source: str) -> None:
+    """What is asked over HTTP pushes, and is not started."""
+    assert isinstance(push_source(settings(source), NO_REACTOR), HttpCamera)
+
+
+@pytest.mark.parametrize("source", ["pattern", "/dev/video0", "rtsp://cam/1", "a.jpg"])
+def test_sources_that_are_pulled(source: str) -> None:
+    """What blocks does not push."""
+    assert push_source(settings(source), NO_REACTOR) is None
 
 
 def test_http_needs_no_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a camera sends as JPEG is passed on even where OpenCV is missing."""
-    jpeg = tiny_jpeg()
     monkeypatch.setitem(sys.modules, "cv2", None)
-    source = make_source(settings("http://127.0.0.1/"), Web(picture_answer(jpeg)))
-    source.open()
-    assert source.read().content == jpeg
+    received = PushedPictures(picture_answer(tiny_jpeg()))
+    assert received.pictures == [tiny_jpeg()]
 
 
 def test_http_that_is_no_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     """What else an address has is read by OpenCV, which may be missing."""
+    received = PushedPictures(answer("Content-Type: video/mp2t", body=b"bytes"))
+    (new_source,) = received.sources
+    assert isinstance(new_source(), Live)
     monkeypatch.setitem(sys.modules, "cv2", None)
-    web = Web(answer("Content-Type: video/mp2t"))
     with pytest.raises(SourceError, match="OpenCV cannot be used"):
-        make_source(settings("http://127.0.0.1/"), web).open()
-    assert web.hosts == ["127.0.0.1 80"]
+        new_source()
+
+
+class PushedPictures:
+    """What comes from an ``http://`` camera that answers so."""
+
+    def __init__(self, said: bytes) -> None:
+        self.pictures: list[bytes] = []
+        self.sources: list[Callable[[], Source]] = []
+        web = FakeWeb(said)
+        source = push_source(settings("http://127.0.0.1/"), web, web.seconds)
+        assert source is not None
+        source.start(self, 1)
+        for _ in range(5):
+            web.advance(0)
+        source.stop()
+
+    def opened(self, format: str, fps: float | None = None) -> None:
+        """Do nothing."""
+
+    def picture(self, jpeg: bytes, captured: float) -> None:
+        """Keep it."""
+        self.pictures.append(jpeg)
+
+    def no_picture(self, reason: str) -> None:
+        """Never called."""
+        raise AssertionError(reason)
+
+    def failed(self, error: SourceError) -> None:
+        """Never called."""
+        raise error
+
+    def fall_back(self, new_source: Callable[[], Source]) -> None:
+        """Keep it."""
+        self.sources.append(new_source)

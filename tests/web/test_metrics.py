@@ -253,7 +253,7 @@ def test_left_behind():
     house = FakeDaemon()
     house.ask(STREAM)
     house.environment.threads[0].takes = None
-    house.environment.run(STUCK + 1)
+    house.environment.run(STUCK + 2)
     assert value(house, "camd_threads_left_behind_total") == 1
 
 

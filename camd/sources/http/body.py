@@ -1,127 +1,158 @@
-"""What comes behind the headers of a camera's answer: a stream, or one picture."""
+"""What stands behind the head of a camera's answer: parts of a stream, or one picture.
+
+The first bytes decide, as many a camera labels one as the other, or not at all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+from collections.abc import Callable, Sequence
+from typing import Protocol as Interface
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from camd.formats.multipart import MultipartError, Parser, Part
-from camd.sources import RawFrame, SourceError
-from camd.sources.http.slot import Slot
 
-#: Seconds without a byte after which a camera is given up, to be connected to anew. It
-#: counts as stalled long before (``camera_timeout``); a radio link may come back.
-SILENCE = 10.0
-
-#: The most bytes of one picture that stands alone, as in a stream (`Parser`).
 LARGEST = 16 * 1024 * 1024
+"""The most bytes of one picture that stands alone, as in a stream (``Parser``)."""
+
+BLANKS = 1024
+"""Blank bytes ahead of everything else after which the label alone decides."""
+
+_SOI = b"\xff\xd8"
+_JPEG = frozenset({b"image/jpeg", b"image/jpg", b"image/pjpeg"})
+# A film begins as it likes.
+_FILMS = (b"video/", b"audio/")
 
 
-class Stream(Protocol, TimeoutMixin):
+class Content(enum.Enum):
+    """What a body holds."""
+
+    PARTS = "a stream of parts"
+    PICTURE = "one picture"
+    PAGE = "a web page"
+    OTHER = "something else"
+
+
+def content_of(kind: bytes, first: bytes) -> Content | None:
+    """Return what a body holds; None when that takes more bytes.
+
+    :param kind: the Content-Type as it came.
+    :param first: the body's first bytes.
     """
-    Puts the newest picture of a stream into a slot, and the reason when it ends.
-
-    :param parser: reads the stream.
-    :param hang_up: cuts the connection at once.
-    :param name: of the camera, for errors; shows no password.
-    """
-
-    def __init__(
-        self,
-        parser: Parser,
-        slot: Slot,
-        reactor: IReactorTime,
-        hang_up: Callable[[], None],
-        name: str,
-    ) -> None:
-        self._parser = parser
-        self._slot = slot
-        self._reactor = reactor
-        self._hang_up = hang_up
-        self._name = name
-
-    def callLater(self, period: float, func: Callable[[], None]) -> IDelayedCall:
-        """Have the time-out counted by the reactor that was given."""
-        return self._reactor.callLater(period, func)
-
-    def connectionMade(self) -> None:
-        """Begin to watch for silence."""
-        self.setTimeout(SILENCE)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Take the next bytes; of the pictures complete with them only the last."""
-        self.resetTimeout()
-        try:
-            parts = self._parser.receive(data)
-        except MultipartError as error:
-            self._end(f"its stream cannot be read: {error}")
-            return
-        pictures = [part.body for part in parts if _is_picture(part)]
-        if pictures:
-            self._slot.put(RawFrame(pictures[-1], self._reactor.seconds()))
-        if self._parser.ended:
-            self._end("it ended the stream")
-
-    def timeoutConnection(self) -> None:
-        """Give the camera up: it was silent for too long."""
-        self._end(f"nothing came for {SILENCE:.0f} s")
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell that no more pictures come."""
-        self.setTimeout(None)
-        self._slot.fail(SourceError(f"{self._name}: it hung up"))
-
-    def _end(self, reason: str) -> None:
-        self._slot.fail(SourceError(f"{self._name}: {reason}"))
-        self._hang_up()
+    label = kind.partition(b";")[0].strip().lower()
+    start = first.lstrip()
+    if len(start) < len(_SOI) and len(first) < BLANKS:
+        return None
+    if start.startswith(_SOI) and not label.startswith(_FILMS):
+        return Content.PICTURE
+    if start.startswith(b"--") or label.startswith(b"multipart/"):
+        return Content.PARTS
+    if label in _JPEG:
+        return Content.PICTURE
+    return Content.PAGE if label == b"text/html" else Content.OTHER
 
 
-def _is_picture(part: Part) -> bool:
-    """Some cameras send text between the pictures, or nothing as a sign of life."""
-    kind = part.headers.get(b"content-type", b"image/").lower()
-    return bool(part.body) and kind.startswith(b"image/")
+class Consumer(Interface):
+    """Takes what a body turns out to hold."""
+
+    def got_parts(self, parts: Sequence[Part]) -> None:
+        """Take the parts of a stream that became whole together, the newest last."""
+
+    def got_picture(self, picture: bytes) -> None:
+        """Take the one picture of this answer. Nothing follows."""
+
+    def got_other(self, content: Content) -> None:
+        """Note that there are no JPEGs here, but something else. Nothing follows."""
+
+    def broke_off(self, reason: str) -> None:
+        """Note that nothing more comes, and why."""
 
 
-class Single(Protocol):
-    """
-    Collects a body that is one picture.
+class Body(Protocol):
+    """Reads the body of one answer, for as long as :attr:`consumer` is there.
 
-    :ivar body: fires with all of it, or fails with :exc:`SourceError`; cancelled, it
-        hangs up.
+    :ivar consumer: is told what comes; None when nobody is told any more.
+
+    :param kind: the Content-Type as it came.
     """
 
-    def __init__(self, hang_up: Callable[[], None], name: str) -> None:
+    def __init__(self, kind: bytes, consumer: Consumer) -> None:
+        self.consumer: Consumer | None = consumer
+        self._kind = kind
+        self._content: Content | None = None
+        self._parser: Parser | None = None
         self._pieces: list[bytes] = []
         self._size = 0
-        self._hang_up = hang_up
-        self._name = name
-        self.body: Deferred[bytes] = Deferred(lambda _: hang_up())
 
     def dataReceived(self, data: bytes) -> None:
-        """Keep it, up to :data:`LARGEST`."""
-        self._size += len(data)
-        if self._size > LARGEST:
-            self._fail(f"a picture of more than {LARGEST} bytes")
-            self._hang_up()
-        else:
+        """Take the next bytes."""
+        if self._content is None:
             self._pieces.append(data)
+            data = b"".join(self._pieces)
+            self._content = content_of(self._kind, data)
+            if self._content is None:
+                return
+            self._pieces.clear()
+            if self._content is Content.PARTS:
+                self._parser = _parser(self._kind, data)
+        if self._parser is not None:
+            self._receive_parts(self._parser, data)
+        elif self._content is Content.PICTURE:
+            self._size += len(data)
+            self._pieces.append(data)
+            if self._size > LARGEST:
+                self._pieces.clear()
+                self._tell(
+                    lambda to: to.broke_off(f"a picture of more than {LARGEST} bytes")
+                )
+        else:
+            content = self._content
+            self._tell(lambda to: to.got_other(content))
+
+    def _receive_parts(self, parser: Parser, data: bytes) -> None:
+        consumer = self.consumer
+        if consumer is None:
+            return
+        try:
+            parts = parser.receive(data)
+        except MultipartError as error:
+            reason = f"its stream cannot be read: {error}"
+            self._tell(lambda to: to.broke_off(reason))
+            return
+        if parts:
+            consumer.got_parts(parts)
+        if parser.ended:
+            self._tell(lambda to: to.broke_off("it ended the stream"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Hand out what came, if that was all of it."""
+        """Hand out a picture that ended with its body, or say that it breaks off."""
         # PotentialDataLoss: the end of the connection is that of the picture.
-        if not reason.check(ResponseDone, PotentialDataLoss):
-            self._fail("it hung up in the middle of a picture")
-        elif not self.body.called:
-            self.body.callback(b"".join(self._pieces))
+        is_whole = bool(reason.check(ResponseDone, PotentialDataLoss))
+        if self._content is None and is_whole:
+            came = b"".join([*self._pieces, b" " * BLANKS])
+            self._content = content_of(self._kind, came)
+        if self._content is not Content.PICTURE:
+            self._tell(lambda to: to.broke_off("it hung up"))
+        elif is_whole:
+            self._tell(lambda to: to.got_picture(b"".join(self._pieces)))
+        else:
+            self._tell(lambda to: to.broke_off("it hung up in the middle of a picture"))
 
-    def _fail(self, reason: str) -> None:
-        self._pieces.clear()
-        if not self.body.called:
-            self.body.errback(SourceError(f"{self._name}: {reason}"))
+    def _tell(self, what: Callable[[Consumer], None]) -> None:
+        """Tell the consumer the last thing that it is told."""
+        consumer, self.consumer = self.consumer, None
+        if consumer is not None:
+            what(consumer)
+
+
+def _parser(kind: bytes, first: bytes) -> Parser:
+    """Return the parser for a stream, by its label or else by its first line."""
+    try:
+        return Parser.from_content_type(kind)
+    except MultipartError:
+        line = first.lstrip().split(b"\n", 1)[0].strip()
+        return Parser(line[:70].removeprefix(b"--") or b"boundary")

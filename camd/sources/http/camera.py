@@ -1,35 +1,56 @@
-"""
-A camera that is asked over HTTP: a stream of JPEGs, or one JPEG again and again. They
-are passed on as they come. Whatever else is at the address is left to another source.
+"""A camera that is asked over HTTP: a stream of JPEGs, or one JPEG again and again.
+
+They are passed on as they come, on the reactor. Whatever else is at the address is left
+to another source, which is pulled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
 from camd.config.masking import mask_url
-from camd.formats.multipart import MultipartError, Parser
-from camd.sources import CameraMode, Clock, RawFrame, Sleep, Source, SourceError
-from camd.sources.http.caller import Caller, LookUp, look_up, send_by
-from camd.sources.http.client import Answer, Client
-from camd.sources.http.pictures import PicturePolls, PictureStream, is_picture
+from camd.formats.multipart import Part
+from camd.sources import Clock, Receiver, Source, SourceError
+from camd.sources.http.body import Body, Content
+from camd.sources.http.client import ANSWER, Answer, Client
+from camd.sources.http.names import LookUp, Names, look_up
 from camd.sources.http.tls import trust
 from camd.sources.http.url import Url
 
+ODD = 10
+"""Parts that are no pictures, with no picture among them, until that is the reason to
+hang up. Some cameras send text between their pictures."""
+
+SLOW = 0.5
+"""Seconds that one picture takes from which on they are a camera's interval."""
+
 
 class HttpCamera:
-    """
-    A camera with an ``http://`` or ``https://`` address.
+    """A camera with an ``http://`` or ``https://`` address; a ``PushSource``.
 
-    Its connection lives on the reactor; what waits for it here is the camera's thread.
+    It has one connection at a time. The stream of another camd is told by its headers:
+    its pictures keep the age that they have there, and what it repeats or shows in
+    place of a picture is none.
 
     :param fps: the most requests a second, where each brings one picture.
     :param verify_tls: whether an https camera must have a certificate that the system
         trusts.
-    :param otherwise: makes the source for what is neither a stream of JPEGs nor a JPEG.
+    :param otherwise: makes the source for what is neither a stream of JPEGs nor a JPEG;
+        it is given the address behind all redirects.
+    :param timeout: seconds for each answer.
     :param find: looks host names up.
+    :param wall: returns Unix seconds.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -38,82 +59,219 @@ class HttpCamera:
         *,
         verify_tls: bool,
         reactor: Any,
-        clock: Clock,
-        sleep: Sleep,
-        otherwise: Callable[[], Source],
+        otherwise: Callable[[str], Source],
+        timeout: float = ANSWER,
         find: LookUp = look_up,
+        wall: Clock = time.time,
     ) -> None:
         self._address = address
         self._name = mask_url(address)
-        self._fps = fps
+        self._fps = self._wanted_fps = fps
         self._verify_tls = verify_tls
         self._reactor = reactor
-        self._clock = clock
-        self._sleep = sleep
         self._otherwise = otherwise
-        self._find = find
+        self._timeout = timeout
+        self._names = Names(reactor, find)
+        self._wall = wall
+        self._receiver: Receiver | None = None
         self._client: Client | None = None
-        self._source: Source | None = None
+        self._answer: Answer | None = None
+        self._body: Body | None = None
+        self._poll: IDelayedCall | None = None
+        self._asked_at = 0.0
+        self._is_opened = False
+        self._odd = 0
+        self._came = ""
+        # Kept when it is started again: another camd's last picture is no new one.
+        self._last_frame: tuple[bytes, bytes] | None = None
 
-    def open(self) -> CameraMode:
-        """
-        Ask for pictures, and choose how to read them by the answer's Content-Type.
+    # ---- What the receiver asks
 
-        :raises SourceError: with the reason when there are none.
-        """
-        self.close()
-        try:
-            self._source = self._connected()
-            return self._source.open()
-        except BaseException:
-            self.close()
-            raise
-
-    def read(self) -> RawFrame:
-        """
-        Wait for the newest picture.
-
-        :raises SourceError: when the camera brings none.
-        """
-        if self._source is None:
-            raise SourceError(f"{self._name} is not open")
-        return self._source.read()
-
-    def close(self) -> None:
-        """Hang up at once, and wait for nothing."""
-        source, self._source = self._source, None
-        if source is not None:
-            source.close()
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            self._reactor.callFromThread(client.hang_up)
-
-    def _connected(self) -> Source:
+    def start(self, receiver: Receiver, fps: float) -> None:
+        """Ask for pictures, and choose how to read them by what comes."""
+        self._receiver = receiver
+        self._wanted_fps = fps
+        self._is_opened = False
+        self._odd, self._came = 0, "it has not answered yet"
         try:
             url = Url.parse(self._address)
         except ValueError:
-            raise SourceError(f"{self._name}: this is not an address") from None
-        client = self._client = Client(self._reactor, trust(self._verify_tls))
-        send = send_by(client, self._reactor)
-        caller = Caller(url, self._name, send, self._find)
-        return self._chosen(client, caller, caller.ask())
+            self._fail("this is not an address")
+            return
+        self._names.forget()
+        self._client = Client(
+            url,
+            self._name,
+            self._names,
+            self._reactor,
+            trust(self._verify_tls),
+            self._timeout,
+        )
+        self._ask()
 
-    def _chosen(self, client: Client, caller: Caller, answer: Answer) -> Source:
-        name, reactor, clock = self._name, self._reactor, self._clock
-        if is_picture(answer.kind):
-            return PicturePolls(
-                name, answer, caller, client, reactor, self._fps, clock, self._sleep
-            )
-        if answer.kind.lower().startswith(b"text/html"):
-            reason = "it sends a web page, no pictures; is the path right?"
-            raise SourceError(f"{name}: {reason}")
-        try:
-            parser = Parser.from_content_type(answer.kind)
-        except MultipartError:
-            # Many cameras take one connection only.
-            self._hang_up()
-            return self._otherwise()
-        return PictureStream(name, answer, parser, client, reactor, clock)
+    def set_rate(self, fps: float) -> None:
+        """Ask so often from now on, where each request brings one picture."""
+        self._wanted_fps = fps
+        if self._poll is not None and self._poll.active():
+            self._poll.reset(self._wait())
+
+    def why_silent(self, seconds: float) -> SourceError:
+        """Return the error to tell when no picture has come for so long."""
+        came = f"; {self._came}" if self._came else ""
+        return self._error(f"no picture for {seconds:.1f} s{came}")
+
+    def stop(self) -> Deferred[None]:
+        """Hang up at once, and wait for nothing."""
+        self._receiver = None
+        if self._body is not None:
+            self._body.consumer = None
+        client, self._client = self._client, None
+        self._body = self._answer = None
+        if self._poll is not None and self._poll.active():
+            self._poll.cancel()
+        self._poll = None
+        if client is not None:
+            client.hang_up()
+        return succeed(None)
+
+    # ---- Asking
+
+    def _ask(self) -> None:
+        client = self._client
+        if client is None:
+            return
+        self._asked_at = self._reactor.seconds()
+        asked = client.ask()
+        asked.addCallbacks(self._answered, self._refused, callbackArgs=(client,))
+        asked.addErrback(self._broke)
+
+    def _answered(self, answer: Answer, client: Client) -> None:
+        if client is not self._client:
+            return
+        self._came = "it answers, but sends nothing"
+        self._answer = answer
+        self._body = Body(answer.kind, self)
+        answer.response.deliverBody(self._body)
+
+    def _refused(self, failure: Failure) -> None:
+        receiver = self._receiver
+        # Hung up on while it was asked, it has failed for that.
+        if receiver is not None:
+            failure.trap(SourceError)
+            receiver.failed(SourceError(failure.getErrorMessage()))
+
+    def _broke(self, failure: Failure) -> None:
+        if self._receiver is not None:
+            self._log.failure("Camera at {name}", failure, name=self._name)
+            self._fail("it cannot be asked")
+
+    def _wait(self) -> float:
+        """Return the seconds until the next picture may be asked for."""
+        interval = 1 / min(self._fps, self._wanted_fps)
+        left: float = self._asked_at + interval - self._reactor.seconds()
+        return max(0.0, left)
+
+    # ---- What its body holds
+
+    def got_parts(self, parts: Sequence[Part]) -> None:
+        """Hand the newest picture on."""
+        receiver = self._receiver
+        if receiver is None:
+            return
+        pictures = [part for part in parts if self._is_picture(part)]
+        if pictures and self._receiver is not None:
+            self._came = ""
+            if not self._is_opened:
+                self._is_opened = True
+                receiver.opened("MJPG")
+            part = pictures[-1]
+            receiver.picture(part.body, self._reactor.seconds() - self._age(part))
+
+    def _is_picture(self, part: Part) -> bool:
+        """Whether a part is a picture, and a new one."""
+        headers, receiver = part.headers, self._receiver
+        kind = headers.get(b"content-type", b"image/").lower()
+        if not part.body or receiver is None:
+            return False
+        if not kind.startswith(b"image/"):
+            self._odd += 1
+            self._came = f"it sends {_shown(kind)}, not JPEG"
+            if not self._is_opened and (
+                self._odd >= ODD or kind.startswith((b"video/", b"audio/"))
+            ):
+                self._fail(self._came)
+            return False
+        number = headers.get(b"x-frame")
+        if number is None:
+            return True
+        # The stream of another camd.
+        if number == b"0":
+            state = _shown(headers.get(b"x-camera-state", b"offline"))
+            receiver.no_picture(f"{self._name}: its camera is {state}")
+            return False
+        frame = number, headers.get(b"x-timestamp", b"")
+        if frame == self._last_frame:
+            receiver.no_picture("")
+            return False
+        self._last_frame = frame
+        return True
+
+    def _age(self, part: Part) -> float:
+        """Return how old a picture is, in seconds, as another camd says it."""
+        if b"x-frame" in part.headers:
+            # Others have other clocks in it.
+            with contextlib.suppress(ValueError, KeyError):
+                return max(0.0, self._wall() - float(part.headers[b"x-timestamp"]))
+        return 0.0
+
+    def got_picture(self, picture: bytes) -> None:
+        """Hand the picture on, and plan to ask for the next one."""
+        receiver, answer = self._receiver, self._answer
+        if receiver is None or answer is None:
+            return
+        self._poll = self._reactor.callLater(self._wait(), self._ask)
+        self._came, self._body = "", None
+        if not self._is_opened:
+            self._is_opened = True
+            took = self._reactor.seconds() - self._asked_at
+            receiver.opened("JPEG", 1 / took if took > SLOW else None)
+        age = 0.0
+        # A snapshot of another camd.
+        for value in answer.response.headers.getRawHeaders(b"X-Frame-Age", [])[:1]:
+            with contextlib.suppress(ValueError):
+                age = max(0.0, float(value))
+        receiver.picture(picture, self._reactor.seconds() - age)
+
+    def got_other(self, content: Content) -> None:
+        """Leave it to another source, unless that could do no better."""
+        receiver, answer = self._receiver, self._answer
+        if receiver is None or answer is None:
+            return
+        if self._is_opened:
+            self._fail("it sends no picture any more")
+        elif content is Content.PAGE:
+            self._fail("it sends a web page, no pictures; is the path right?")
+        else:
+            url = Url.parse(self._address)
+            address = self._address
+            if answer.url.target != url.target or answer.url.origin != url.origin:
+                is_same = answer.url.origin == url.origin
+                address = answer.url.with_login(url.login if is_same else None)
+            otherwise = self._otherwise
+            receiver.fall_back(lambda: otherwise(address))
+
+    def broke_off(self, reason: str) -> None:
+        """Say why no more pictures come."""
+        self._fail(reason)
+
+    def _fail(self, reason: str) -> None:
+        if self._receiver is not None:
+            self._receiver.failed(self._error(reason))
+
+    def _error(self, reason: str) -> SourceError:
+        return SourceError(f"{self._name}: {reason}")
+
+
+def _shown(text: bytes) -> str:
+    """Return what a camera wrote as a line of the log can hold it."""
+    return ascii(text[:60].decode("latin-1"))[1:-1]

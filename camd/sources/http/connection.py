@@ -1,17 +1,25 @@
-"""
-The connections below Twisted's HTTP client: to the first address that answers, with a
-limit on what comes ahead of a body, and cut at once when told so.
+"""The connections below Twisted's HTTP client.
+
+They lead to the first address that answers, are cut at once when told so, and read the
+head of an answer as browsers and FFmpeg do: cameras write lines there that are no
+headers, and lengths that are no numbers, at which Twisted's parser gives up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
@@ -19,40 +27,104 @@ from twisted.internet.interfaces import (
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-#: Seconds to connect to one of a host's addresses.
 CONNECT = 5.0
+"""Seconds to connect to one of a host's addresses."""
 
-#: Bytes of headers, and of what came along with their end, until a camera is hung up
-#: on. Real ones send hundreds.
 HEAD = 64 * 1024
+"""Bytes of an answer's head until a camera is hung up on. Real ones send hundreds."""
+
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+# As "HTTP/1.1 200 OK"; some servers write another name, or nothing behind the number.
+_STATUS = re.compile(rb"([A-Za-z]+)(/1\.1)?\S*[ \t]+(\d{3})(?!\d)")
+# RFC 9110 5.6.2
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def tolerant_head(head: bytes) -> tuple[int, bytes]:
+    """Rewrite the head of an answer so that a strict parser reads it.
+
+    Lines that are no headers are left out, and so are a Content-Length that is no
+    number, or not the only one, and any Transfer-Encoding but ``chunked``: then the
+    body ends with the connection.
+
+    :param head: without the empty line.
+    :return: the status and the new head with its empty line; status 0 and the same
+        bytes where this is no answer.
+    """
+    first, *lines = head.splitlines() or [b""]
+    status = _STATUS.match(first)
+    if status is None:
+        return 0, head
+    headers = list(_headers(lines))
+    lengths = {value for name, value in headers if name.lower() == b"content-length"}
+    codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
+    is_chunked = any(b"chunked" in coding.lower() for coding in codings)
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name.lower() not in (b"content-length", b"transfer-encoding")
+    ]
+    if is_chunked:
+        kept.append((b"Transfer-Encoding", b"chunked"))
+    elif len(lengths) == 1 and (length := lengths.pop()).isdigit():
+        kept.append((b"Content-Length", length))
+    code = status[3]
+    version = b"HTTP/1.1" if status[2] else b"HTTP/1.0"
+    told = [b"%b: %b" % header for header in kept]
+    return int(code), b"\r\n".join([version + b" " + code + b" .", *told, b"", b""])
+
+
+def _headers(lines: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if colon and _TOKEN.fullmatch(name.strip()):
+            yield name.strip(), value.strip()
 
 
 class Connection(ProtocolWrapper):
-    """Counts the bytes of an answer until :meth:`headers_came`."""
+    """Holds the head of each answer back until it is whole, and rewrites it."""
 
-    _head: int | None = 0
+    _head: bytearray | None = None
 
     def write(self, data: bytes) -> None:
-        """Begin to count anew: this is a request."""
-        self._head = 0
+        """Expect a head: this is a request."""
+        self._head = bytearray()
         super().write(data)
 
     def writeSequence(self, data: Sequence[bytes]) -> None:
         """Do as :meth:`write`."""
-        self._head = 0
+        self._head = bytearray()
         super().writeSequence(data)
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass it on, and hang up when there is no end to the headers."""
-        super().dataReceived(data)
+        """Pass on what follows the head, and hang up where there is no end to it."""
+        head = self._head
+        if head is None:
+            self.wrappedProtocol.dataReceived(data)
+            return
+        # An end of four bytes may have begun in those that came before.
+        start = max(0, len(head) - 3)
+        head += data if head else data.lstrip()
+        while self._head is not None and (end := _HEAD_END.search(head, start)):
+            start = 0
+            code, told = tolerant_head(bytes(head[: end.start()]))
+            if code:
+                del head[: end.end()]
+            # An answer that only announces another one (RFC 9110 15.2).
+            if not 100 <= code < 200:
+                self._head = None
+                self.wrappedProtocol.dataReceived(told + head if code else bytes(head))
         if self._head is not None:
-            self._head += len(data)
-            if self._head > HEAD:
-                self.cut()
+            self._give_up_on_nonsense(head)
 
-    def headers_came(self) -> None:
-        """Count no more: what follows is the body, which has a limit of its own."""
-        self._head = None
+    def _give_up_on_nonsense(self, head: bytearray) -> None:
+        line, end, _ = head.partition(b"\n")
+        if end and _STATUS.match(line) is None:
+            # Twisted's parser says what it is not.
+            self._head = None
+            self.wrappedProtocol.dataReceived(bytes(head))
+        elif len(head) > HEAD:
+            self.cut()
 
     def cut(self) -> None:
         """Hang up, whatever is still under way either way."""
@@ -77,10 +149,10 @@ class _Connecting(_Wrapping):
         self._open = is_open
 
     def doStart(self) -> None:
-        """Say nothing: the log would have a line for each try."""
+        """Log nothing: there would be a line for each try."""
 
     def doStop(self) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def registerProtocol(self, p: Connection) -> None:
         """Note that it is open."""
@@ -92,55 +164,49 @@ class _Connecting(_Wrapping):
 
 
 @implementer(IStreamClientEndpoint)
-class FirstThatAnswers:
-    """
-    An endpoint that tries one address after the other.
+class CameraEndpoint:
+    """An endpoint that tries one address of a camera after the other.
 
     :param addresses: numbers of IPv4 and IPv6; not empty.
-    """
-
-    def __init__(self, reactor: Any, addresses: Sequence[str], port: int) -> None:
-        self._reactor = reactor
-        self._addresses = addresses
-        self._port = port
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fail with what the last address came to, when none answers."""
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        *others, last = self._addresses
-        for address in others:
-            try:
-                return await self._endpoint(address).connect(factory)
-            except ConnectError:
-                continue
-        return await self._endpoint(last).connect(factory)
-
-    def _endpoint(self, address: str) -> IStreamClientEndpoint:
-        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        return kind(self._reactor, address, self._port, timeout=CONNECT)
-
-
-@implementer(IStreamClientEndpoint)
-class Guarded:
-    """
-    An endpoint whose connections are watched over by a :class:`Connection`.
-
+    :param tls: makes the TLS connection; None for plain HTTP.
     :param is_open: holds each connection for as long as it is open.
     """
 
     def __init__(
-        self, endpoint: IStreamClientEndpoint, is_open: set[Connection]
+        self,
+        reactor: Any,
+        addresses: Sequence[str],
+        port: int,
+        tls: IOpenSSLClientConnectionCreator | None,
+        is_open: set[Connection],
     ) -> None:
-        self._endpoint = endpoint
+        self._reactor = reactor
+        self._addresses = addresses
+        self._port = port
+        self._tls = tls
         self._open = is_open
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect, and promise the protocol of the factory's own."""
-        connecting = _Connecting(protocolFactory, self._open)
-        return self._endpoint.connect(connecting).addCallback(_inner)
+        """Promise the factory's own protocol.
 
+        Fails with what the last address came to, when none answers.
+        """
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
 
-def _inner(connection: IProtocol) -> IProtocol:
-    return cast(Connection, connection).wrappedProtocol
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        connecting = _Connecting(factory, self._open)
+        *others, last = self._addresses
+        for address in others:
+            try:
+                connection = await self._endpoint(address).connect(connecting)
+                break
+            except ConnectError:
+                continue
+        else:
+            connection = await self._endpoint(last).connect(connecting)
+        return cast(Connection, connection).wrappedProtocol
+
+    def _endpoint(self, address: str) -> IStreamClientEndpoint:
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        endpoint = kind(self._reactor, address, self._port, timeout=CONNECT)
+        return endpoint if self._tls is None else wrapClientTLS(self._tls, endpoint)

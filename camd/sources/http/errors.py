@@ -9,8 +9,8 @@ from service_identity import VerificationError
 from twisted.internet import defer, error
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 
-from camd.sources.http.client import ANSWER
 from camd.sources.http.connection import CONNECT
+from camd.sources.http.names import UnknownHost
 from camd.sources.http.url import Url
 
 _CERTIFICATE = (
@@ -25,8 +25,11 @@ _MEANINGS = {
 }
 
 
-def why_no_answer(trouble: BaseException, url: Url) -> str:
-    """Tell why no answer came: what a request to this address failed with."""
+def why_no_answer(trouble: BaseException, url: Url, timeout: float) -> str:
+    """Return why no answer came, by what a request to this address failed with.
+
+    :param timeout: seconds that it was given.
+    """
     cause = _cause(trouble)
     where = f"{url.host} port {url.port}"
     match cause:
@@ -39,20 +42,22 @@ def why_no_answer(trouble: BaseException, url: Url) -> str:
             | defer.TimeoutError()
             | error.ConnectingCancelledError()
         ):
-            return f"{where} gives no answer within {ANSWER:.0f} s"
+            return f"{where} gives no answer within {timeout:.0f} s"
         case error.ConnectionClosed():
             return f"{where} hangs up without an answer"
         case VerificationError():
             return _CERTIFICATE
         case SSL.Error():
             return _CERTIFICATE if _is_untrusted(cause) else _tls_trouble(cause)
+        case UnknownHost():
+            return f"there is no host of the name {url.host}"
         case error.ConnectError():
             return f"{where} cannot be reached: {_system_reason(cause)}"
     return f"{where} does not answer in HTTP ({type(cause).__name__})"
 
 
 def why_not(code: int) -> str:
-    """Tell what an answer other than 200 means. Its own words are not repeated."""
+    """Return what an answer other than 200 means. Its own words are not repeated."""
     if code in _MEANINGS:
         return _MEANINGS[code]
     try:
@@ -62,7 +67,7 @@ def why_not(code: int) -> str:
 
 
 def _cause(trouble: BaseException) -> BaseException:
-    """Take the first of the reasons that Twisted has wrapped up."""
+    """Return the first of the reasons that Twisted has wrapped up."""
     while isinstance(trouble, ResponseFailed | RequestTransmissionFailed):
         if not trouble.reasons:
             break

@@ -13,21 +13,21 @@ from service_identity.hazmat import (
     verify_service_identity,
 )
 from service_identity.pyopenssl import extract_patterns
-from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, platformTrust
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-#: Asked for each certificate of a chain: connection, certificate, error, depth (0 for
-#: the camera's own), and whether OpenSSL is content; tells whether camd is.
+from camd.sources.http.names import is_number
+
 Check = Callable[[SSL.Connection, crypto.X509, int, int, int], bool]
+"""Asked for each certificate of a chain: connection, certificate, error, depth (0 for
+the camera's own), and whether OpenSSL is content; returns whether camd is."""
 
 
 def trust(verify: bool) -> IPolicyForHTTPS:
-    """
-    Choose whom to trust.
+    """Choose whom to trust.
 
     :param verify: whether a certificate must be signed by somebody whom the system
         trusts, and bear the camera's name. False for cameras that sign their own:
@@ -49,8 +49,7 @@ class _Trust:
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _Creator:
-    """
-    Makes connections to one host.
+    """Makes connections to one host.
 
     Twisted's own lets a certificate pass that bears no name at all but is signed well,
     and logs a traceback for each that is not (26.10); so the names are looked at here.
@@ -70,7 +69,7 @@ class _Creator:
         )
         connection = SSL.Connection(options.getContext(), None)
         # RFC 6066 3: a number is no server name.
-        if not _is_number(self._host):
+        if not is_number(self._host):
             connection.set_tlsext_host_name(self._host.encode())
         if self._verify:
             must = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
@@ -79,8 +78,8 @@ class _Creator:
 
 
 def check_for(host: str) -> Check:
-    """Make the check that all are trusted, and the camera's own is this host's."""
-    expected = IPAddress_ID(host) if _is_number(host) else DNS_ID(host)
+    """Return the check that all are trusted, and the camera's own is this host's."""
+    expected = IPAddress_ID(host) if is_number(host) else DNS_ID(host)
     return partial(_check, expected)
 
 
@@ -100,7 +99,3 @@ def _check(
     except Exception:
         return False
     return True
-
-
-def _is_number(host: str) -> bool:
-    return isIPAddress(host) or isIPv6Address(host)

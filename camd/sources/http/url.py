@@ -6,8 +6,8 @@ import string
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-#: Where a camera listens when its address does not say, by scheme.
 _PORTS = {"http": 80, "https": 443}
+"""Where a camera listens when its address does not say, by scheme."""
 
 # What is percent-encoded already stays, and so does what cameras take literally. Quotes
 # and backslashes would end the quoted string that Digest puts the target into.
@@ -24,8 +24,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """
-    An address that is asked over HTTP.
+    """An address that is asked over HTTP.
 
     :ivar scheme: ``http`` or ``https``.
     :ivar host: a name in ASCII (IDNA), or a number; IPv6 without brackets.
@@ -41,8 +40,7 @@ class Url:
 
     @classmethod
     def parse(cls, text: str) -> Url:
-        """
-        Take an address apart.
+        """Take an address apart.
 
         :raises ValueError: when it is none, or neither http nor https.
         """
@@ -69,9 +67,15 @@ class Url:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.target}"
 
+    def with_login(self, login: Login | None) -> str:
+        """Return the address for other programs, with this user and password."""
+        if login is None:
+            return self.bare
+        user, password = (quote(text, safe="") for text in (login.user, login.password))
+        return self.bare.replace("://", f"://{user}:{password}@", 1)
+
     def joined(self, location: str) -> Url:
-        """
-        Where a Location header leads to from here; its login, if any, is left out.
+        """Return where a Location header leads to; its login, if any, is left out.
 
         :raises ValueError: when it leads to no http address.
         """

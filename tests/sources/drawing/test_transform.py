@@ -32,7 +32,6 @@ CORNERS = {
 }
 
 #: The reactor that no source may touch before it is opened.
-NO_REACTOR = None
 
 
 def settings(**keys: Any) -> CameraSettings:
@@ -187,7 +186,7 @@ def test_a_look_at_a_damaged_picture() -> None:
     """While nobody watches, such a picture is as bad."""
     reader = Reader(redrawn([b"garbage"], rotate=90), make_encoder(80), Clock().seconds)
     with pytest.raises(BadPicture):
-        reader.look()
+        reader.probe()
 
 
 def test_trouble_goes_through() -> None:
@@ -229,18 +228,16 @@ def test_pixels_cost_nothing_to_speak_of() -> None:
 )
 def test_any_of_the_three(keys: dict[str, Any]) -> None:
     """Each of the three keys makes the source a redrawn one."""
-    assert isinstance(make_source(settings(**keys), NO_REACTOR), Redrawn)
+    assert isinstance(make_source(settings(**keys)), Redrawn)
 
 
 def test_without_any() -> None:
     """Where none is set, nothing stands between source and viewer."""
-    assert isinstance(make_source(settings(source="/dev/video0"), NO_REACTOR), Live)
+    assert isinstance(make_source(settings(source="/dev/video0")), Live)
 
 
 def test_controls_of_devices_alone() -> None:
     """A device gets its controls; an address has none."""
     keys = {"camera_controls": {"brightness": 1}}
-    assert isinstance(make_source(settings(source="0", **keys), NO_REACTOR), Controlled)
-    assert isinstance(
-        make_source(settings(source="rtsp://host/", **keys), NO_REACTOR), Live
-    )
+    assert isinstance(make_source(settings(source="0", **keys)), Controlled)
+    assert isinstance(make_source(settings(source="rtsp://host/", **keys)), Live)

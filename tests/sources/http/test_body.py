@@ -1,200 +1,182 @@
-"""What comes behind the headers of a camera's answer is read within limits."""
+"""What stands behind the head of a camera's answer is read within limits."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from twisted.internet.error import ConnectionLost
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
-from camd.formats.multipart import Parser
-from camd.sources import RawFrame, SourceError
+from camd.formats.multipart import Part
 from camd.sources.http import body as body_module
-from camd.sources.http.body import LARGEST, SILENCE, Single, Stream
-from camd.sources.http.slot import Slot
+from camd.sources.http.body import BLANKS, LARGEST, Body, Content, content_of
 from tests.fakes_http import part
 
-
-class Rig:
-    """
-    A stream whose bytes the test sends.
-
-    :ivar hung_up: how often the stream asked for the connection to be cut.
-    """
-
-    def __init__(self, boundary: bytes = b"b", limit: int = 10_000) -> None:
-        self.clock = Clock()
-        self.slot = Slot(self.clock.seconds)
-        self.hung_up = 0
-        parser = Parser(boundary, limit)
-        self.stream = Stream(parser, self.slot, self.clock, self._hang_up, "cam")
-        self.stream.makeConnection(StringTransport())
-
-    def _hang_up(self) -> None:
-        self.hung_up += 1
-
-    def send(self, data: bytes) -> None:
-        """Let the camera send bytes."""
-        self.stream.dataReceived(data)
-
-    def picture(self) -> RawFrame:
-        """The picture in the slot; never waits for one."""
-        self.slot.fail(SourceError("there is none"))
-        return self.slot.peek()
-
-    def trouble(self) -> str:
-        """Why no more pictures come."""
-        self.slot.fail(SourceError("there is no reason"))
-        with pytest.raises(SourceError) as caught:
-            for _ in range(2):  # One picture may still be there.
-                self.slot.take()
-        return str(caught.value)
+MULTIPART = b"multipart/x-mixed-replace; boundary=b"
+JPEG = b"\xff\xd8jpeg"
 
 
-def test_a_picture_is_stamped_with_its_last_byte() -> None:
-    """The time is that at which a picture is complete."""
-    rig = Rig()
-    whole = part(b"jpeg")
-    rig.send(whole[:-4])
-    rig.clock.advance(3)
-    rig.send(whole[-4:])
-    assert rig.picture() == RawFrame(b"jpeg", 3)
+class FakeConsumer:
+    """Keeps what a body turns out to hold; ``told`` has it in words."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.told: list[str] = []
+        self.picture: bytes | None = None
+
+    def got_parts(self, parts: Sequence[Part]) -> None:
+        """Keep their bodies."""
+        self.parts += [part.body for part in parts]
+
+    def got_picture(self, picture: bytes) -> None:
+        """Keep it."""
+        assert self.picture is None
+        self.picture = picture
+
+    def got_other(self, content: Content) -> None:
+        """Keep what it is."""
+        self.told.append(content.value)
+
+    def broke_off(self, reason: str) -> None:
+        """Keep the reason."""
+        self.told.append(reason)
 
 
-def test_only_the_newest() -> None:
-    """Of several pictures in one read the last is kept."""
-    rig = Rig()
-    rig.send(part(b"one") + part(b"two") + part(b"three"))
-    assert rig.picture().content == b"three"
+class BodyHarness:
+    """A body whose bytes the test sends."""
+
+    def __init__(self, kind: bytes = MULTIPART) -> None:
+        self.consumer = FakeConsumer()
+        self.body = Body(kind, self.consumer)
+        self.body.makeConnection(StringTransport())
+
+    def end(self, reason: Exception | None = None) -> None:
+        """Let the body end, as it should by default."""
+        self.body.connectionLost(Failure(reason or ResponseDone()))
 
 
 @pytest.mark.parametrize(
-    "other",
-    [part(b"", "image/jpeg"), part(b"Motion: 1", "text/plain"), part(b"{}", "a/json")],
+    ("kind", "first", "content"),
+    [
+        (MULTIPART, b"--b\r\n", Content.PARTS),
+        (MULTIPART, b"\r\n\r\n--b\r\n", Content.PARTS),
+        (MULTIPART, b"Hello, here are pictures.", Content.PARTS),
+        # A snapshot that calls itself a stream (node-onvif#33).
+        (MULTIPART, JPEG, Content.PICTURE),
+        # A snapshot without any label (OctoPrint#3207).
+        (b"", JPEG, Content.PICTURE),
+        (b"text/html", JPEG, Content.PICTURE),
+        (b"application/octet-stream", JPEG, Content.PICTURE),
+        (b"", b"--b\r\n", Content.PARTS),
+        (b"image/jpeg", b"--b\r\n", Content.PARTS),
+        (b"image/jpeg", JPEG, Content.PICTURE),
+        (b"Image/JPG ; x=y", b"<html>", Content.PICTURE),
+        (b"text/html; charset=utf-8", b"<html>", Content.PAGE),
+        (b"video/mp4", b"\0\0\0 ftyp", Content.OTHER),
+        # Bare JPEGs without end, which FFmpeg takes apart.
+        (b"video/x-motion-jpeg", JPEG, Content.OTHER),
+        (b"", b"anything", Content.OTHER),
+        (MULTIPART, b"", None),
+        (MULTIPART, b"\r\n\r\n\xff", None),
+        (MULTIPART, b"\r\n" * BLANKS, Content.PARTS),
+    ],
 )
-def test_what_is_no_picture_is_left_out(other: bytes) -> None:
-    """Signs of life and data between pictures take no picture's place."""
-    rig = Rig()
-    rig.send(part(b"jpeg") + other)
-    assert rig.picture().content == b"jpeg"
+def test_the_first_bytes_decide(
+    kind: bytes, first: bytes, content: Content | None
+) -> None:
+    """The bytes are believed first, then the label."""
+    assert content_of(kind, first) is content
 
 
-def test_a_picture_without_a_type() -> None:
-    """A part that names no type is a picture."""
-    rig = Rig()
-    rig.send(b"--b\r\n\r\njpeg\r\n--b\r\n")
-    assert rig.picture().content == b"jpeg"
+def test_parts() -> None:
+    """Parts are handed out as they become whole, however they are split."""
+    harness = BodyHarness()
+    sent = part(b"one") + part(b"two") + b"--b\r\n"
+    for byte in sent:
+        harness.body.dataReceived(bytes([byte]))
+    assert harness.consumer.parts == [b"one", b"two"]
 
 
-def test_silence() -> None:
-    """A camera that sends nothing for long is hung up on, with the reason."""
-    rig = Rig()
-    rig.clock.advance(SILENCE - 0.1)
-    assert not rig.hung_up
-    rig.clock.advance(0.1)
-    assert rig.hung_up
-    assert rig.trouble() == "cam: nothing came for 10 s"
-
-
-def test_progress_is_no_silence() -> None:
-    """A slow camera is kept for as long as any byte comes."""
-    rig = Rig()
-    for byte in part(b"jpeg"):
-        rig.clock.advance(SILENCE * 0.9)
-        rig.send(bytes([byte]))
-    assert not rig.hung_up
-    assert rig.picture().content == b"jpeg"
-
-
-def test_a_picture_that_is_too_large() -> None:
+def test_a_part_that_is_too_large() -> None:
     """A part over the limit ends the stream; ahead of it all is well."""
-    rig = Rig(limit=10)
-    rig.send(part(b"jpeg"))
-    assert not rig.hung_up
-    rig.send(part(b"x" * 11))
-    assert rig.hung_up
-    assert "limit is 10" in rig.trouble()
+    harness = BodyHarness()
+    harness.body.dataReceived(part(b"jpeg") + b"--b\r\n\r\n")
+    block = b"x" * 1024 * 1024
+    for _ in range(18):
+        harness.body.dataReceived(block)
+    assert harness.consumer.parts == [b"jpeg"]
+    (reason,) = harness.consumer.told
+    assert reason.startswith("its stream cannot be read: a part ")
 
 
 def test_the_end_of_the_stream() -> None:
-    """A closing boundary line ends it, and the last picture is still there."""
-    rig = Rig()
-    rig.send(part(b"jpeg") + b"--b--\r\n")
-    assert rig.hung_up
-    assert rig.picture().content == b"jpeg"
-    assert rig.trouble() == "cam: it ended the stream"
+    """A closing boundary line ends it, behind the last picture."""
+    harness = BodyHarness()
+    harness.body.dataReceived(part(b"jpeg") + b"--b--\r\n")
+    assert harness.consumer.parts == [b"jpeg"]
+    assert harness.consumer.told == ["it ended the stream"]
+    harness.end()
+    assert len(harness.consumer.told) == 1
 
 
-def test_a_lost_connection() -> None:
-    """Who waits is told, and no time-out is left behind."""
-    rig = Rig()
-    rig.stream.connectionLost(Failure(ConnectionLost()))
-    assert rig.trouble() == "cam: it hung up"
-    assert rig.clock.getDelayedCalls() == []
-
-
-class Collected:
-    """A body that is collected, and what came of it."""
-
-    def __init__(self) -> None:
-        self.hung_up = 0
-        self.results: list[Any] = []
-        self.single = Single(self._hang_up, "cam")
-        self.single.body.addBoth(self.results.append)
-        self.single.makeConnection(StringTransport())
-
-    def _hang_up(self) -> None:
-        self.hung_up += 1
-
-    @property
-    def trouble(self) -> str:
-        """Why there is none."""
-        (failure,) = self.results
-        assert failure.check(SourceError)
-        return str(failure.value)
+@pytest.mark.parametrize("sent", [b"", b"\r\n", part(b"jpeg")])
+def test_a_lost_connection(sent: bytes) -> None:
+    """A stream that ends without saying so has been hung up on."""
+    harness = BodyHarness()
+    harness.body.dataReceived(sent)
+    harness.end(ConnectionLost())
+    assert harness.consumer.told == ["it hung up"]
 
 
 @pytest.mark.parametrize("reason", [ResponseDone(), PotentialDataLoss()])
-def test_a_whole_body(reason: Exception) -> None:
-    """A body ends where its length says, or where the connection ends."""
-    collected = Collected()
-    collected.single.dataReceived(b"jp")
-    collected.single.dataReceived(b"eg")
-    assert collected.results == []
-    collected.single.connectionLost(Failure(reason))
-    assert collected.results == [b"jpeg"]
+def test_a_whole_picture(reason: Exception) -> None:
+    """A picture ends where its length says, or where the connection ends."""
+    harness = BodyHarness(b"image/jpeg")
+    for byte in JPEG:
+        harness.body.dataReceived(bytes([byte]))
+    assert harness.consumer.picture is None
+    harness.end(reason)
+    assert harness.consumer.picture == JPEG
 
 
-def test_a_cut_body() -> None:
+def test_an_empty_picture() -> None:
+    """A picture of nothing is handed out; it is not whole, which others see."""
+    harness = BodyHarness(b"image/jpeg")
+    harness.end()
+    assert harness.consumer.picture == b""
+
+
+def test_a_cut_picture() -> None:
     """A picture that breaks off is none."""
-    collected = Collected()
-    collected.single.dataReceived(b"jp")
-    collected.single.connectionLost(Failure(ConnectionLost()))
-    assert collected.trouble == "cam: it hung up in the middle of a picture"
+    harness = BodyHarness(b"image/jpeg")
+    harness.body.dataReceived(JPEG)
+    harness.end(ConnectionLost())
+    assert harness.consumer.told == ["it hung up in the middle of a picture"]
+    assert harness.consumer.picture is None
 
 
-def test_a_body_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than the limit is not kept: camd hangs up, and says why once."""
+def test_a_picture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the limit is not kept, and that is said once."""
     assert LARGEST == 16 * 1024 * 1024
-    monkeypatch.setattr(body_module, "LARGEST", 5)
-    collected = Collected()
-    collected.single.dataReceived(b"12345")
-    assert not collected.hung_up
-    collected.single.dataReceived(b"6")
-    assert collected.hung_up == 1
-    collected.single.connectionLost(Failure(ConnectionLost()))
-    assert collected.trouble == "cam: a picture of more than 5 bytes"
+    monkeypatch.setattr(body_module, "LARGEST", 6)
+    harness = BodyHarness(b"image/jpeg")
+    harness.body.dataReceived(JPEG)
+    assert not harness.consumer.told
+    harness.body.dataReceived(b"7")
+    assert harness.consumer.told == ["a picture of more than 6 bytes"]
+    harness.end(ConnectionLost())
+    assert len(harness.consumer.told) == 1
 
 
-def test_a_body_that_is_given_up() -> None:
-    """A time-out hangs up."""
-    collected = Collected()
-    collected.single.body.cancel()
-    assert collected.hung_up == 1
-    collected.single.connectionLost(Failure(ConnectionLost()))
-    assert len(collected.results) == 1
+def test_nobody_is_told_any_more() -> None:
+    """What comes when camd has hung up is not read."""
+    harness = BodyHarness()
+    harness.body.dataReceived(b"--b\r\n")
+    harness.body.consumer = None
+    harness.body.dataReceived(part(b"jpeg"))
+    harness.end(ConnectionLost())
+    assert (harness.consumer.parts, harness.consumer.told) == ([], [])

@@ -2,86 +2,206 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import gc
+import weakref
+from collections.abc import Callable
 
 import pytest
+from twisted.internet.error import ConnectionRefusedError
 
 from camd.formats.multipart import Form, block, opening
-from camd.sources import CameraMode, RawFrame, Source, SourceError
-from camd.sources.http.camera import HttpCamera
-from tests.fakes_camera import tiny_jpeg
-from tests.fakes_http import Web, answer, part, picture_answer, stream_answer
+from camd.sources import Source, SourceError
+from camd.sources.http.camera import ODD, HttpCamera
+from tests.fakes_camera import EPOCH, FakeSource, tiny_jpeg
+from tests.fakes_http import FakeWeb, answer, part, picture_answer, stream_answer
 
 JPEG, OTHER = tiny_jpeg(100), tiny_jpeg(200)
 MJPEG = "multipart/x-mixed-replace; boundary=frame"
+HOST = "192.0.2.1"
+ADDRESS = f"http://me:hunter2@{HOST}/x"
 
 
-class Otherwise:
-    """The source for what is not JPEG."""
+class FakeReceiver:
+    """Keeps what a source tells.
 
-    def open(self) -> CameraMode:
-        return CameraMode(1, 2, 3, "h264")
-
-    def read(self) -> RawFrame:
-        return RawFrame(b"from OpenCV", 4)
-
-    def close(self) -> None:
-        pass
-
-
-class Rig:
-    """
-    A camera on a fake web.
-
-    :ivar slept: what it slept, in seconds.
-    :ivar others: how often another source was made.
+    :ivar pictures: each with when it was taken, in seconds of the reactor's clock.
+    :ivar opened_as: format and rate of each opening.
+    :ivar without: the reasons why there is no picture for now.
+    :ivar errors: the reasons of its failures, which stop the source.
+    :ivar fallen_back: what makes the source that is to be pulled.
     """
 
-    def __init__(self, *answers: bytes | Exception, fps: float = 10) -> None:
-        self.web = Web(*answers)
-        self.slept: list[float] = []
-        self.others = 0
+    def __init__(self, stop: Callable[[], object]) -> None:
+        self.pictures: list[tuple[bytes, float]] = []
+        self.opened_as: list[tuple[str, float | None]] = []
+        self.without: list[str] = []
+        self.errors: list[str] = []
+        self.fallen_back: Callable[[], Source] | None = None
+        self._stop = stop
+
+    def opened(self, format: str, fps: float | None = None) -> None:
+        """Keep it."""
+        self.opened_as.append((format, fps))
+
+    def picture(self, jpeg: bytes, captured: float) -> None:
+        """Keep it."""
+        assert self.opened_as
+        self.pictures.append((jpeg, captured))
+
+    def no_picture(self, reason: str) -> None:
+        """Keep the reason."""
+        self.without.append(reason)
+
+    def failed(self, error: SourceError) -> None:
+        """Keep the reason, and stop the source."""
+        self.errors.append(str(error))
+        self._stop()
+
+    def fall_back(self, new_source: Callable[[], Source]) -> None:
+        """Keep it, and stop the source."""
+        self.fallen_back = new_source
+        self._stop()
+
+
+class CameraHarness:
+    """A camera on a fake web.
+
+    :ivar others: the addresses that another source was made for.
+    """
+
+    def __init__(
+        self,
+        *answers: bytes | Exception,
+        fps: float = 10,
+        address: str = ADDRESS,
+        verify_tls: bool = True,
+    ) -> None:
+        self.web = FakeWeb(*answers)
+        self.others: list[str] = []
         self.camera = HttpCamera(
-            "http://me:hunter2@cam/x",
+            address,
             fps,
-            verify_tls=True,
+            verify_tls=verify_tls,
             reactor=self.web,
-            clock=self.web.seconds,
-            sleep=self._sleep,
             otherwise=self._otherwise,
-            find=self._find,
+            wall=lambda: EPOCH + self.web.seconds(),
         )
+        self.receiver = FakeReceiver(self.camera.stop)
 
-    def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.web.advance(seconds)
-
-    def _otherwise(self) -> Source:
+    def _otherwise(self, address: str) -> Source:
         assert all(wire.cut for wire in self.web.wires)
-        self.others += 1
-        return Otherwise()
+        self.others.append(address)
+        return FakeSource(self.web)
 
-    def _find(self, host: str, port: int) -> Sequence[str]:
-        return ["192.0.2.1"]
+    def start(self, fps: float = 30) -> CameraHarness:
+        """Start the camera, and let the reactor turn."""
+        self.camera.start(self.receiver, fps)
+        self.turn()
+        return self
+
+    def turn(self, seconds: float = 0) -> None:
+        """Let the time pass, and whatever is called from there on."""
+        self.web.advance(seconds)
+        for _ in range(20):
+            self.web.advance(0)
+
+    @property
+    def contents(self) -> list[bytes]:
+        """The pictures without their times."""
+        return [jpeg for jpeg, _ in self.receiver.pictures]
 
     def trouble(self) -> str:
         """Why it does not open."""
-        with pytest.raises(SourceError) as caught:
-            self.camera.open()
-        assert "hunter2" not in str(caught.value)
-        assert str(caught.value).startswith("http://me:***@cam/x: ")
-        return str(caught.value).partition("x: ")[2]
+        self.start()
+        return self.why()
+
+    def why(self) -> str:
+        """Why it has failed."""
+        (error,) = self.receiver.errors
+        assert "hunter2" not in error
+        assert error.startswith(f"http://me:***@{HOST}/x: ")
+        assert all(wire.cut or wire.ended for wire in self.web.wires)
+        return error.partition("x: ")[2]
 
 
 def test_stream() -> None:
     """Its parts are handed out byte for byte, with the time at which they came."""
-    rig = Rig(stream_answer(JPEG))
-    assert rig.camera.open() == CameraMode(32, 24, None, "MJPG")
-    assert rig.camera.read() == RawFrame(JPEG, 0)
-    rig.web.advance(1)
-    rig.web.wire.send(part(OTHER))
-    assert rig.camera.read() == RawFrame(OTHER, 1)
+    harness = CameraHarness(stream_answer(JPEG)).start()
+    harness.turn(1)
+    harness.web.wire.send(part(OTHER))
+    assert harness.receiver.pictures == [(JPEG, 0), (OTHER, 1)]
+    assert harness.receiver.opened_as == [("MJPG", None)]
+
+
+def test_a_picture_is_stamped_with_its_last_byte() -> None:
+    """The time is that at which a picture is complete."""
+    harness = CameraHarness(stream_answer()).start()
+    whole = part(JPEG)
+    harness.web.wire.send(whole[:-4])
+    harness.turn(3)
+    harness.web.wire.send(whole[-4:])
+    assert harness.receiver.pictures == [(JPEG, 3)]
+
+
+def test_only_the_newest() -> None:
+    """Of several pictures in one read the last is handed out."""
+    harness = CameraHarness(stream_answer()).start()
+    harness.web.wire.send(part(b"one") + part(b"two") + part(JPEG))
+    assert harness.contents == [JPEG]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [part(b"", "image/jpeg"), part(b"Motion: 1", "text/plain"), part(b"{}", "a/json")],
+)
+def test_what_is_no_picture_is_left_out(other: bytes) -> None:
+    """Signs of life and data between pictures take no picture's place."""
+    harness = CameraHarness(stream_answer(JPEG)).start()
+    for _ in range(2 * ODD):
+        harness.web.wire.send(other)
+    assert harness.contents == [JPEG]
+    assert harness.receiver.errors == []
+
+
+def test_a_picture_without_a_type() -> None:
+    """A part that names no type is a picture."""
+    harness = CameraHarness(stream_answer()).start()
+    harness.web.wire.send(b"--b\r\n\r\n" + JPEG + b"\r\n--b\r\n")
+    assert harness.contents == [JPEG]
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [("video/x-h264", 1), ("Audio/PCM", 1), ("text/plain", ODD)]
+)
+def test_a_stream_of_no_pictures(kind: str, times: int) -> None:
+    """It is hung up on at once, with the reason."""
+    harness = CameraHarness(stream_answer()).start()
+    for _ in range(times - 1):
+        harness.web.wire.send(part(b"bytes", kind))
+    assert harness.receiver.errors == []
+    harness.web.wire.send(part(b"bytes", kind))
+    assert harness.why() == f"it sends {kind.lower()}, not JPEG"
+
+
+def test_why_it_is_silent() -> None:
+    """What came instead of pictures is the reason for their lack."""
+    harness = CameraHarness(b"", b"").start()
+    name = f"http://me:***@{HOST}/x"
+    assert str(harness.camera.why_silent(2)) == (
+        f"{name}: no picture for 2.0 s; it has not answered yet"
+    )
+    harness.camera.stop()
+    harness.web.answers = [stream_answer()]
+    harness.start()
+    assert str(harness.camera.why_silent(2)) == (
+        f"{name}: no picture for 2.0 s; it answers, but sends nothing"
+    )
+    harness.web.wire.send(part(b"x", "text/plain"))
+    assert str(harness.camera.why_silent(2)) == (
+        f"{name}: no picture for 2.0 s; it sends text/plain, not JPEG"
+    )
+    harness.web.wire.send(part(JPEG))
+    assert str(harness.camera.why_silent(2)) == f"{name}: no picture for 2.0 s"
 
 
 def body(boundary: str, *, length: bool = True, end: str = "\r\n") -> bytes:
@@ -121,10 +241,9 @@ def body(boundary: str, *, length: bool = True, end: str = "\r\n") -> bytes:
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_sloppy_cameras(kind: str, sent: bytes, size: int) -> None:
     """What cameras get wrong, and what they may leave out, costs no picture."""
-    rig = Rig(answer(f"Content-Type: {kind}", body=sent, version="1.0"))
-    rig.web.most = size
-    assert rig.camera.open().resolution == "32x24"
-    assert rig.camera.read().content == JPEG
+    harness = CameraHarness(answer(f"Content-Type: {kind}", body=sent, version="1.0"))
+    harness.web.most = size
+    assert set(harness.start().contents) == {JPEG}
 
 
 def test_chunks() -> None:
@@ -132,169 +251,272 @@ def test_chunks() -> None:
     sent = body("--frame")
     chunks = b"%x\r\n%b\r\n" % (len(sent), sent)
     headers = (f"Content-Type: {MJPEG}", "Transfer-Encoding: chunked")
-    rig = Rig(answer(*headers, body=chunks))
-    rig.camera.open()
-    assert rig.camera.read().content == JPEG
-
-
-def test_a_stream_that_begins_damaged() -> None:
-    """The first whole picture tells the size."""
-    rig = Rig(stream_answer(JPEG[:50], JPEG))
-    assert rig.camera.open().resolution == "32x24"
+    harness = CameraHarness(answer(*headers, body=chunks)).start()
+    assert harness.contents == [JPEG]
 
 
 def test_the_end_of_a_stream() -> None:
-    """A camera that hangs up gives no more pictures, until it is opened again."""
-    rig = Rig(stream_answer(JPEG))
-    rig.camera.open()
-    rig.camera.read()
-    rig.web.wire.end()
-    with pytest.raises(SourceError, match="it hung up"):
-        rig.camera.read()
-    rig.camera.open()
-    assert rig.camera.read().content == JPEG
-    assert len(rig.web.wires) == 2
+    """A camera that hangs up gives no more pictures, until it is started again."""
+    harness = CameraHarness(stream_answer(JPEG)).start()
+    harness.web.wire.end()
+    assert harness.receiver.errors[0].endswith("it hung up")
+    harness.start()
+    assert harness.contents == [JPEG, JPEG]
+    assert len(harness.web.wires) == 2
 
 
-def test_closing_hangs_up() -> None:
-    """The connection is cut at once, and nothing is left to be done."""
-    rig = Rig(stream_answer(JPEG))
-    rig.camera.open()
-    rig.camera.close()
-    assert rig.web.wire.cut
-    assert rig.web.getDelayedCalls() == []
-    with pytest.raises(SourceError, match=r"http://me:\*\*\*@cam/x is not open"):
-        rig.camera.read()
+def test_stopping_hangs_up() -> None:
+    """The connection is cut at once, nothing is left to be done, nothing told."""
+    harness = CameraHarness(stream_answer(JPEG)).start()
+    harness.camera.stop()
+    assert harness.web.wire.cut
+    harness.turn()
+    assert harness.web.getDelayedCalls() == []
+    assert harness.receiver.errors == []
 
 
-def test_opening_again_closes_first() -> None:
-    """A camera that has room for one is not asked twice at once."""
-    rig = Rig(stream_answer(JPEG))
-    rig.camera.open()
-    rig.camera.open()
-    assert [wire.cut for wire in rig.web.wires] == [True, False]
+@pytest.mark.parametrize("answers", [b"", stream_answer(JPEG), picture_answer(JPEG)])
+def test_a_camera_that_has_stopped_keeps_nothing(answers: bytes) -> None:
+    """Neither the receiver nor the last answer is kept, whatever was under way."""
+    harness = CameraHarness(answers).start()
+    harness.camera.stop()
+    harness.turn()
+    left = weakref.ref(harness.receiver)
+    gc.disable()
+    try:
+        del harness.receiver
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_polls() -> None:
     """One picture after the other is asked for, over one connection."""
-    rig = Rig(picture_answer(JPEG), picture_answer(OTHER), fps=4)
-    assert rig.camera.open() == CameraMode(32, 24, None, "JPEG")
-    assert rig.camera.read() == RawFrame(JPEG, 0)
-    assert len(rig.web.requests) == 1
-    assert rig.camera.read() == RawFrame(OTHER, 0.25)
-    assert rig.camera.read() == RawFrame(OTHER, 0.5)
-    assert len(rig.web.requests) == 3
-    assert len(rig.web.wires) == 1
+    harness = CameraHarness(picture_answer(JPEG), picture_answer(OTHER), fps=4).start()
+    assert harness.receiver.pictures == [(JPEG, 0)]
+    harness.turn(0.25)
+    harness.turn(0.25)
+    assert harness.receiver.pictures == [(JPEG, 0), (OTHER, 0.25), (OTHER, 0.5)]
+    assert harness.receiver.opened_as == [("JPEG", None)]
+    assert len(harness.web.requests) == 3
+    assert len(harness.web.wires) == 1
 
 
-def test_polls_no_sooner_than_asked() -> None:
-    """The rate has a limit, and a reader that is slower does not wait."""
-    rig = Rig(picture_answer(JPEG), fps=4)
-    rig.camera.open()
-    rig.camera.read()
-    rig.web.advance(0.1)
-    rig.camera.read()
-    rig.web.advance(7)
-    rig.camera.read()
-    assert rig.slept == pytest.approx([0.15, 0])
+def test_polls_no_sooner_than_wanted() -> None:
+    """A camera is asked no more often than its pictures are wanted, nor than it may."""
+    harness = CameraHarness(picture_answer(JPEG), fps=4).start(fps=1)
+    harness.turn(0.9)
+    assert len(harness.web.requests) == 1
+    harness.turn(0.1)
+    assert len(harness.web.requests) == 2
+    harness.camera.set_rate(30)
+    for _ in range(4):
+        harness.turn(0.125)
+    assert len(harness.web.requests) == 4
+
+
+def test_a_poll_comes_sooner_when_it_is_wanted() -> None:
+    """Somebody who comes does not wait for the idle pace."""
+    harness = CameraHarness(picture_answer(JPEG), fps=4).start(fps=0.1)
+    harness.turn(1)
+    harness.camera.set_rate(30)
+    harness.turn()
+    assert len(harness.web.requests) == 2
 
 
 def test_polls_of_a_camera_that_hangs_up() -> None:
-    """A camera that keeps no connection is connected to anew."""
+    """A camera that keeps no connection is connected to again."""
     once = answer("Content-Type: image/jpeg; x=y", "Connection: close", body=JPEG)
-    rig = Rig(once)
-    rig.web.asked = lambda wire: (wire.send(once), wire.end())  # type: ignore[assignment, func-returns-value, method-assign]
-    rig.camera.open()
-    assert [rig.camera.read().content for _ in range(3)] == [JPEG] * 3
-    assert len(rig.web.wires) == 3
+    harness = CameraHarness(once)
+    harness.web.asked = lambda wire: (wire.send(once), wire.end())  # type: ignore[assignment, func-returns-value, method-assign]
+    harness.start()
+    for _ in range(2):
+        harness.turn(0.1)
+    assert harness.contents == [JPEG] * 3
+    assert len(harness.web.wires) == 3
+
+
+def test_slow_polls() -> None:
+    """A camera that takes seconds for a picture is as fast as that."""
+    harness = CameraHarness(b"").start()
+    harness.turn(4)
+    harness.web.wire.send(picture_answer(JPEG))
+    assert harness.receiver.opened_as == [("JPEG", 0.25)]
 
 
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (answer("Content-Type: text/plain", body=b"busy"), "it sends no picture any m"),
+        (answer("Content-Type: a/b", body=b"busy"), "it sends no picture any more"),
         (answer(code=500), "it answers 500 Internal Server Error"),
+        (
+            answer("Content-Type: image/jpeg", "Content-Length: 9", body=b"\xff\xd8"),
+            "it hung up in the middle of a picture",
+        ),
     ],
 )
 def test_polls_that_end(second: bytes, reason: str) -> None:
     """A camera that has no picture any more says why."""
-    rig = Rig(picture_answer(JPEG), second)
-    rig.camera.open()
-    rig.camera.read()
-    with pytest.raises(SourceError, match=reason):
-        rig.camera.read()
-
-
-def test_a_poll_that_is_no_picture() -> None:
-    """What is called a JPEG and is none does not open."""
-    rig = Rig(picture_answer(b"<html>"))
-    assert rig.trouble() == "what it sends is no whole JPEG: no SOI at the start"
-    assert rig.web.wire.cut
-
-
-def test_half_a_picture() -> None:
-    """A picture that does not go on is not waited for without end."""
-    headers = ("Content-Type: image/jpeg", "Content-Length: 1000")
-    rig = Rig(answer(*headers, body=JPEG[:100]))
-    rig.web.takes = 10
-    assert rig.trouble() == "no whole picture came within 10 s"
-    assert rig.web.wire.cut
+    harness = CameraHarness(picture_answer(JPEG), second).start()
+    harness.turn(0.1)
+    if not harness.receiver.errors:
+        harness.web.wire.end()
+    assert harness.why() == reason
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [
-        "Content-Type: video/mp4",
-        "Content-Type: multipart/x-mixed-replace",
-        "X-Nothing: 1",
-    ],
+    "kind", ["Content-Type: video/mp4", "Content-Type: a/b", "X-Nothing: 1"]
 )
 def test_what_is_not_jpeg(kind: str) -> None:
     """It is left to another source, once the connection is free."""
-    rig = Rig(answer(kind, body=b"bytes"))
-    assert rig.camera.open().format == "h264"
-    assert rig.camera.read().content == b"from OpenCV"
-    assert rig.others == 1
+    harness = CameraHarness(answer(kind, body=b"bytes")).start()
+    assert harness.receiver.fallen_back is not None
+    harness.receiver.fallen_back()
+    assert harness.others == [ADDRESS]
+
+
+@pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("/film.mp4", f"http://me:hunter2@{HOST}:80/film.mp4"),
+        ("http://192.0.2.9/film.mp4", "http://192.0.2.9:80/film.mp4"),
+    ],
+)
+def test_what_is_not_jpeg_behind_a_redirect(location: str, address: str) -> None:
+    """The other source is led to where it is, with the password only on this host."""
+    film = answer("Content-Type: video/mp4", body=b"bytes")
+    redirect = answer(f"Location: {location}", code=302)
+    harness = CameraHarness(redirect, film).start()
+    assert harness.receiver.fallen_back is not None
+    harness.receiver.fallen_back()
+    assert harness.others == [address]
 
 
 def test_a_web_page() -> None:
     """A wrong path is said so, and no other source is bothered with it."""
-    rig = Rig(answer("Content-Type: text/html; charset=utf-8", body=b"<html>"))
-    assert rig.trouble() == "it sends a web page, no pictures; is the path right?"
-    assert rig.others == 0
+    harness = CameraHarness(answer("Content-Type: text/html", body=b"<html>"))
+    assert harness.trouble() == "it sends a web page, no pictures; is the path right?"
+    assert harness.receiver.fallen_back is None
 
 
 def test_login() -> None:
     """The user of the address is proved to the camera."""
-    rig = Rig(
+    harness = CameraHarness(
         answer('WWW-Authenticate: Basic realm="a"', code=401), stream_answer(JPEG)
-    )
-    rig.camera.open()
-    plain, proved = rig.web.requests
+    ).start()
+    plain, proved = harness.web.requests
     assert "Authorization" not in plain
     assert "Authorization: Basic bWU6aHVudGVyMg==" in proved
 
 
 def test_a_wrong_password() -> None:
     """The reason names the camera, and no password."""
-    rig = Rig(answer('WWW-Authenticate: Digest realm="a", nonce="b"', code=401))
-    assert rig.trouble() == "it refuses this user and password"
+    harness = CameraHarness(
+        answer('WWW-Authenticate: Digest realm="a", nonce="b"', code=401)
+    )
+    assert harness.trouble() == "it refuses this user and password"
+
+
+def test_nobody_there() -> None:
+    """What a connection failed with is said in words."""
+    harness = CameraHarness()
+    harness.web.refuses = {HOST: ConnectionRefusedError()}
+    assert harness.trouble() == f"nothing listens on {HOST} port 80"
 
 
 def test_no_address() -> None:
     """An address that is none is said so at the first try."""
-    rig = Rig()
-    rig.camera = _camera("http://cam:port/", rig)
-    with pytest.raises(SourceError, match="http://cam:port/: this is not an address"):
-        rig.camera.open()
+    harness = CameraHarness(address="http://cam:port/").start()
+    assert harness.receiver.errors == ["http://cam:port/: this is not an address"]
 
 
-def _camera(address: str, rig: Rig) -> HttpCamera:
-    time: dict[str, Any] = {"clock": rig.web.seconds, "sleep": rig.slept.append}
-    return HttpCamera(
-        *(address, 1),
-        verify_tls=True,
-        reactor=rig.web,
-        otherwise=Otherwise,
-        **time,
-    )
+@pytest.mark.parametrize(
+    "head",
+    [
+        # A GoAhead camera's date, without its name (home-assistant/core#14960).
+        "Tue, 12 Jun 2012 01:56:34 GMT",
+        # A stream that ends before it begins (go2rtc#725).
+        "Content-Length: -1",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_heads_that_strict_parsers_refuse(head: str, size: int) -> None:
+    """What browsers and FFmpeg read, camd reads."""
+    kind = "Content-Type: multipart/x-mixed-replace; boundary=b"
+    harness = CameraHarness(answer(head, kind, body=part(JPEG)))
+    harness.web.most = size
+    assert harness.start().contents == [JPEG]
+
+
+def test_an_answer_that_announces_another() -> None:
+    """What comes ahead of the answer (100 Continue) is not the answer."""
+    announced = b"HTTP/1.1 100 Continue\r\n\r\n" + stream_answer(JPEG)
+    assert CameraHarness(announced).start().contents == [JPEG]
+
+
+# ---- Another camd
+
+
+def camd_part(jpeg: bytes, number: int, taken: float, state: str = "") -> bytes:
+    """A part as camd writes it."""
+    return block(Form.PLAIN, jpeg, EPOCH + taken, number, state)
+
+
+def camd_answer(*parts: bytes) -> bytes:
+    """The beginning of a camd's stream."""
+    body = opening(Form.PLAIN) + b"".join(parts)
+    return answer(f"Content-Type: {MJPEG}", body=body)
+
+
+def test_its_pictures_are_as_old_as_it_says() -> None:
+    """A picture that waited there is never taken for a younger one here."""
+    harness = CameraHarness(camd_answer())
+    harness.web.advance(60)
+    harness.start()
+    harness.web.wire.send(camd_part(JPEG, 7, taken=35))
+    assert harness.receiver.pictures == [(JPEG, 35)]
+
+
+def test_a_clock_that_is_ahead() -> None:
+    """No picture is from the future."""
+    harness = CameraHarness(camd_answer(camd_part(JPEG, 7, taken=9))).start()
+    assert harness.receiver.pictures == [(JPEG, 0)]
+
+
+def test_times_of_other_cameras() -> None:
+    """Only a camd's times are believed: others have other clocks."""
+    sent = part(JPEG).replace(b"\r\n\r\n", b"\r\nX-Timestamp: 12.5\r\n\r\n", 1)
+    harness = CameraHarness(stream_answer()).start()
+    harness.web.wire.send(sent)
+    assert harness.receiver.pictures == [(JPEG, 0)]
+
+
+def test_what_it_repeats_is_no_new_picture() -> None:
+    """A heartbeat is a sign of life, also on the next connection."""
+    picture = camd_part(JPEG, 7, taken=0)
+    harness = CameraHarness(camd_answer(picture, picture)).start()
+    harness.web.wire.send(picture)
+    harness.camera.stop()
+    harness.start()
+    assert len(harness.receiver.pictures) == 1
+    harness.web.wire.send(camd_part(OTHER, 8, taken=1))
+    assert harness.contents == [JPEG, OTHER]
+    assert set(harness.receiver.without) == {""}
+
+
+def test_what_it_shows_in_place_of_a_picture() -> None:
+    """A placeholder is no picture; its camera's state is told."""
+    harness = CameraHarness(camd_answer(camd_part(JPEG, 0, 0, "offline"))).start()
+    assert harness.receiver.pictures == []
+    assert harness.receiver.without == [
+        f"http://me:***@{HOST}/x: its camera is offline"
+    ]
+
+
+def test_its_snapshots_are_as_old_as_it_says() -> None:
+    """A snapshot tells its age in a header."""
+    kind, length = "Content-Type: image/jpeg", f"Content-Length: {len(JPEG)}"
+    harness = CameraHarness(answer(kind, length, "X-Frame-Age: 2.5", body=JPEG))
+    harness.web.advance(60)
+    harness.start()
+    assert harness.receiver.pictures == [(JPEG, 57.5)]

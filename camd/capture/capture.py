@@ -1,0 +1,317 @@
+"""One camera's pictures on their way in, however they come.
+
+An *intake* brings them: :mod:`camd.capture.pull` reads a source that blocks in the
+camera's own thread, tick by tick; :mod:`camd.capture.push` takes what a source hands
+over on the reactor. Both tell :class:`Capture` what came, and everything behind that is
+the same: it is counted, the camera's :mod:`health <camd.capture.health>` follows from
+it, and a frame is published. While nobody watches, the camera is only probed now and
+then and nothing is encoded or checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from camd.capture.health import Health, State
+from camd.capture.reader import CheckedJpeg, Probe
+from camd.frame import Frame
+from camd.sources import CameraMode, SourceError
+from camd.stats import CameraStats
+
+RELEASE_AFTER = 10.0
+"""Seconds without a viewer after which a camera with ``idle_fps: 0`` is released."""
+
+MOMENT = 0.01
+"""Seconds between two checks at the least."""
+
+CHECK = 1.0
+"""Seconds between two checks for silence, at the most. A check also comes at the very
+moment at which a camera would be stalled."""
+
+SUSPENDED = 1.0
+"""Seconds by which a check must be late to show that the daemon itself stood still: it
+was stopped (SIGSTOP), or the machine slept. No camera is to blame for that time."""
+
+
+class Intake(Protocol):
+    """What brings pictures in, and tells a :class:`Capture` of them."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the camera's driver holds all threads that there may be."""
+
+    def set_pace(self, fps: float, now: bool) -> None:
+        """Bring so many pictures a second from now on.
+
+        :param now: the first one at once.
+        """
+
+    def take_now(self) -> None:
+        """Bring one picture as soon as possible, ahead of the pace."""
+
+    def check(self, now: float) -> None:
+        """Give up what has hung for too long; called about once a second."""
+
+    def forgive(self, seconds: float) -> None:
+        """Do not count so many seconds, in which the daemon stood still."""
+
+    def stop(self) -> Deferred[None]:
+        """Bring no more pictures, and tell the capture nothing more.
+
+        :return: fires when the source is released, which a camera that hangs can put
+            off for ever.
+        """
+
+
+class Capture:
+    """Counts, judges and publishes what an intake brings, for as long as it runs.
+
+    :ivar health: what is known of the camera.
+    :ivar captured: when its newest picture was taken, on the reactor's clock; None
+        before the first.
+    :ivar passed_through: whether its own JPEGs go out as they are; None before the
+        first frame.
+    :ivar awake: whether frames are brought in for viewers.
+
+    :param new_intake: makes what brings the pictures in, for this capture.
+    :param publish: takes each frame.
+    :param fps: the most frames a second while somebody watches.
+    :param idle_fps: probes a second while nobody does; 0 to release the camera then.
+    :param wall: returns Unix seconds, for what viewers are told.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        new_intake: Callable[[Capture], Intake],
+        health: Health,
+        publish: Callable[[Frame], None],
+        *,
+        fps: float,
+        idle_fps: float,
+        stats: CameraStats,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+    ) -> None:
+        self.health = health
+        self.captured: float | None = None
+        self.passed_through: bool | None = None
+        self.awake = False
+        self.running = False
+        self._name = name
+        self._publish = publish
+        self._fps = fps
+        self._idle_fps = idle_fps
+        self._stats = stats
+        self._clock = clock
+        self._wall = wall
+        self._interval = 0.0
+        self._is_bad = False
+        self._asked: list[Deferred[Frame]] = []
+        self._next_check: IDelayedCall | None = None
+        self._check_due = 0.0
+        self._intake = new_intake(self)
+
+    @property
+    def state(self) -> State:
+        """What the camera is doing."""
+        return self.health.state
+
+    @property
+    def mode(self) -> CameraMode | None:
+        """What the camera really gives; None before it was opened first."""
+        return self.health.mode
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the camera's driver holds all threads that there may be."""
+        return self._intake.stuck
+
+    @property
+    def wants_frame(self) -> bool:
+        """Whether the next picture is to become a frame."""
+        return self.awake or bool(self._asked)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a snapshot waits for the next picture."""
+        return bool(self._asked)
+
+    @property
+    def wants_probe(self) -> bool:
+        """Whether the camera is to be looked at although nobody watches."""
+        return bool(self._idle_fps) or self.health.state is State.STARTING
+
+    @property
+    def releases(self) -> bool:
+        """Whether the camera is released when nobody watches."""
+        return not self._idle_fps
+
+    def start(self) -> None:
+        """Begin, with nobody watching."""
+        self._set_pace(self._idle_fps or 1 / RELEASE_AFTER)
+
+    def wake(self) -> None:
+        """Bring in frames, at once and from now on: somebody watches."""
+        if not self.awake:
+            self.awake = True
+            self._set_pace(self._fps)
+
+    def rest(self) -> None:
+        """Bring in no more frames: nobody watches."""
+        self.awake = False
+        if self.running:
+            self._set_pace(self._idle_fps or 1 / RELEASE_AFTER, now=False)
+
+    def _set_pace(self, fps: float, now: bool = True) -> None:
+        if not self.running:
+            self.running = True
+            self._plan_check(CHECK)
+        self._interval = 1 / fps
+        self.health.wait()
+        self._intake.set_pace(fps, now)
+
+    def snapshot(self) -> Deferred[Frame]:
+        """Bring in one frame now, whether anybody watches or not.
+
+        :return: fails with :exc:`SourceError` or :exc:`BadPicture`, or never fires,
+            while the camera hangs.
+        """
+        if self.health.retry_in:
+            return fail(SourceError(self._stats.last_error))
+        asked: Deferred[Frame] = Deferred(self._forget)
+        self._asked.append(asked)
+        self._intake.take_now()
+        return asked
+
+    def _forget(self, asked: Deferred[Frame]) -> None:
+        """Take no picture for this one: it was cancelled."""
+        if asked in self._asked:
+            self._asked.remove(asked)
+
+    def stop(self) -> Deferred[None]:
+        """Ask for no more pictures, and have the source released.
+
+        :return: see :meth:`Intake.stop`.
+        """
+        self.running = False
+        if self._next_check is not None:
+            self._next_check.cancel()
+            self._next_check = None
+        return self._intake.stop()
+
+    # ---- What an intake tells
+
+    def took(self, picture: CheckedJpeg) -> None:
+        """Publish a picture."""
+        if not self.running:
+            return
+        self.passed_through = picture.passed_through
+        self._is_bad = False
+        self.probed(picture)
+        stats = self._stats
+        stats.published += 1
+        if picture.encoding is not None:
+            stats.encoding.observe(picture.encoding)
+        age = self._clock.seconds() - picture.captured
+        frame = Frame(
+            picture.jpeg,
+            stats.published,
+            picture.captured,
+            self._wall() - age,
+            picture.size,
+        )
+        self._publish(frame)
+        if self._asked:
+            for asked in self._answered():
+                asked.callback(frame)
+
+    def probed(self, probe: Probe) -> None:
+        """Note that a picture has come, of which nothing is published."""
+        stats = self._stats
+        stats.captured += 1
+        stats.rate.tick(self._clock.seconds())
+        stats.last_error = None
+        self.captured = probe.captured
+        stats.reopens += self.health.seen(probe.mode, probe.captured)
+
+    def released(self) -> None:
+        """Note that the source was closed, as nobody watches."""
+        if self.running:
+            self.health.released()
+
+    def dropped(self, failure: Failure) -> bool:
+        """Note that a picture was no good, and was left out.
+
+        :param failure: a :exc:`BadPicture`.
+        :return: whether it is the first in a row, and the next is to stand in for it.
+        """
+        self._stats.failed += 1
+        self._stats.captured += 1
+        self._stats.last_error = failure.getErrorMessage()
+        is_first, self._is_bad = not self._is_bad, True
+        if is_first:
+            self._log.warn(
+                "Camera {camera}: dropped a bad picture: {reason}",
+                camera=self._name,
+                reason=failure.getErrorMessage(),
+            )
+        self._refuse(failure)
+        return is_first and self.awake
+
+    def failed(self, failure: Failure) -> None:
+        """Note that the source did not open or gave no picture, and was closed."""
+        self._stats.failed += 1
+        self._stats.last_error = failure.getErrorMessage()
+        if self.running:
+            self.health.failed(failure)
+        self._refuse(failure)
+
+    def no_picture(self, reason: str) -> None:
+        """Note that the source is well, and says that it has no picture for now."""
+        self._stats.last_error = reason
+
+    def broke(self, failure: Failure) -> None:
+        """Log what nobody foresaw, such as an exception out of ``publish``."""
+        self._log.failure("Camera {camera}: capture", failure, camera=self._name)
+        # Left unanswered, they would have the next picture taken at once, for ever.
+        self._refuse(failure)
+
+    def _refuse(self, failure: Failure) -> None:
+        for asked in self._answered():
+            asked.errback(failure)
+
+    def _answered(self) -> list[Deferred[Frame]]:
+        answered, self._asked = self._asked, []
+        return answered
+
+    # ---- What did not come
+
+    def _plan_check(self, seconds: float) -> None:
+        self._check_due = self._clock.seconds() + seconds
+        self._next_check = self._clock.callLater(seconds, self._check)
+
+    def _check(self) -> None:
+        now = self._clock.seconds()
+        seconds = CHECK
+        try:
+            late = now - self._check_due
+            if late > SUSPENDED:
+                self.health.wait()
+                self._intake.forgive(late)
+            left = self.health.check_stall(self._interval)
+            seconds = max(MOMENT, min(CHECK, left))
+            self._intake.check(now)
+        except Exception:
+            # It would be the last check, and the camera would hang in silence.
+            self._log.failure("Camera {camera}: check", camera=self._name)
+        if self.running:
+            self._plan_check(seconds)

@@ -1,0 +1,163 @@
+"""The intake of sources that are pulled: those that block, as OpenCV and files do.
+
+A ``LoopingCall`` at the pace that is wanted; each tick hands one job to the camera's
+own thread: bring the newest picture (:mod:`camd.capture.reader`). Two jobs never
+overlap. A thread that hangs is left behind (:mod:`camd.capture.worker`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from camd.capture.capture import Capture
+from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
+from camd.capture.worker import Worker
+from camd.periodic import PeriodicCall
+from camd.sources import CameraMode
+
+T = TypeVar("T")
+
+SAME_PACE = 1.05
+"""A camera's rate over the stream's, up to which each of its pictures is wanted."""
+
+WAITED = 0.05
+"""Share of an interval from which on a picture has waited before it was read. It would
+do so again and again, as source and ticks go at the same pace: with 0.25, the median
+from capture to arrival was 1.6 to 8.6 ms, by chance (200 viewers, measured)."""
+
+
+class PullIntake:
+    """Reads a source at each tick, in a thread that nobody waits for.
+
+    :param capture: is told what came.
+    :param worker: makes the blocking calls.
+    :param fps: the most frames a second that viewers get.
+    :param on_failure: is called when the source has failed and the capture was told.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        worker: Worker,
+        fps: float,
+        clock: IReactorTime,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._capture: Capture | None = capture
+        self._worker = worker
+        self._fps = fps
+        self._clock = clock
+        self._on_failure = on_failure
+        self._is_busy = self._is_owed = False
+        self._loop = PeriodicCall(self._tick, clock)
+
+    @property
+    def stuck(self) -> bool:
+        """See :attr:`Intake.stuck <camd.capture.capture.Intake.stuck>`."""
+        return self._worker.stuck
+
+    def set_pace(self, fps: float, now: bool) -> None:
+        """Tick so often from now on."""
+        if not now:
+            self._is_owed = False
+        if self._loop.running:
+            self._loop.stop()
+        self._loop.start(1 / fps, now=now)
+
+    def take_now(self) -> None:
+        """Begin a job, if none is under way; it is followed by one for the snapshot."""
+        if not self._is_busy:
+            self._begin()
+
+    def check(self, now: float) -> None:
+        """Leave the thread behind if it is stuck."""
+        self._worker.check(now)
+
+    def forgive(self, seconds: float) -> None:
+        """Give the job under way so much more time."""
+        self._worker.forgive(seconds)
+
+    def pause(self) -> None:
+        """Begin no more jobs until :meth:`set_pace`."""
+        self._loop.stop()
+
+    def stop(self) -> Deferred[None]:
+        """Begin no more jobs, and have the source closed behind the last one."""
+        self._capture = None
+        self._on_failure = lambda: None
+        self._loop.end()
+        return self._worker.stop()
+
+    def _tick(self) -> None:
+        if self._is_busy:
+            # Begun as soon as the job under way is through. Waiting for the next tick
+            # instead would halve the rate of a camera that is a hair slower than fps.
+            self._is_owed = True
+        elif self._capture is not None and not self._capture.health.retry_in:
+            self._begin()
+
+    def _begin(self) -> None:
+        capture = self._capture
+        assert capture is not None
+        self._is_busy = True
+        if capture.wants_frame:
+            self._worker.run(Reader.take, self._took)
+        elif capture.wants_probe:
+            self._worker.run(Reader.probe, self._probed)
+        else:
+            self._worker.run(Reader.close, self._released)
+
+    def _took(self, outcome: CheckedJpeg | Failure) -> None:
+        self._finish(outcome, self._publish)
+
+    def _probed(self, outcome: Probe | Failure) -> None:
+        self._finish(outcome, Capture.probed)
+
+    def _released(self, outcome: Failure | None) -> None:
+        self._finish(outcome, lambda capture, _: capture.released())
+
+    def _finish(self, outcome: T | Failure, tell: Callable[[Capture, T], None]) -> None:
+        """Tell the capture what came of a job, and begin the next one if it is owed."""
+        capture = self._capture
+        if capture is None:
+            return
+        try:
+            if not isinstance(outcome, Failure):
+                tell(capture, outcome)
+            elif outcome.check(BadPicture):
+                # The next one at once, in its place. After that the ticks set the pace
+                # again: there may be no good one for long.
+                self._is_owed |= capture.dropped(outcome)
+            else:
+                capture.failed(outcome)
+                self._on_failure()
+        except Exception:
+            capture.broke(Failure())
+        self._is_busy = False
+        is_owed, self._is_owed = self._is_owed, False
+        # Told of the frame, somebody may have stopped it.
+        if self._loop.running and (
+            capture.is_asked or (is_owed and not capture.health.retry_in)
+        ):
+            self._begin()
+
+    def _publish(self, capture: Capture, picture: CheckedJpeg) -> None:
+        waited = self._clock.seconds() - picture.captured
+        if _is_out_of_step(picture.mode, waited, self._fps):
+            self._is_owed = True
+        capture.took(picture)
+
+
+def _is_out_of_step(mode: CameraMode, waited: float, fps: float) -> bool:
+    """Whether the next picture is to be waited for at once, ahead of its tick.
+
+    A picture that had waited for its tick would be followed by others that do, each up
+    to an interval old, as long as camera and ticks go at the same pace.
+    """
+    return (mode.fps or math.inf) <= fps * SAME_PACE and waited > WAITED / fps

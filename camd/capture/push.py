@@ -1,0 +1,415 @@
+"""The intake of sources that push: their pictures are JPEGs that arrive on the reactor.
+
+Each is checked, counted and published where it arrives, with no thread, slot or job.
+``stream_fps`` still bounds the rate: what exceeds it is dropped before anything else is
+done with it. There is no timer for each picture, and none for each silence: the one
+check of :class:`camd.capture.capture.Capture` sees what did not come.
+
+A thread is needed for two things only: where a source finds what has to be pulled
+(``fall_back``), and where settings have pictures redrawn, which takes pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from camd.capture.capture import RELEASE_AFTER, Capture
+from camd.capture.health import State
+from camd.capture.pull import PullIntake
+from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
+from camd.capture.worker import Worker
+from camd.formats import jpeg as jpeg_format
+from camd.formats.jpeg import Damaged
+from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
+
+GIVE_UP = 10.0
+"""Seconds without a picture after which a source is stopped, to be started again later;
+or twice as long as is normal for it, where that is more. It counts as stalled long
+before (``camera_timeout``); a radio link may come back."""
+
+TRIES = 10
+"""Pictures at the start that may be damaged, as when a stream begins in the middle of
+one."""
+
+EARLY = 0.1
+"""Share of an interval that timers may fire early by."""
+
+Job = Callable[[Reader], Probe]
+Tell = Callable[["Probe | Failure"], None]
+
+NewPull = Callable[[Capture, Callable[[], Source], Callable[[], None]], PullIntake]
+"""Makes the intake of a source that has to be pulled after all: the capture, what makes
+the source, what to call when it has failed. May raise :exc:`SourceError`."""
+
+
+class HandedOver:
+    """A source of the one picture that was handed over last; its calls never block.
+
+    :ivar mode: what it gives.
+    :ivar picture: that picture.
+    """
+
+    mode: CameraMode
+    picture: RawFrame
+
+    def open(self) -> CameraMode:
+        """Return the mode."""
+        return self.mode
+
+    def read(self) -> RawFrame:
+        """Return the picture."""
+        return self.picture
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Redraw:
+    """Has pictures redrawn in the camera's thread: one at a time, and the newest next.
+
+    :param handed: what ``worker`` reads through the source that redraws.
+    """
+
+    def __init__(self, handed: HandedOver, worker: Worker) -> None:
+        self.worker = worker
+        self._handed = handed
+        self._mode: CameraMode | None = None
+        self._is_busy = False
+        self._next: tuple[RawFrame, CameraMode, Job, Tell] | None = None
+
+    def offer(self, picture: RawFrame, mode: CameraMode, job: Job, tell: Tell) -> None:
+        """Redraw this picture next; one that still waits is dropped for it.
+
+        :param job: what the reader is to do.
+        :param tell: is told what came of it, on the reactor.
+        """
+        self._next = picture, mode, job, tell
+        if not self._is_busy:
+            self._begin()
+
+    def _begin(self) -> None:
+        assert self._next is not None
+        (picture, mode, job, tell), self._next = self._next, None
+        self._is_busy = True
+        self._handed.picture = picture
+        is_new = mode is not self._mode
+        self._handed.mode = self._mode = mode
+
+        def work(reader: Reader) -> Probe:
+            if is_new:
+                reader.close()
+            return job(reader)
+
+        def done(outcome: Probe | Failure) -> None:
+            self._is_busy = False
+            tell(outcome)
+            if self._next is not None:
+                self._begin()
+
+        self.worker.run(work, done)
+
+
+class PushIntake:
+    """Takes the pictures of a source that pushes: the source's ``Receiver``.
+
+    :param capture: is told what came.
+    :param fps: the most frames a second that viewers get.
+    :param redraw: None where pictures go out as they are.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        source: PushSource,
+        fps: float,
+        new_pull: NewPull,
+        clock: IReactorTime,
+        redraw: Redraw | None = None,
+    ) -> None:
+        self._capture: Capture | None = capture
+        self._source = source
+        self._fps = fps
+        self._new_pull = new_pull
+        self._clock = clock
+        self._redraw = redraw
+        self._interval = 1 / fps
+        # When the next picture is due by that interval. One may come an interval ahead
+        # of it: no camera, and no network, is as regular as a clock.
+        self._due = 0.0
+        self._format = ""
+        self._told_fps: float | None = None
+        self._mode: CameraMode | None = None
+        self._bad = 0
+        self._is_open = self._is_stopping = self._is_hurried = False
+        self._arrived_at = 0.0
+        # The newest of the pictures that exceeded the rate. It may be the last one
+        # ahead of a silence; then it is taken after all.
+        self._held: tuple[bytes, float, float] | None = None
+        self._late: IDelayedCall | None = None
+        self._retry: IDelayedCall | None = None
+        self._release: IDelayedCall | None = None
+        self._pull: PullIntake | None = None
+        self._is_pulling = False
+
+    # ---- What the capture asks
+
+    @property
+    def stuck(self) -> bool:
+        """See :attr:`Intake.stuck <camd.capture.capture.Intake.stuck>`."""
+        return any(threads.stuck for threads in self._threads())
+
+    def _threads(self) -> Iterator[PullIntake | Worker]:
+        """Yield what of this has threads, if anything does."""
+        if self._pull is not None:
+            yield self._pull
+        if self._redraw is not None:
+            yield self._redraw.worker
+
+    def set_pace(self, fps: float, now: bool) -> None:
+        """Take so many pictures a second from now on."""
+        capture = self._capture
+        assert capture is not None
+        self._interval = 1 / fps
+        self._due = self._clock.seconds()
+        self._plan_release(capture)
+        if self._is_pulling and self._pull is not None:
+            self._pull.set_pace(fps, now)
+        elif self._is_open:
+            self._source.set_rate(fps)
+            if now:
+                self._take_held()
+        elif now:
+            self._start()
+
+    def take_now(self) -> None:
+        """Take the next picture, and ask for it now where that can be done."""
+        self._due = self._clock.seconds()
+        if self._is_pulling and self._pull is not None:
+            self._pull.take_now()
+        elif self._is_open:
+            self._is_hurried = True
+            self._source.set_rate(self._fps)
+            self._take_held()
+        else:
+            self._start()
+
+    def check(self, now: float) -> None:
+        """Stop a source that has brought no picture for long."""
+        for threads in self._threads():
+            threads.check(now)
+        capture = self._capture
+        if capture is not None and self._is_open:
+            silence = now - self._arrived_at
+            if silence > max(GIVE_UP, 2 * capture.health.patience):
+                self.failed(self._source.why_silent(silence))
+
+    def forgive(self, seconds: float) -> None:
+        """Count the silence from later on."""
+        self._arrived_at += seconds
+        for threads in self._threads():
+            threads.forgive(seconds)
+
+    def stop(self) -> Deferred[None]:
+        """Stop the source."""
+        self._capture = None
+        self._is_open = self._is_pulling = False
+        self._cancel("_late", "_retry", "_release")
+        stopped = [threads.stop() for threads in self._threads()]
+        stopped.append(self._source.stop())
+        return gatherResults(stopped).addCallback(lambda _: None)
+
+    # ---- What the source tells
+
+    def opened(self, format: str, fps: float | None = None) -> None:
+        """See :class:`camd.sources.Receiver`, and so for what follows."""
+        self._format, self._told_fps = format, fps
+
+    def picture(self, jpeg: bytes, captured: float) -> None:
+        """Take a picture, if the rate allows it."""
+        if not self._is_open:
+            return
+        now = self._arrived_at = self._clock.seconds()
+        if now < self._due - self._interval:
+            self._held = jpeg, captured, now
+            if self._late is None:
+                self._late = self._clock.callLater(self._interval, self._take_late)
+            return
+        self._held = None
+        self._due = max(self._due, now) + self._interval
+        self._take(jpeg, captured)
+
+    def no_picture(self, reason: str) -> None:
+        """Keep the source although it is silent."""
+        if self._capture is not None and self._is_open:
+            self._arrived_at = self._clock.seconds()
+            self._capture.no_picture(reason)
+
+    def failed(self, error: SourceError) -> None:
+        """Stop the source, and start it again when the health says so."""
+        if self._capture is not None and self._is_open:
+            self._capture.failed(Failure(error))
+            self._stop_source()
+
+    def fall_back(self, new_source: Callable[[], Source]) -> None:
+        """Stop the source, and have another one pulled."""
+        capture = self._capture
+        if capture is None or not self._is_open:
+            return
+        try:
+            if self._pull is None:
+                self._pull = self._new_pull(capture, new_source, self._pull_failed)
+        except SourceError as error:
+            self.failed(error)
+            return
+        self._is_pulling = True
+        self._stop_source()
+
+    def _pull_failed(self) -> None:
+        """Try as at the start: another kind of answer may come."""
+        assert self._pull is not None
+        self._pull.pause()
+        self._is_pulling = False
+        self._start()
+
+    # ---- The source's life
+
+    def _start(self) -> None:
+        """Start the source if it is wanted, or plan to do so when it may be tried."""
+        capture = self._capture
+        self._cancel("_retry")
+        if capture is None or self._is_open or self._is_stopping:
+            return
+        if not (capture.wants_frame or capture.wants_probe):
+            return
+        wait = capture.health.retry_in
+        if wait:
+            self._retry = self._clock.callLater(wait, self._start)
+            return
+        self._is_open, self._mode, self._bad = True, None, 0
+        self._arrived_at = self._due = self._clock.seconds()
+        self._plan_release(capture)
+        self._is_hurried = capture.is_asked
+        fps = self._fps if capture.wants_frame else 1 / self._interval
+        self._source.start(self, fps)
+
+    def _stop_source(self) -> None:
+        """Stop the source, and go on when it has stopped."""
+        self._is_open, self._held = False, None
+        self._is_stopping = True
+        self._cancel("_late")
+        self._source.stop().addBoth(self._stopped)
+
+    def _stopped(self, _: object) -> None:
+        self._is_stopping = False
+        if not self._is_pulling:
+            self._start()
+        elif self._pull is not None and self._capture is not None:
+            self._pull.set_pace(1 / self._interval, now=True)
+
+    def _plan_release(self, capture: Capture) -> None:
+        self._cancel("_release")
+        if capture.releases and not capture.awake:
+            self._release = self._clock.callLater(
+                RELEASE_AFTER, self._release_source, capture
+            )
+
+    def _release_source(self, capture: Capture) -> None:
+        if capture.wants_frame or capture.wants_probe:
+            self._plan_release(capture)
+        elif self._is_open:
+            capture.released()
+            self._stop_source()
+
+    # ---- Pictures
+
+    def _take(self, jpeg: bytes, captured: float) -> None:
+        capture = self._capture
+        if capture is None:
+            return
+        try:
+            self._check(capture, jpeg, captured)
+        except Damaged as damage:
+            self._drop(capture, damage)
+        except Exception:
+            capture.broke(Failure())
+        if self._is_hurried and not capture.is_asked:
+            self._is_hurried = False
+            self._source.set_rate(1 / self._interval)
+
+    def _check(self, capture: Capture, jpeg: bytes, captured: float) -> None:
+        """Check a picture if anybody is to see it, and tell the capture of it."""
+        mode, is_wanted = self._mode, capture.wants_frame
+        if mode is None or (is_wanted and self._redraw is None):
+            whole = jpeg_format.whole(jpeg)
+            if mode is None:
+                mode = self._mode = CameraMode(
+                    whole.size.width, whole.size.height, self._told_fps, self._format
+                )
+        if self._redraw is not None:
+            job: Job = Reader.take if is_wanted else Reader.probe
+            self._redraw.offer(RawFrame(jpeg, captured), mode, job, self._redrawn)
+        elif is_wanted:
+            capture.took(
+                CheckedJpeg(captured, mode, whole.jpeg, whole.size, True, None)
+            )
+        else:
+            capture.probed(Probe(captured, mode))
+
+    def _drop(self, capture: Capture, damage: Exception) -> None:
+        """Leave a picture out; at once if others may stand in for it."""
+        bad = BadPicture(str(damage))
+        bad.__cause__ = damage
+        self._bad += 1
+        if capture.dropped(Failure(bad)):
+            self._due = self._clock.seconds()
+        if self._mode is None and self._bad >= TRIES:
+            reason = f"none of its first {TRIES} pictures is whole: {damage}"
+            self.failed(SourceError(reason))
+
+    def _redrawn(self, outcome: Probe | Failure) -> None:
+        capture = self._capture
+        if capture is None:
+            return
+        try:
+            if isinstance(outcome, CheckedJpeg):
+                capture.took(outcome)
+            elif isinstance(outcome, Probe):
+                capture.probed(outcome)
+            elif outcome.check(BadPicture):
+                capture.dropped(outcome)
+            else:
+                capture.failed(outcome)
+                self._stop_source()
+        except Exception:
+            capture.broke(Failure())
+
+    def _take_held(self) -> None:
+        """Take the picture that exceeded the rate, unless the camera is silent."""
+        capture, held = self._capture, self._held
+        if capture is None or held is None or capture.state is not State.LIVE:
+            return
+        self._held = None
+        self._due = self._clock.seconds() + self._interval
+        self._take(*held[:2])
+
+    def _take_late(self) -> None:
+        """Take the picture that was held, if nothing has come since."""
+        self._late = None
+        if self._held is None:
+            return
+        wait = self._held[2] + self._interval - self._clock.seconds()
+        if wait > EARLY * self._interval:
+            self._late = self._clock.callLater(wait, self._take_late)
+        else:
+            self._take_held()
+
+    def _cancel(self, *names: str) -> None:
+        for name in names:
+            call: IDelayedCall | None = getattr(self, name)
+            setattr(self, name, None)
+            if call is not None and call.active():
+                call.cancel()

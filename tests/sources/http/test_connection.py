@@ -1,0 +1,66 @@
+"""The head of an answer is read as browsers and FFmpeg read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from camd.sources.http.connection import HEAD, tolerant_head
+from tests.fakes_http import answer
+
+
+def head(*lines: str) -> bytes:
+    """A head without its empty line."""
+    return "\r\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        (["Content-Type: image/jpeg"], ["Content-Type: image/jpeg"]),
+        # A GoAhead camera's date, without its name.
+        (["Tue, 12 Jun 2012 01:56:34 GMT", "A: b"], ["A: b"]),
+        (["no colon", "A : b"], ["A: b"]),
+        (["Content-Length: 12"], ["Content-Length: 12"]),
+        (["Content-Length: 12", "content-length: 12"], ["Content-Length: 12"]),
+        (["Content-Length: -1"], []),
+        (["Content-Length: 12", "Content-Length: 13"], []),
+        (["Content-Length: 1e3"], []),
+        (["Transfer-Encoding: identity"], []),
+        (
+            ["Transfer-Encoding: Chunked", "Content-Length: 12"],
+            ["Transfer-Encoding: chunked"],
+        ),
+    ],
+)
+def test_headers(lines: list[str], kept: list[str]) -> None:
+    """What is no header, or no length, is left out."""
+    code, told = tolerant_head(head("HTTP/1.1 200 OK", *lines))
+    assert code == 200
+    assert told == head("HTTP/1.1 200 .", *kept, "", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("HTTP/1.1 404 Not Found", "HTTP/1.1 404 ."),
+        ("HTTP/1.0 200", "HTTP/1.0 200 ."),
+        ("HTTP/1.1  200  OK", "HTTP/1.1 200 ."),
+        ("HTTP/2.0 200 OK", "HTTP/1.0 200 ."),
+        ("ICY 200 OK", "HTTP/1.0 200 ."),
+        ("http 200 ok", "HTTP/1.0 200 ."),
+    ],
+)
+def test_status_lines(line: str, told: str) -> None:
+    """What can be understood as a status line is one."""
+    assert tolerant_head(head(line))[1] == head(told, "", "")
+
+
+@pytest.mark.parametrize("line", ["SSH-2.0-OpenSSH_9", "<html>", "220 ftp", ""])
+def test_no_answer(line: str) -> None:
+    """What is none stays as it is, for the parser to refuse."""
+    assert tolerant_head(head(line, "A: b")) == (0, head(line, "A: b"))
+
+
+def test_the_limit() -> None:
+    """The heads of real cameras are far below the limit."""
+    assert len(answer("Content-Type: image/jpeg")) < HEAD / 100
