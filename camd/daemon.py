@@ -32,7 +32,7 @@ from camd.web.client import Proxies
 from camd.web.limits import ViewerLimits
 from camd.web.site import CamdSite, tree
 
-AT_RESTART = ("listen", "log_format")
+AT_RESTART = ("listen", "log_format", "encode_threads")
 """Keys whose new values hold only after a restart."""
 
 

@@ -45,6 +45,10 @@ class Frame:
         """Whether camd drew it because the camera gave no picture."""
         return not self.number
 
+    def shows_the_same_as(self, other: Frame) -> bool:
+        """Whether both are of one picture, be it in several renditions."""
+        return (self.number, self.captured) == (other.number, other.captured)
+
     def block(self, wire: Wire) -> bytes:
         """Return its bytes for this wire: built on first use, the same object to all.
 

@@ -95,6 +95,9 @@ class Histogram:
 ENCODE_BOUNDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
 """Seconds; VGA takes some 2 ms, 1080p some 12 ms, of the 33 ms between frames."""
 
+SCALE_BOUNDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
+"""Seconds; all rungs of VGA take some 0.5 ms, of 1080p some 4 ms (measured)."""
+
 LATENESS_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds; below 0.1 nobody sees it, and above 1 it is trouble."""
 
@@ -147,6 +150,18 @@ class Sent:
 
 
 @dataclass(slots=True)
+class RenditionStats:
+    """What came of one of a camera's smaller renditions.
+
+    :ivar made: frames that were scaled to it.
+    :ivar skipped: frames that were to be, but came while an earlier one was being made.
+    """
+
+    made: int = 0
+    skipped: int = 0
+
+
+@dataclass(slots=True)
 class CameraStats:
     """
     What one camera has done since the daemon started.
@@ -160,6 +175,8 @@ class CameraStats:
     :ivar departed: what viewers were sent who are gone by now.
     :ivar aborted: how many streams ended in each of the ways of :data:`DEPARTURES`.
     :ivar encoding: how long pictures took to encode.
+    :ivar scaling: how long it took until all renditions of a frame were made.
+    :ivar renditions: what came of each rendition that was ever wanted.
     :ivar lateness: how old frames were when the last viewer had been told of them.
     """
 
@@ -175,7 +192,13 @@ class CameraStats:
         default_factory=lambda: dict.fromkeys(DEPARTURES, 0)
     )
     encoding: Histogram = field(default_factory=lambda: Histogram(ENCODE_BOUNDS))
+    scaling: Histogram = field(default_factory=lambda: Histogram(SCALE_BOUNDS))
+    renditions: dict[str, RenditionStats] = field(default_factory=dict)
     lateness: Histogram = field(default_factory=lambda: Histogram(LATENESS_BOUNDS))
+
+    def of(self, rendition: str) -> RenditionStats:
+        """Return the figures of one rendition, by its name."""
+        return self.renditions.setdefault(rendition, RenditionStats())
 
     def depart(self, sent: Sent, reason: str | None) -> None:
         """

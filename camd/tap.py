@@ -22,12 +22,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
+from twisted.python.threadpool import ThreadPool
 
 from camd import __version__, config
 from camd.capture.thread import CameraThread
 from camd.config.settings import CameraSettings, Settings
 from camd.daemon import Daemon
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.logs.observer import LogObserver, observer_for
 from camd.process.file_limit import FileLimit, raise_limit
 from camd.process.garbage import tune_memory
@@ -38,6 +40,7 @@ from camd.sources.factory import (
     make_placeholder,
     make_source,
     push_source,
+    scale,
 )
 from camd.sources.opencv_check import prepare, why_no_opencv
 
@@ -173,7 +176,11 @@ def build(
     :param file_limit: how many files may be open; None where nobody knows.
     """
     daemon = Daemon(
-        settings, ReactorEnvironment(reactor), reactor, observer, file_limit
+        settings,
+        ReactorEnvironment(reactor, settings.encode_threads),
+        reactor,
+        observer,
+        file_limit,
     )
     within = watchdog_interval(environ, os.getpid())
     watch = Watch(daemon.cameras.values, notifier(environ), within, reactor)
@@ -205,10 +212,13 @@ class ReactorEnvironment:
     """What cameras touch of the world outside, on this reactor.
 
     :ivar clock: the reactor.
+
+    :param encode_threads: the most threads that scale pictures.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, encode_threads: int = 1) -> None:
         self.clock = reactor
+        self._encoders = ThreadPool(0, encode_threads, "encode")
 
     def wall(self) -> float:
         """Return the time in Unix seconds."""
@@ -247,6 +257,15 @@ class ReactorEnvironment:
             size.width,
             size.height,
         )
+
+    def scale(
+        self, jpeg: bytes, renditions: Sequence[Rendition]
+    ) -> Deferred[list[tuple[bytes, Size]]]:
+        """Make smaller JPEGs of one, in a pool that starts with the first."""
+        if not self._encoders.started:
+            self._encoders.start()
+            self.clock.addSystemEventTrigger("during", "shutdown", self._encoders.stop)
+        return deferToThreadPool(self.clock, self._encoders, scale, jpeg, renditions)
 
     def exists(self, path: str) -> bool:
         """Return whether there is such a device."""

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
@@ -16,6 +17,7 @@ from camd.delivery.tcp import Send
 from camd.delivery.viewer import ClientInfo
 from camd.formats.jpeg import Size
 from camd.formats.multipart import Form
+from camd.formats.rendition import Rendition
 from camd.frame import WIRES, Frame, Wire
 from camd.rights import Principal
 
@@ -61,6 +63,50 @@ class FakeReactor(Clock):
                 self.calls.remove(call)
                 call.called = 1
                 call.func(*call.args, **call.kw)
+
+
+class FakeScaler:
+    """Makes renditions: at once, or when the test says so.
+
+    :ivar asked: what was to be made, by the frame's JPEG: the renditions of each time.
+    :ivar slow: whether it takes until :meth:`finish`.
+    :ivar trouble: what it fails with; None if it does not.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bytes, list[Rendition]]] = []
+        self.slow = False
+        self.trouble: Exception | None = None
+        self._under_way: list[Deferred[list[tuple[bytes, Size]]]] = []
+
+    def __call__(
+        self, jpeg: bytes, renditions: Sequence[Rendition]
+    ) -> Deferred[list[tuple[bytes, Size]]]:
+        """Make a JPEG that says what it is: the old one behind the rendition's name."""
+        self.asked.append((jpeg, list(renditions)))
+        self._under_way.append(Deferred())
+        done = self._under_way[-1]
+        if not self.slow:
+            self.finish()
+        return done
+
+    def finish(self) -> None:
+        """Finish what was begun first."""
+        jpeg, renditions = self.asked[-len(self._under_way)]
+        done = self._under_way.pop(0)
+        if self.trouble is not None:
+            done.errback(self.trouble)
+        else:
+            size = Size(64, 48)
+            done.callback(
+                [
+                    (
+                        b"%b:%b" % (str(rendition).encode(), jpeg),
+                        rendition.size_of(size),
+                    )
+                    for rendition in renditions
+                ]
+            )
 
 
 class FakeOutlet:

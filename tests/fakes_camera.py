@@ -27,6 +27,7 @@ from camd.cameras.camera import Camera
 from camd.config.settings import CameraSettings
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.sources import (
     CameraMode,
     Image,
@@ -41,7 +42,7 @@ from camd.web.access.keys import Keys
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import UNLIMITED, ViewerLimits
 from camd.web.site import CamdSite, tree
-from tests.fakes import NOBODY, FakeOutlet
+from tests.fakes import NOBODY, FakeOutlet, FakeScaler
 
 T = TypeVar("T")
 
@@ -227,6 +228,7 @@ class FakeEnvironment:
     :ivar draw: what comes of drawing, a promise; None for a picture at once.
     :ivar there: whether the devices are there.
     :ivar push_source: the camera's source that pushes; None where it is pulled.
+    :ivar scaler: what makes smaller renditions.
     """
 
     def __init__(self, takes: float | None = 0) -> None:
@@ -241,6 +243,7 @@ class FakeEnvironment:
         self.draw: Callable[[], Deferred[bytes]] | None = None
         self.there = True
         self.push_source: PushSource | None = None
+        self.scaler = FakeScaler()
 
     def wall(self) -> float:
         """Return the time in Unix seconds."""
@@ -284,6 +287,12 @@ class FakeEnvironment:
         self.drawn_for.append(settings)
         self.sizes.append((size.width, size.height))
         return self.draw() if self.draw else succeed(PLACEHOLDER)
+
+    def scale(
+        self, jpeg: bytes, renditions: Sequence[Rendition]
+    ) -> Deferred[list[tuple[bytes, Size]]]:
+        """Make smaller JPEGs that are none, at once."""
+        return self.scaler(jpeg, renditions)
 
     def exists(self, path: str) -> bool:
         """Return :attr:`there`."""

@@ -27,3 +27,12 @@ def without_tables(jpeg: bytes) -> bytes:
             kept += jpeg[at:end]
         at = end
     return kept + jpeg[at:]
+
+
+def exif(jpeg: bytes, orientation: int) -> bytes:
+    """The same JPEG with Exif data that says how it is to be turned."""
+    entry = b"\x01\x12\x00\x03\x00\x00\x00\x01" + bytes([0, orientation, 0, 0])
+    tiff = b"MM\x00*\x00\x00\x00\x08" + b"\x00\x01" + entry + bytes(4)
+    segment = b"Exif\x00\x00" + tiff
+    size = (len(segment) + 2).to_bytes(2, "big")
+    return jpeg[:2] + b"\xff\xe1" + size + segment + jpeg[2:]

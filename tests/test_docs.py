@@ -94,7 +94,9 @@ def told_defaults() -> dict[str, str]:
     told: dict[str, str] = {}
     for cells in rows(section(README, "Settings")):
         keys = words(cells[0])
-        defaults = cells[1].replace("`", "").split(", ") if keys else []
+        # The default of a single key may itself be a list.
+        text = cells[1].replace("`", "")
+        defaults = text.split(", ", len(keys) - 1) if keys else []
         for key, default in zip(keys, defaults, strict=True):
             assert key not in told
             told[key] = default

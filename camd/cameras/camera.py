@@ -16,6 +16,7 @@ from camd.delivery.outlet import Outlet
 from camd.delivery.tcp import has_congestion
 from camd.delivery.viewer import ClientInfo, Viewer
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition, choose
 from camd.frame import Frame
 from camd.rights import Principal
 from camd.sources import CameraMode
@@ -199,6 +200,31 @@ class Camera(Service):
         return self.pipeline.cache.newest
 
     @property
+    def picture_size(self) -> Size:
+        """The size of its pictures; as it says or is asked for before the first."""
+        if self.newest is not None and not self.newest.is_placeholder:
+            return self.newest.size
+        if self.mode is not None:
+            return Size(self.mode.width, self.mode.height)
+        return Size(self.settings.camera_width, self.settings.camera_height)
+
+    @property
+    def renditions(self) -> list[Rendition]:
+        """The smaller renditions there are of its pictures."""
+        return [Rendition.parse(text) for text in self.settings.renditions]
+
+    def rendition_for(
+        self, width: int | None = None, quality: int | None = None
+    ) -> Rendition | None:
+        """Return the rendition for a viewer that wants this; None: the full picture.
+
+        :param width: pixels that it is to have at least; None for any.
+        :param quality: the JPEG quality that it is to be near to; None for the best.
+        """
+        full, best = self.picture_size, self.settings.jpeg_quality
+        return choose(self.renditions, full, best, width, quality)
+
+    @property
     def captured(self) -> float | None:
         """When its newest picture was taken, as :meth:`now`; None before the first."""
         return self.pipeline.capture.captured
@@ -227,6 +253,10 @@ class Camera(Service):
         """Return the newest frame, as :meth:`Pipeline.snapshot`."""
         return self.pipeline.snapshot()
 
+    def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
+        """Return one of its frames as a rendition, as :meth:`FanOut.render`."""
+        return self.pipeline.cache.render(frame, rendition)
+
     def placeholder(self) -> Deferred[Frame]:
         """Return what viewers see of an offline camera: no older than a second."""
         return self.pipeline.offline.picture()
@@ -239,9 +269,19 @@ class Camera(Service):
         return self.environment.new_placeholder(plain, (settings.name, *lines), size)
 
     def admit(
-        self, outlet: Outlet, address: str, user_agent: str, principal: Principal
+        self,
+        outlet: Outlet,
+        address: str,
+        user_agent: str,
+        principal: Principal,
+        rendition: Rendition | None = None,
+        fps: float = 0,
     ) -> Viewer:
-        """Begin a stream to one more viewer."""
+        """Begin a stream to one more viewer.
+
+        :param rendition: what it is sent; None for the full picture.
+        :param fps: the most frames a second; 0 for all.
+        """
         settings, environment = self.settings, self.environment
         number = self._visits.arrive()
         client_info = ClientInfo(
@@ -254,6 +294,8 @@ class Camera(Service):
             settings.stream_buffer_size,
             settings.stream_timeout,
             settings.max_frame_age,
+            rendition,
+            fps,
         )
         self.viewers[viewer] = self.pipeline if self.shares else self._new_feed()
         self._log.info(

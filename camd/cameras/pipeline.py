@@ -22,6 +22,7 @@ from camd.delivery.fanout import FanOut
 from camd.delivery.heartbeat import Heartbeat
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.frame import Frame
 from camd.sources import Encoder, PushSource, Source, SourceError
 from camd.sources.factory import is_device, is_redrawn, local_path, redrawn
@@ -61,6 +62,11 @@ class Environment(Protocol):
     ) -> Deferred[bytes]:
         """Draw a JPEG of lines of text, in a thread that is no camera's."""
 
+    def scale(
+        self, jpeg: bytes, renditions: Sequence[Rendition]
+    ) -> Deferred[list[tuple[bytes, Size]]]:
+        """Make a smaller JPEG of one for each rendition, and say how large it is."""
+
     def exists(self, path: str) -> bool:
         """Return whether there is such a device; never block."""
 
@@ -81,13 +87,11 @@ class Pipeline:
         self._clock = environment.clock
         self._started = False
         self._patience = settings.camera_timeout
-        cache = self.cache = FanOut(environment.clock, stats.lateness)
+        cache = self.cache = FanOut(environment.clock, stats, environment.scale)
         # Nothing here may know the feed itself: in a circle, it would stay when it has
         # been replaced, with its source and its last picture.
-        self._newest = lambda: cache.newest
         heartbeat = self.heartbeat = Heartbeat(
             environment.clock,
-            self._newest,
             settings.heartbeat_interval,
             settings.stream_fps,
         )
@@ -147,14 +151,14 @@ class Pipeline:
             self.capture.wake()
         self.cache.subscribe(viewer)
         self.heartbeat.add(viewer)
-        viewer.open(self._newest)
+        viewer.open(self.cache.newest_for(viewer))
         self.offline.look()
 
     def take_over(self, viewer: Viewer) -> None:
         """Show every frame from now on to a viewer who has seen another feed's."""
         self.cache.subscribe(viewer)
         self.heartbeat.add(viewer)
-        viewer.switch_to(self._newest)
+        viewer.switch_to(self.cache.newest_for(viewer))
 
     def leave(self, viewer: Viewer) -> None:
         """Show this viewer no more."""

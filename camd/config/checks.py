@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from camd.config.overlay import overlay_fault
 from camd.config.source import SourceFault, usable_source
 from camd.formats.jpeg import Damaged, measure
+from camd.formats.rendition import Rendition
 from camd.rights import Right
 
 TAKEN_NAMES = frozenset({"cameras", "sign"})
@@ -129,6 +130,15 @@ def is_network(text: str) -> str:
             ip_network(text)
         except ValueError:
             raise _fault("is no network") from None
+    return text
+
+
+def is_rendition(text: str) -> str:
+    """Refuse what is no share of the size and JPEG quality."""
+    try:
+        Rendition.parse(text)
+    except ValueError:
+        raise PydanticCustomError("camd", "is no rendition") from None
     return text
 
 

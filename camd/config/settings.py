@@ -34,6 +34,7 @@ from camd.config.checks import (
     is_network,
     is_overlay,
     is_picture,
+    is_rendition,
     is_right,
     is_source,
     lower_case,
@@ -177,6 +178,13 @@ class StreamSettings(_Frozen):
     """Looks at the camera a second while nobody watches; 0: it is released then."""
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 70
     """JPEG quality, for pictures that camd itself encodes."""
+    renditions: Annotated[
+        tuple[Annotated[str, AfterValidator(is_rendition)], ...],
+        BeforeValidator(text_as_tuple),
+        Field(max_length=4),
+        Expected("up to 4 of the form 1/2@60, a share of the size and a JPEG quality"),
+    ] = ("1/2@60", "1/4@60")
+    """What pictures are scaled to for viewers that want less; empty: for nobody."""
     stream_buffer_size: Annotated[int, Field(ge=1, le=8)] = 2
     """Frames held for one viewer: the one being sent and, from 2 on, the newest one."""
     stream_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 30
@@ -311,6 +319,8 @@ class Settings(StreamSettings):
     """Viewers from one address, other than this machine's own; 0: no limit."""
     max_connections: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Connections at once; 0: four fifths of the files that may be open."""
+    encode_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Threads that scale pictures, for all cameras."""
     log_format: Annotated[
         LogFormat, BeforeValidator(lower_case), Expected("text or json")
     ] = "text"

@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from camd.delivery.viewer import Viewer
-from camd.frame import Frame
 from camd.periodic import PeriodicCall
 
 OVERDUE = 1.5
@@ -49,25 +48,16 @@ class Heartbeat:
     """
     Keeps the viewers of one camera alive while it is silent, and lets go of dead ones.
 
-    :param newest: gives the frame to repeat, a placeholder before the first one; None
-        while there is neither.
     :param interval: seconds without a byte until a heartbeat; 0 for never.
     :param fps: the most frames a second, from which it follows what is overdue.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        newest: Callable[[], Frame | None],
-        interval: float,
-        fps: float,
-    ) -> None:
+    def __init__(self, clock: IReactorTime, interval: float, fps: float) -> None:
         # And the call that brings each its last picture, if it came in a silence.
         self.viewers: dict[Viewer, IDelayedCall] = {}
         self._clock = clock
-        self._newest = newest
         self._interval = interval
         self._fastest = 1 / fps
         self._overdue_after = overdue_after(self._fastest)
@@ -140,9 +130,7 @@ class Heartbeat:
             self._repeat(viewer, now)
 
     def _repeat(self, viewer: Viewer, now: float) -> None:
-        frame = viewer.last or self._newest()
-        if frame is not None:
-            self._sent += viewer.repeat(frame, now)
+        self._sent += viewer.repeat(now)
 
     def _say(self) -> None:
         """Log the heartbeats of one round as one line, however many they were."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from camd.delivery.outlet import Outlet
 from camd.delivery.tcp import Send
+from camd.formats.rendition import Rendition
 from camd.frame import Frame, Wire
 from camd.rights import Principal
 from camd.stats import Meter, Sent
@@ -43,10 +44,12 @@ class Lane(NamedTuple):
 
     :ivar wire: how their bytes are laid out.
     :ivar max_age: seconds above which a frame is not sent to them; may be infinite.
+    :ivar fps: the most frames a second that they want; may be infinite.
     """
 
     wire: Wire
     max_age: float
+    fps: float
 
 
 @dataclass(slots=True)
@@ -72,7 +75,8 @@ class Viewer:
     :ivar client_info: who is at the other end.
     :ivar came: when it came, on the reactor's clock.
     :ivar reason: why its stream ended; None as long as only the client may have.
-    :ivar lane: the viewers that it can be sent to together with; never changes.
+    :ivar rendition: what it is sent; None for the full picture.
+    :ivar lane: which viewers of its rendition it can be sent to together with.
 
     :param outlet: the way out; opened here.
     :param clock: returns the reactor's time.
@@ -80,6 +84,8 @@ class Viewer:
         skipped; more: it waits, and the next one takes its place.
     :param timeout: seconds without progress until the viewer is cut off.
     :param max_age: seconds after which a frame is not sent any more; 0 for never.
+    :param rendition: what it is sent; None for the full picture.
+    :param fps: the most frames a second; 0 for all.
     """
 
     # One of many thousands: slots keep it small, and in few lines of the processor's
@@ -105,6 +111,7 @@ class Viewer:
         "client_info",
         "lane",
         "reason",
+        "rendition",
     )
 
     def __init__(
@@ -115,10 +122,13 @@ class Viewer:
         buffer_size: int,
         timeout: float,
         max_age: float = 0,
+        rendition: Rendition | None = None,
+        fps: float = 0,
     ) -> None:
         self.client_info = client_info
-        self.lane = Lane(outlet.wire, max_age or math.inf)
         self.reason: str | None = None
+        self.rendition = rendition
+        self.lane = Lane(outlet.wire, max_age or math.inf, fps or math.inf)
         self._outlet = outlet
         self._clock = clock
         self._may_wait = buffer_size > 1
@@ -149,6 +159,15 @@ class Viewer:
     def switch_to(self, newest: Callable[[], Frame | None]) -> None:
         """Begin with what this returns instead, where nothing was sent yet."""
         self._newest = newest
+
+    def want(self, rendition: Rendition | None, fps: float) -> None:
+        """Change what it is sent; only while it is not subscribed.
+
+        :param rendition: None for the full picture.
+        :param fps: the most frames a second; 0 for all.
+        """
+        self.rendition = rendition
+        self.lane = self.lane._replace(fps=fps or math.inf)
 
     @property
     def is_fast(self) -> bool:
@@ -201,8 +220,10 @@ class Viewer:
             self._sent_at = max(self._sent_at, self._totals.sent_at)
             self._totals = None
 
-    def repeat(self, frame: Frame, now: float) -> bool:
-        """Send a heartbeat: this frame again, the same bytes, if nothing is under way.
+    def repeat(self, now: float) -> bool:
+        """Send a heartbeat: the last frame again, the same bytes; not while busy.
+
+        Before its first frame it is sent what there is to begin with, a placeholder.
 
         :return: whether it was sent.
         """
@@ -210,8 +231,11 @@ class Viewer:
         if self._waiting is not None:
             self._go_on()  # Better than to repeat: a frame that found no room before.
             return False
+        frame = self._last or self._newest()
+        if frame is None or self._outlet.busy:
+            return False
         block = frame.block(self._outlet.wire)
-        if self._outlet.busy or not self._outlet.send(block):
+        if not self._outlet.send(block):
             return False
         self._sent_at = now
         self._sent.heartbeats += 1

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camd.config.checks import PICTURE_CHOICES
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.sources import Clock, Encoder, PushSource, Sleep, Source, SourceError
 from camd.sources.opencv_check import prepare, why_no_opencv
 
@@ -150,6 +152,18 @@ def make_encoder(quality: int) -> Encoder:
     from camd.sources.encoder import JpegEncoder
 
     return JpegEncoder(quality)
+
+
+def scale(jpeg: bytes, renditions: Sequence[Rendition]) -> list[tuple[bytes, Size]]:
+    """Return one smaller JPEG for each rendition, and its size, in the same order.
+
+    :raises EncodeError: the JPEG cannot be decoded.
+    :raises SourceError: when OpenCV cannot be imported.
+    """
+    _require_opencv()
+    from camd.sources import scaler
+
+    return scaler.scale(jpeg, renditions)
 
 
 def make_placeholder(

@@ -97,6 +97,13 @@ class CameraCollector(Collector):
             self._cameras,
             lambda stats: stats.encoding,
         )
+        yield from _renditions(self._cameras)
+        yield _histogram(
+            "camd_scale_seconds",
+            "Time until all smaller renditions of a frame were made.",
+            self._cameras,
+            lambda stats: stats.scaling,
+        )
         yield _histogram(
             "camd_capture_to_send_seconds",
             "Age of a frame when the last of its viewers had been given it.",
@@ -153,6 +160,30 @@ def _sent(cameras: Cameras) -> Iterator[Metric]:
         for camera, sent in sums.items():
             metric.add_metric([camera], figure(sent))
         yield metric
+
+
+def _renditions(cameras: Cameras) -> Iterator[Metric]:
+    labels = ["camera", "rendition"]
+    viewers = GaugeMetricFamily(
+        "camd_rendition_viewers", "Streams of a smaller rendition.", labels=labels
+    )
+    made = CounterMetricFamily(
+        "camd_rendition_frames", "Frames scaled to a rendition.", labels=labels
+    )
+    skipped = CounterMetricFamily(
+        "camd_rendition_frames_skipped",
+        "Frames not scaled, as a newer one came while an earlier one was being made.",
+        labels=labels,
+    )
+    for name, camera in cameras.items():
+        for rendition in camera.renditions:
+            text = str(rendition)
+            counts = camera.stats.of(text)
+            count = sum(viewer.rendition == rendition for viewer in camera.viewers)
+            viewers.add_metric([name, text], count)
+            made.add_metric([name, text], counts.made)
+            skipped.add_metric([name, text], counts.skipped)
+    yield from (viewers, made, skipped)
 
 
 _CAPTURED: tuple[tuple[str, str, Callable[[CameraStats], int]], ...] = (

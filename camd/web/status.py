@@ -13,6 +13,7 @@ from camd.capture.health import State
 from camd.config.masking import origin_of
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import quality
+from camd.formats.rendition import Rendition
 from camd.rights import EVERY_RIGHT, TO_COUNT, TO_SEE_OR_COUNT, Right
 from camd.web.access.access import holder_of
 from camd.web.answers import Answer, json_answer, text_answer
@@ -86,7 +87,7 @@ def _summary(camera: Camera, base: str) -> dict[str, Any]:
     return {
         "name": camera.settings.name,
         "state": camera.state.value,
-        "camera_resolution": _resolution(camera),
+        "camera_resolution": str(camera.picture_size),
         "active_clients": len(camera.viewers),
         "stream": f"{base}/stream",
         "snapshot": f"{base}/snapshot",
@@ -105,7 +106,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "active_clients": len(camera.viewers),
         "frame_cache_enabled": camera.shares,
         "stream_fps": settings.stream_fps,
-        "camera_resolution": _resolution(camera),
+        "camera_resolution": str(camera.picture_size),
         "jpeg_quality": _quality(camera),
         "source": origin_of(settings.source),
         "camera_fps": mode.fps if mode else None,
@@ -125,7 +126,19 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "threads_left_behind": stats.threads_left_behind,
         "last_error": stats.last_error,
         "uptime": round(now - camera.started, 3),
+        "renditions": [_rendition(camera, each) for each in camera.renditions],
         "clients": [_client(viewer, now) for viewer in camera.viewers],
+    }
+
+
+def _rendition(camera: Camera, rendition: Rendition) -> dict[str, Any]:
+    counts = camera.stats.of(str(rendition))
+    return {
+        "rendition": str(rendition),
+        "resolution": str(rendition.size_of(camera.picture_size)),
+        "active_clients": sum(v.rendition == rendition for v in camera.viewers),
+        "frames_made": counts.made,
+        "frames_skipped": counts.skipped,
     }
 
 
@@ -138,6 +151,7 @@ def _client(viewer: Viewer, now: float) -> dict[str, Any]:
         "user_agent": client_info.user_agent,
         "key": client_info.principal.name,
         "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "rendition": str(viewer.rendition or "full"),
         "fps": round(viewer.fps(now), 2),
         "frames": sent.frames,
         "skipped": sent.skipped,
@@ -163,13 +177,3 @@ def _quality(camera: Camera) -> int | None:
         return camera.settings.jpeg_quality
     frame = camera.newest
     return quality(frame.jpeg) if frame is not None else None
-
-
-def _resolution(camera: Camera) -> str:
-    """Give the frames' true size; before the first, what is said or asked."""
-    frame, mode = camera.newest, camera.mode
-    if frame is not None and not frame.is_placeholder:
-        return str(frame.size)
-    if mode is not None:
-        return mode.resolution
-    return f"{camera.settings.camera_width}x{camera.settings.camera_height}"

@@ -17,6 +17,7 @@ from camd.cameras.camera import Camera
 from camd.delivery.outlet import outlet_for
 from camd.delivery.viewer import Viewer
 from camd.formats.multipart import RESPONSE_HEADERS, form_for
+from camd.formats.rendition import Rendition
 from camd.frame import Frame
 from camd.rights import TO_SEE
 from camd.web.access.access import holder_of
@@ -32,6 +33,7 @@ from camd.web.answers import (
 from camd.web.busy import BusyAnswer
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import Lack
+from camd.web.rendition import BadQuery, wanted_fps, wanted_rendition
 
 
 class StreamResource(Resource):
@@ -65,14 +67,18 @@ class StreamResource(Resource):
             return self._busy.render(request, lack)
         if self._camera.closed:
             return body_for(request, unavailable(request, self._camera))
+        try:
+            wanted = wanted_rendition(request, self._camera), wanted_fps(request)
+        except BadQuery as error:
+            return body_for(request, text_answer(request, str(error), 400))
         for name, value in RESPONSE_HEADERS:
             request.setHeader(name, value)
         if request.method == b"HEAD":
             return b""
-        self._begin(request)
+        self._begin(request, *wanted)
         return NOT_DONE_YET
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: Request, rendition: Rendition | None, fps: float) -> None:
         """Let the viewer in. It waits for the first frame as long as it takes."""
         wish = (request.args or {}).get(b"wire", [None])[0]
         form = form_for(request.getHeader(b"Accept"), wish)
@@ -84,6 +90,8 @@ class StreamResource(Resource):
             self._proxies.client(request),
             printable(request.getHeader(b"User-Agent")),
             holder_of(request),
+            rendition,
+            fps,
         )
         gone.addBoth(self._departed, viewer)
         gone.addErrback(lambda f: self._log.failure("A viewer's departure", f))
@@ -113,14 +121,20 @@ class SnapshotResource(Resource):
         """Answer with the picture when there is one."""
         if request.method not in (b"GET", b"HEAD"):
             return not_allowed(request)
-        answered = Deferred.fromCoroutine(self._answer(request))
+        try:
+            rendition = wanted_rendition(request, self._camera)
+        except BadQuery as error:
+            return body_for(request, text_answer(request, str(error), 400))
+        answered = Deferred.fromCoroutine(self._answer(request, rendition))
         request.notifyFinish().addErrback(lambda _: answered.cancel())
         answered.addErrback(self._unanswered)
         return NOT_DONE_YET
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: Request, rendition: Rendition | None) -> None:
         try:
             frame = await self._frame(request)
+            if rendition is not None:
+                frame = await self._camera.render(frame, rendition)
         except CancelledError:
             raise  # The client is gone.
         except Exception:

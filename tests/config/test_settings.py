@@ -54,6 +54,7 @@ def test_defaults() -> None:
         "stream_fps": 15,
         "idle_fps": 1,
         "jpeg_quality": 70,
+        "renditions": ("1/2@60", "1/4@60"),
         "stream_buffer_size": 2,
         "stream_timeout": 30,
         "max_frame_age": 0,
@@ -251,6 +252,7 @@ def test_where_keys_may_stand() -> None:
     assert set(STREAM_KEYS) < set(KEYS)
     assert set(CAMERA_KEYS) == {*STREAM_KEYS, "source"}
     assert set(KEYS) - set(STREAM_KEYS) == {
+        "encode_threads",
         "listen",
         "base_path",
         "trusted_proxies",

@@ -12,16 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
-from camd.delivery.fanout import ROUND, FanOut
+from camd.delivery.fanout import FanOut
+from camd.delivery.rung import ROUND
 from camd.delivery.viewer import Viewer
 from camd.formats.multipart import Form
+from camd.formats.rendition import Rendition
 from camd.frame import WIRES, Frame, MultipartWire, Wire
-from camd.stats import LATENESS_BOUNDS, Histogram, Sent
+from camd.stats import CameraStats, Sent
 from tests.fakes import (
     CLIENT,
     PLAIN,
     FakeOutlet,
     FakeReactor,
+    FakeScaler,
     failures,
     frame,
     uncollected,
@@ -79,8 +82,10 @@ class FanOutHarness:
 
     def __init__(self, *wires: Wire, max_age: float = 0) -> None:
         self.reactor = FakeReactor()
-        self.lateness = Histogram(LATENESS_BOUNDS)
-        self.fanout = FanOut(self.reactor, self.lateness)
+        self.stats = CameraStats()
+        self.lateness = self.stats.lateness
+        self.scaler = FakeScaler()
+        self.fanout = FanOut(self.reactor, self.stats, self.scaler)
         self.log: list[tuple[str, int]] = []
         self.outlets: list[FakeOutlet] = []
         self.viewers: list[Viewer] = []
@@ -88,11 +93,19 @@ class FanOutHarness:
         for wire in wires:
             self.add(FakeOutlet(wire), max_age)
 
-    def add(self, outlet: FakeOutlet, max_age: float = 0) -> Viewer:
+    def add(
+        self,
+        outlet: FakeOutlet,
+        max_age: float = 0,
+        rendition: Rendition | None = None,
+        fps: float = 0,
+    ) -> Viewer:
         """Let one more viewer in."""
-        viewer = Viewer(CLIENT, outlet, self.reactor.seconds, 2, 30, max_age)
+        viewer = Viewer(
+            CLIENT, outlet, self.reactor.seconds, 2, 30, max_age, rendition, fps
+        )
         self.fanout.subscribe(viewer)
-        viewer.open(lambda: self.fanout.newest)
+        viewer.open(self.fanout.newest_for(viewer))
         outlet.drain()
         self.outlets.append(outlet)
         self.viewers.append(viewer)
@@ -653,10 +666,10 @@ def test_a_viewer_that_was_sent_nothing_is_not_fast_yet() -> None:
 def test_after_a_heartbeat_it_is_offered_frames() -> None:
     """A heartbeat that fills the socket must not have a frame sent into its midst."""
     harness = FanOutHarness(PLAIN)
-    last = harness.publish(2)
+    harness.publish(2)
     outlet, viewer = harness.outlets[0], harness.viewers[0]
     outlet.full = True
-    assert viewer.repeat(last, 5.0)
+    assert viewer.repeat(5.0)
     harness.publish()
     outlet.drain(full=False)
     assert numbers(outlet) == [1, 2, 2, 3]
@@ -724,7 +737,7 @@ def test_whatever_sockets_do_each_viewer_gets_the_newest(
             if kind == "drain" and outlet.busy:
                 outlet.drain(full=False)
             elif kind == "heartbeat" and viewer.last is not None:
-                viewer.repeat(viewer.last, 0)
+                viewer.repeat(0)
             elif not outlet.busy:
                 outlet.full, outlet.shut = kind == "full", kind == "shut"
                 outlet.doubtful = kind == "doubtful"

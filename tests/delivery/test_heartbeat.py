@@ -23,9 +23,7 @@ class Room:
         self.clock = Clock()
         self.newest: Frame | None = None
         self.placeholder: Frame | None = None
-        self.heartbeat = Heartbeat(
-            self.clock, lambda: self.newest or self.placeholder, interval, fps
-        )
+        self.heartbeat = Heartbeat(self.clock, interval, fps)
         self.heartbeat.start()
 
     def admit(self, outlet: FakeOutlet | None = None) -> tuple[Viewer, FakeOutlet]:
@@ -35,7 +33,7 @@ class Room:
             ClientInfo(1, "", "", 0, NOBODY), outlet, self.clock.seconds, 2, 30
         )
         self.heartbeat.add(viewer)
-        viewer.open(lambda: self.newest)
+        viewer.open(lambda: self.newest or self.placeholder)
         outlet.drain()
         return viewer, outlet
 
@@ -343,5 +341,5 @@ def test_stop_leaves_nothing_behind(room: Room) -> None:
 def test_stop_before_any_frame() -> None:
     """A heartbeat that never started can be stopped."""
     clock = Clock()
-    Heartbeat(clock, lambda: None, 5, 10).stop()
+    Heartbeat(clock, 5, 10).stop()
     assert clock.getDelayedCalls() == []

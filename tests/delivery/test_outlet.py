@@ -21,8 +21,17 @@ from camd.delivery.tcp import LOWAT
 from camd.delivery.viewer import Viewer
 from camd.formats.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.frame import WIRES
-from camd.stats import LATENESS_BOUNDS, Histogram, Sent
-from tests.fakes import PLAIN, Tracked, frame, soon, tcp_pair, tracked, uncollected
+from camd.stats import CameraStats, Sent
+from tests.fakes import (
+    PLAIN,
+    FakeScaler,
+    Tracked,
+    frame,
+    soon,
+    tcp_pair,
+    tracked,
+    uncollected,
+)
 from tests.line import LARGE, OPENING, SMALL, Dial, HandReactor, House, Line, Show
 
 
@@ -578,7 +587,7 @@ def test_in_a_row_with_others(dial: Dial, reactor: HandReactor, kind: str) -> No
     shows = [Show(Form.PLAIN, reactor) for _ in range(3)]
     slow = dial(shows[0], kind, SMALL)
     quick = [dial(show, kind) for show in shows[1:]]
-    fanout = FanOut(reactor, Histogram(LATENESS_BOUNDS))
+    fanout = FanOut(reactor, CameraStats(), FakeScaler())
     for show, line in zip(shows, (slow, *quick), strict=True):
         line.flow()
         fanout.subscribe(show.viewer)

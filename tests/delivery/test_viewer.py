@@ -200,7 +200,8 @@ def test_heartbeat_of_which_nothing_left(clock: Clock) -> None:
     outlet = FakeOutlet()
     viewer = viewer_of(outlet, clock)
     outlet.shut = True
-    assert not viewer.repeat(frame(), 5)
+    viewer.switch_to(frame)
+    assert not viewer.repeat(5)
     assert viewer.sent == Sent()
     assert viewer.silent_for(6) == 6
 
@@ -281,7 +282,7 @@ def test_heartbeat_is_the_same_bytes(clock: Clock) -> None:
     outlet, one = FakeOutlet(), frame()
     viewer = viewer_of(outlet, clock)
     viewer.offer(one, 0)
-    assert viewer.repeat(one, 1)
+    assert viewer.repeat(1)
     assert outlet.sent[0] is outlet.sent[1]
     size = len(one.block(PLAIN))
     assert viewer.sent == Sent(frames=1, heartbeats=1, bytes=2 * size)
@@ -292,7 +293,7 @@ def test_no_heartbeat_while_busy(clock: Clock) -> None:
     outlet, one = FakeOutlet(full=True), frame()
     viewer = viewer_of(outlet, clock)
     viewer.offer(one, 0)
-    assert not viewer.repeat(one, 1)
+    assert not viewer.repeat(1)
     outlet.drain()
     assert outlet.sent == blocks(one)
     assert viewer.sent.heartbeats == 0
@@ -323,7 +324,8 @@ def test_placeholder_is_not_the_last_frame(clock: Clock) -> None:
     """A repeat of what was never sent as a frame leaves the viewer without a frame."""
     outlet = FakeOutlet()
     viewer = viewer_of(outlet, clock)
-    viewer.repeat(frame(0), 1)
+    viewer.switch_to(lambda: frame(0))
+    assert viewer.repeat(1)
     assert viewer.last is None
     assert viewer.sent.frames == 0
 
@@ -336,7 +338,7 @@ def test_silence(clock: Clock) -> None:
     assert viewer.silent_for(103) == 3
     viewer.offer(frame(), 104)
     assert viewer.silent_for(105) == 1
-    viewer.repeat(frame(), 106)
+    viewer.repeat(106)
     assert viewer.silent_for(106) == 0
 
 
@@ -421,7 +423,7 @@ def test_rate_of_frames(clock: Clock) -> None:
     for second in range(1, 11):
         for number in range(5):
             viewer.offer(frame(10 * second + number), second)
-        viewer.repeat(frame(), second)
+        viewer.repeat(second)
         viewer.poll(second)
     assert viewer.fps(10) == 5
     for second in range(11, 15):
@@ -472,7 +474,7 @@ class AnyOrder(RuleBasedStateMachine):
         """A heartbeat falls due."""
         assert self.viewer.last is not None
         could = not self.outlet.busy and not self.outlet.shut
-        sent = self.viewer.repeat(self.viewer.last, self.clock.seconds())
+        sent = self.viewer.repeat(self.clock.seconds())
         assert sent is could
         if sent:
             self.heartbeats += 1

@@ -81,6 +81,22 @@ AT_WORK = {
     "threads_left_behind": 0,
     "last_error": None,
     "uptime": 2.5,
+    "renditions": [
+        {
+            "rendition": "1/2@60",
+            "resolution": "16x12",
+            "active_clients": 0,
+            "frames_made": 0,
+            "frames_skipped": 0,
+        },
+        {
+            "rendition": "1/4@60",
+            "resolution": "8x6",
+            "active_clients": 0,
+            "frames_made": 0,
+            "frames_skipped": 0,
+        },
+    ],
 }
 
 WATCHING = {
@@ -89,6 +105,7 @@ WATCHING = {
     "user_agent": "VLC/3.0.24",
     "key": "owner",
     "since": "2027-01-15T08:00:00Z",
+    "rendition": "full",
     "frames": 33,
     "skipped": 0,
     "heartbeats": 0,

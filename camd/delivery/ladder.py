@@ -1,0 +1,180 @@
+"""The smaller renditions of a camera's pictures: made once, and only for viewers.
+
+A frame is scaled when the full picture has gone out, in a pool of threads, for those
+rungs that have a viewer who is due it. One frame is decoded once for all its rungs. A
+frame that comes while the last one is still being scaled waits, and the next one takes
+its place: as everywhere, the newest wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from camd.delivery.rung import Rung
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
+from camd.frame import Frame
+from camd.stats import CameraStats
+
+Scale = Callable[[bytes, Sequence[Rendition]], Deferred[list[tuple[bytes, Size]]]]
+"""Makes smaller JPEGs of one, in the order of the renditions, without blocking."""
+
+
+_Asked = tuple[Rendition, int, float]
+"""Which frame was asked for: its rendition, its number, and when it was taken."""
+
+STALE = 1.0
+"""Seconds by which a rung's newest frame may be behind the full picture's to begin a
+stream with. A rung is not kept up to date where its viewers want few frames."""
+
+
+class Ladder:
+    """The rungs that somebody wants, below the full picture.
+
+    :param rate: returns the camera's frames a second, 0 while that is unknown.
+    :param scale: makes smaller JPEGs of one, without blocking.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        rate: Callable[[], float],
+        scale: Scale,
+        stats: CameraStats,
+    ) -> None:
+        self._clock = clock
+        self._rate = rate
+        self._scale = scale
+        self._stats = stats
+        self._rungs: dict[Rendition, Rung] = {}
+        # The newest frame, while the one before is still being scaled.
+        self._waiting: Frame | None = None
+        self._is_scaling = False
+        self._has_failed = False
+        # The last frame made of each, whoever wanted it, and those being asked for.
+        self._made: dict[Rendition, Frame] = {}
+        self._asked: dict[_Asked, list[Deferred[Frame]]] = {}
+
+    def rung(self, rendition: Rendition, newest: Frame | None) -> Rung:
+        """Return the rung of a rendition, for one more viewer.
+
+        :param newest: the full picture's newest frame; it is scaled for the newcomer if
+            the rung has none as new.
+        """
+        rung = self._rungs.get(rendition)
+        if rung is None:
+            rung = Rung(self._clock, self._rate, self._stats.lateness)
+            self._rungs[rendition] = rung
+        last = rung.newest
+        if last and newest and newest.captured - last.captured > STALE:
+            rung.newest = None
+        return rung
+
+    def remove(self, rendition: Rendition) -> None:
+        """Scale no more for a rung that has lost its last viewer."""
+        del self._rungs[rendition]
+
+    def forget(self) -> None:
+        """Begin no stream with a frame that there is now."""
+        for rung in self._rungs.values():
+            rung.newest = None
+
+    def publish(self, frame: Frame) -> None:
+        """Scale a frame for those that are due it, and send it to them.
+
+        To be called when the full picture has gone out, so that this delays no one.
+        """
+        if self._waiting is not None and self._waiting is not frame:
+            for rendition in self._due(self._waiting):
+                self._stats.of(str(rendition)).skipped += 1
+        self._waiting = frame
+        if not self._is_scaling:
+            self._scale_next()
+
+    def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
+        """Return one frame as a rendition, made once for all that ask.
+
+        :return: fails with what scaling raised.
+        """
+        made = self._made.get(rendition)
+        if made is not None and made.shows_the_same_as(frame):
+            return succeed(made)
+        answer: Deferred[Frame] = Deferred()
+        key = rendition, frame.number, frame.captured
+        self._asked.setdefault(key, []).append(answer)
+        if len(self._asked[key]) == 1:
+            self._scaled(frame, [rendition]).addBoth(self._answer, key)
+        return answer
+
+    def _answer(self, outcome: list[Frame] | Failure, key: _Asked) -> None:
+        for answer in self._asked.pop(key):
+            answer.callback(outcome if isinstance(outcome, Failure) else outcome[0])
+
+    def _due(self, frame: Frame) -> list[Rendition]:
+        """Return the renditions in which a frame is wanted, and was not sent yet."""
+        return [
+            rendition
+            for rendition, rung in self._rungs.items()
+            if rung.wants(frame)
+            and (rung.newest is None or not rung.newest.shows_the_same_as(frame))
+        ]
+
+    def _scale_next(self) -> None:
+        frame, self._waiting = self._waiting, None
+        due = [] if frame is None else self._due(frame)
+        if frame is None or not due:
+            return
+        self._is_scaling = True
+        done = self._scaled(frame, due)
+        done.addErrback(self._instead, frame, due)
+        done.addCallback(self._send, due)
+        done.addErrback(lambda f: self._log.failure("A rendition", f))
+        done.addCallback(lambda _: self._end_scaling())
+
+    def _end_scaling(self) -> None:
+        self._is_scaling = False
+        self._scale_next()
+
+    def _scaled(
+        self, frame: Frame, renditions: Sequence[Rendition]
+    ) -> Deferred[list[Frame]]:
+        began = self._clock.seconds()
+
+        def frames(made: list[tuple[bytes, Size]]) -> list[Frame]:
+            self._stats.scaling.observe(self._clock.seconds() - began)
+            self._has_failed = False
+            for rendition, (jpeg, size) in zip(renditions, made, strict=True):
+                self._stats.of(str(rendition)).made += 1
+                self._made[rendition] = Frame(
+                    jpeg,
+                    frame.number,
+                    frame.captured,
+                    frame.timestamp,
+                    size,
+                    frame.state,
+                )
+            return [self._made[rendition] for rendition in renditions]
+
+        return self._scale(frame.jpeg, renditions).addCallback(frames)
+
+    def _instead(
+        self, failure: Failure, frame: Frame, renditions: Sequence[Rendition]
+    ) -> list[Frame]:
+        """Return the full picture for each rendition: better large than frozen."""
+        if not self._has_failed:
+            self._has_failed = True
+            self._log.failure("A picture cannot be scaled; it goes out whole", failure)
+        return [frame] * len(renditions)
+
+    def _send(self, frames: Sequence[Frame], renditions: Sequence[Rendition]) -> None:
+        for frame, rendition in zip(frames, renditions, strict=True):
+            rung = self._rungs.get(rendition)
+            if rung is not None:  # Its last viewer may have left meanwhile.
+                rung.publish(frame)

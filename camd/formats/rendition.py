@@ -1,0 +1,72 @@
+"""Renditions: the smaller kinds of a camera's pictures that camd makes on demand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+from camd.formats.jpeg import Size
+
+_TEXT = re.compile(r"(1|([1-9])/([1-9]|1[0-6]))@([1-9][0-9]?|100)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A part of the camera's size, at a JPEG quality. Written as ``1/2@60``.
+
+    :ivar scale: width and height as a share of the full picture's, above 0 up to 1.
+    :ivar quality: 1 to 100, as JPEG libraries count it.
+    """
+
+    scale: Fraction
+    quality: int
+
+    def __str__(self) -> str:
+        return f"{self.scale}@{self.quality}"
+
+    @classmethod
+    def parse(cls, text: str) -> Rendition:
+        """Return the rendition that a text such as ``1/2@60`` names.
+
+        :raises ValueError: it names none.
+        """
+        found = _TEXT.fullmatch(text)
+        if found is None or (scale := Fraction(found[1])) > 1:
+            raise ValueError(f"{text!r} is no rendition")
+        return cls(scale, int(found[4]))
+
+    def size_of(self, full: Size) -> Size:
+        """Return the size of this rendition of a picture, rounded up."""
+        return Size(ceil(full.width * self.scale), ceil(full.height * self.scale))
+
+
+def choose(
+    renditions: Sequence[Rendition],
+    full: Size,
+    full_quality: int,
+    width: int | None = None,
+    quality: int | None = None,
+) -> Rendition | None:
+    """Return the rendition that suits a viewer best; None for the full picture.
+
+    :param renditions: what there is beside the full picture.
+    :param full: the full picture's size.
+    :param full_quality: the full picture's quality, as far as that is known.
+    :param width: the smallest is chosen that is at least as wide; None for any.
+    :param quality: of those left, the nearest is chosen, and the larger of two as near;
+        None for the best.
+    """
+    if width is None and quality is None:
+        return None
+    qualities: dict[Rendition | None, int] = {None: full_quality}
+    qualities.update((rendition, rendition.quality) for rendition in renditions)
+    widths = {r: r.size_of(full).width if r else full.width for r in qualities}
+    choices = list(qualities)
+    if width is not None:
+        wide = min((w for w in widths.values() if w >= width), default=full.width)
+        choices = [r for r in choices if widths[r] == wide]
+    wanted = 100 if quality is None else quality
+    return min(choices, key=lambda r: (abs(qualities[r] - wanted), -widths[r]))
