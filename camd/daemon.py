@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from twisted.application import strports
 from twisted.application.internet import TimerService
-from twisted.application.service import MultiService, Service
+from twisted.application.service import MultiService
+from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 
@@ -20,7 +20,7 @@ from camd.cameras.pipeline import Environment
 from camd.config.settings import Settings
 from camd.delivery.viewer import Viewer
 from camd.listening.certificates import KINDS, Certificate
-from camd.listening.endpoints import address_of
+from camd.listening.endpoints import Listener, greeting, outside_address
 from camd.logs.observer import SUMMARIES, LogObserver
 from camd.process.file_limit import FileLimit
 from camd.process.garbage import GarbageCollection
@@ -122,9 +122,10 @@ class Daemon(MultiService):
             if text.partition(":")[0] in KINDS:
                 certificate = Certificate(text)
                 self._certificates.append(certificate)
-                port: Service = certificate.service(self.site, self._reactor)
+                secured = certificate.secured(self.site, self._reactor)
+                port = Listener(certificate.endpoint(self._reactor), secured)
             else:
-                port = strports.service(text, self.site, reactor=self._reactor)
+                port = Listener(serverFromString(self._reactor, text), self.site)
             port.setServiceParent(self)
 
     def startService(self) -> None:
@@ -149,16 +150,11 @@ class Daemon(MultiService):
     def _greet(self) -> None:
         """Say which address to open, with the key that was made, if one was."""
         query = f"?api_key={self._made}" if self._made else ""
+        path = f"{self.settings.base_path}/{query}"
         # A key that was made must be seen, or nobody gets in.
         say = self._log.warn if self._made else self._log.info
-        for listen in self.settings.listen:
-            address = address_of(listen) + self.settings.base_path
-            say(
-                "Open {address}/{query}",
-                address=address,
-                query=query,
-                log_unmasked=True,
-            )
+        for line in greeting(self.settings.listen, path, outside_address()):
+            say("{line}", line=line, log_unmasked=True)
         if self._made:
             say("This key was made for this run; set your own with api_keys.")
 

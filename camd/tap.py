@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -33,6 +33,7 @@ from camd.formats.rendition import Rendition
 from camd.logs.observer import LogObserver, observer_for
 from camd.process.file_limit import FileLimit, raise_limit
 from camd.process.garbage import tune_memory
+from camd.process.launch import Launch, StartError
 from camd.process.systemd import Watch, notifier, watchdog_interval
 from camd.sources import Encoder, PushSource, Source
 from camd.sources.factory import (
@@ -96,15 +97,15 @@ def _path(given: str | None) -> Path | None:
     return default if default.exists() else None
 
 
-def _give_up(*problems: str, to: TextIO | None = None) -> None:
+def _give_up(*problems: str) -> None:
     for problem in problems:
-        print(f"camd: {problem}", file=to or sys.stderr)
+        print(f"camd: {problem}", file=sys.stderr)
     raise SystemExit(1)
 
 
 class Camd(MultiService):
     """
-    What twistd starts; ends in one line when it cannot listen.
+    What twistd starts.
 
     :ivar daemon: does the work.
     :ivar watch: tells systemd about it.
@@ -131,10 +132,26 @@ class Camd(MultiService):
         """Bind the ports."""
         try:
             super().privilegedStartService()
-        except CannotListenError as error:
-            _log.critical("listen: {error}", error=error)
-            # By now twistd has put the log in the place of stderr.
-            _give_up(f"listen: {error}", to=sys.__stderr__)
+        except (CannotListenError, OSError) as error:
+            reason = _in_words(error)
+            _log.critical("listen: {reason}", reason=reason)
+            raise StartError(f"listen: {reason}") from None
+
+    async def _stopped(self, all_else: Deferred[Any]) -> None:
+        await all_else
+        _log.info("camd has stopped")
+
+    def stopService(self) -> Deferred[None]:
+        """Stop all of it, and say when that is done."""
+        return Deferred.fromCoroutine(self._stopped(super().stopService()))
+
+
+def _in_words(error: CannotListenError | OSError) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    # Of two names the second one is the lock's, beside the socket.
+    name = error.filename2 or error.filename
+    return f"{os.fsdecode(name)}: {error.strerror}" if name else str(error)
 
 
 def makeService(options: Options) -> MultiService:
@@ -148,6 +165,11 @@ def makeService(options: Options) -> MultiService:
     # All of camd's durations are counted by the reactor's clock. This one does not jump
     # when the wall clock is set, which would let every viewer go at once.
     reactor.seconds = time.monotonic
+    _log.info("camd {version} starts", version=__version__)
+    # "twist" never forks, and has no such option.
+    parent: Mapping[str, Any] = options.parent or {}
+    launch = Launch(forks=not parent.get("nodaemon", True))
+    reactor.callWhenRunning(launch.done)
     settings = options["settings"]
     observer = observer_for(
         settings, options.parent, time.monotonic, time.time, reactor

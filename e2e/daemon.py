@@ -150,5 +150,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _port(process: subprocess.Popen[bytes], log: Path) -> int | None:
     text = log.read_text()
     assert process.poll() is None, f"the daemon has ended:\n{text}"
-    found = re.search(r"CamdSite starting on (\d+)", text)
+    found = re.search(r"Listening on \S+:(\d+)", text)
     return int(found[1]) if found else None

@@ -22,6 +22,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from camd import __version__
 from camd.formats.multipart import Parser
 from tests.fakes_camera import tiny_jpeg
 
@@ -150,7 +151,7 @@ class Viewer:
 
 def listening(process: Process) -> int:
     """The port that the daemon listens on, once it does."""
-    return int(process.until(r"CamdSite starting on (\d+)")[1])
+    return int(process.until(r"Listening on \S+:(\d+)")[1])
 
 
 def check_the_end(process: Process, viewers: list[Viewer], how: signal.Signals) -> None:
@@ -167,7 +168,7 @@ def check_the_end(process: Process, viewers: list[Viewer], how: signal.Signals) 
     # A second is what is promised; a loaded machine gets more.
     assert took < 5, output
     assert output.count(": shutdown. Total active clients") == len(viewers)
-    assert "Server Shut Down" in output
+    assert "camd has stopped" in output
     assert "Traceback" not in output
     assert KEY not in output
 
@@ -189,7 +190,7 @@ def test_it_serves_and_ends(run, how):
 def test_a_hangup_before_it_has_begun(run):
     """One that comes ahead of the ports is heeded once all has started."""
     process = run(config())
-    process.until("starting up")
+    process.until("camd .* starts")
     process.twistd.send_signal(signal.SIGHUP)
     process.until("Reload: the settings are in force")
     process.until("Camera robot is live")
@@ -271,15 +272,15 @@ def test_bad_settings(run):
 
 
 def test_json_from_the_first_line_to_the_last(run):
-    """With log_format: json, twistd's own lines are JSON objects, too."""
+    """With log_format: json, every line is a JSON object."""
     process = run(config() + "log_format: json\n")
     listening(process)
     process.until("Camera robot is live")
     process.twistd.terminate()
     process.wait()
     told = [json.loads(line) for line in process.output.splitlines()]
-    assert told[0]["message"].startswith("twistd ")
-    assert told[-1]["message"] == "Server Shut Down."
+    assert told[0]["message"] == f"camd {__version__} starts"
+    assert told[-1]["message"] == "camd has stopped"
     assert {"time", "level", "namespace", "message"} <= set.intersection(
         *map(set, told)
     )
@@ -309,7 +310,7 @@ def test_a_log_file(run, tmp_path):
     process.twistd.terminate()
     process.wait()
     told = [json.loads(line) for line in log.read_text().splitlines()]
-    assert told[-1]["message"] == "Server Shut Down."
+    assert told[-1]["message"] == "camd has stopped"
     assert process.output == ""
 
 
@@ -327,3 +328,91 @@ def test_a_made_key_opens(run):
     process.twistd.terminate()
     process.wait()
     assert process.output.count(key) == 1
+
+
+# ---- As a daemon
+
+
+def daemonised(
+    home: Path, config: str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """What the caller of a twistd that forks is told."""
+    (home / "camd.yaml").write_text(config)
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    return subprocess.run(
+        [TWISTD, *options, "camd", "-c", "camd.yaml"],
+        cwd=home,
+        env={**plain, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+
+
+def left_behind(home: Path) -> set[str]:
+    """The files that the daemon has made."""
+    return {path.name for path in home.iterdir()} - {"camd.yaml"}
+
+
+def test_a_daemon_starts_and_ends(tmp_path: Path) -> None:
+    """The caller is told nothing, and the log is for its owner alone."""
+    done = daemonised(tmp_path, config())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    pid = int((tmp_path / "twistd.pid").read_text())
+    log = tmp_path / "twistd.log"
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "Listening on 127.0.0.1:" in log.read_text()
+    os.kill(pid, signal.SIGTERM)
+    deadline = monotonic() + LONGEST
+    while (tmp_path / "twistd.pid").exists():
+        assert monotonic() < deadline
+        sleep(0.05)
+    assert "camd has stopped" in log.read_text()
+
+
+occupied = socket.create_server(("127.0.0.1", 0))
+
+FAILURES = {
+    "a port that is taken": (
+        f"listen: tcp:{occupied.getsockname()[1]}:interface=127.0.0.1",
+        [],
+        "listen: .* in use",
+    ),
+    "a socket without its folder": (
+        "listen: unix:none/camd.sock",
+        [],
+        "listen: none/camd.sock.lock: No such file or directory",
+    ),
+    "a pid file that cannot be written": (
+        "listen: tcp:0:interface=127.0.0.1",
+        ["--pidfile=none/twistd.pid"],
+        ".*No such file or directory: '.*/none/twistd.pid'",
+    ),
+    "a folder that is not there": (
+        "listen: tcp:0:interface=127.0.0.1",
+        ["--rundir=none"],
+        ".*No such file or directory: 'none'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_daemon_that_cannot_start(tmp_path: Path, what: str) -> None:
+    """One line on the caller's stderr, status 1, and nothing left but the log."""
+    settings, options, reason = FAILURES[what]
+    done = daemonised(tmp_path, settings, *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(f"camd: {reason}.*", line)
+    assert left_behind(tmp_path) <= {"twistd.log"}
+
+
+def test_no_start_in_the_foreground(tmp_path: Path) -> None:
+    """It is the same line there."""
+    settings, _, reason = FAILURES["a port that is taken"]
+    done = daemonised(tmp_path, settings, "-n", "--logfile=log")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(f"camd: {reason}.*", line)
+    assert left_behind(tmp_path) == {"log"}

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from OpenSSL import SSL, crypto
-from twisted.application.internet import TCPServer
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
 from twisted.internet.error import VerifyError
 from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
@@ -39,7 +38,7 @@ class _Asked:
     interface: str
 
 
-class _Asking:
+class _RecordingReactor:
     """Stands for a reactor, to learn what an endpoint would ask of one."""
 
     asked: _Asked
@@ -58,7 +57,7 @@ class _Asking:
 
 
 def _read(listen: str) -> tuple[_Asked, Connect]:
-    asking = _Asking()
+    asking = _RecordingReactor()
     try:
         endpoint: Any = serverFromString(asking, listen)
     except (crypto.Error, SSL.Error, VerifyError) as error:
@@ -96,13 +95,15 @@ class Certificate:
         self._asked, self._connect = asked, connect
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """Give what the next connection is made with."""
+        """Return what the next connection is made with."""
         return self._connect(protocol)
 
-    def service(self, site: IProtocolFactory, reactor: Any) -> TCPServer:
-        """Make what listens, as the string says it."""
+    def endpoint(self, reactor: Any) -> TCP4ServerEndpoint:
+        """Return where to listen, as the string says it."""
         asked = self._asked
-        secured = TLSMemoryBIOFactory(self, False, site, reactor)
-        return TCPServer(
-            asked.port, secured, asked.backlog, asked.interface, reactor=reactor
-        )
+        # Of either IP version, by the interface: the reactor is handed it as it is.
+        return TCP4ServerEndpoint(reactor, asked.port, asked.backlog, asked.interface)
+
+    def secured(self, site: IProtocolFactory, reactor: Any) -> TLSMemoryBIOFactory:
+        """Return a factory that speaks TLS and hands what is in it to the site."""
+        return TLSMemoryBIOFactory(self, False, site, reactor)

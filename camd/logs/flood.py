@@ -7,10 +7,13 @@ connections that misbehave) comes once a second at the most, from the first line
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.logger import LogEvent
+
+from camd.logs.lines import CUT
 
 BURST = 20
 """Lines of a kind that may come at once: a page that is opened, cameras at start."""
@@ -28,6 +31,8 @@ MOST_KINDS = 1000
 """Kinds that are told apart; there are far fewer. All others count as one."""
 
 Kind = tuple[str, str]
+
+_FIELD = re.compile(r"\{[^{}]*\}")
 
 _KEPT = ("log_level", "log_namespace", "log_format")
 
@@ -102,6 +107,6 @@ def _summary(last: LogEvent, held: int, seconds: float) -> LogEvent:
         "log_format": "Held back {held} lines of this kind in {seconds:.0f} s: {kind}",
         "held": held,
         "seconds": round(seconds, 3),
-        # The format alone: what was filled in may be anybody's.
-        "kind": str(last["log_format"]),
+        # What was filled in may be anybody's.
+        "kind": _FIELD.sub(CUT, str(last["log_format"])),
     }

@@ -28,6 +28,9 @@ LONGEST_TRACEBACK = 20_000
 CUT = "…"
 """What stands at the end of a text that was cut."""
 
+_INTERNAL = ("twisted.", "log_legacy")
+"""How the namespaces of Twisted's own lines begin."""
+
 _OWN = ("time", "level", "namespace", "message", "traceback")
 _LEGACY = ("system", "format", "isError", "failure")
 """What twisted.python.log adds to its events."""
@@ -78,9 +81,15 @@ FORMS: Mapping[str, Form] = MappingProxyType({"text": text_line, "json": json_li
 
 
 def level_of(event: LogEvent) -> LogLevel:
-    """Give an event's level; what has none is there to be read."""
+    """Return an event's level; what has none is there to be read.
+
+    What Twisted says of its own doings is for those who debug it.
+    """
     level: LogLevel = event.get("log_level") or LogLevel.info
-    return level
+    is_internal = level == LogLevel.info and str(
+        event.get("log_namespace", "")
+    ).startswith(_INTERNAL)
+    return LogLevel.debug if is_internal else level
 
 
 def clean(text: str, mask: Mask) -> str:

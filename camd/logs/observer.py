@@ -8,6 +8,7 @@ then reads these options no more. So the places are read from them here: ``--log
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import syslog
@@ -24,8 +25,14 @@ from camd.logs.flood import Flood
 from camd.logs.lines import FORMS, Form, level_of
 from camd.logs.secrets import Secrets, secrets_of
 
+ROTATE_AT = 1_000_000
+"""Bytes at which a log file is turned over."""
+
+KEPT = 10
+"""Files that are kept beside the newest one; older ones are deleted."""
+
 SUMMARIES = 10.0
-"""Seconds between two times that it is told what was held back."""
+"""Seconds between two summaries of the lines that were held back."""
 
 Write: TypeAlias = Callable[[str, LogLevel], None]
 """Takes one line, without its end, and its level."""
@@ -152,7 +159,13 @@ def place(twistd: Mapping[str, Any], reactor: Any) -> Write:
         with contextlib.suppress(AttributeError):  # It may not be a real one.
             sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         return to_file(sys.stdout)
-    file = LogFile.fromFullPath(path or "twistd.log")
+    name = path or "twistd.log"
+    if os.path.exists(name) and not os.path.isfile(name):
+        # A pipe, a terminal or /dev/null: nothing to turn over, and not camd's to lock.
+        return to_file(open(name, "a", encoding="utf-8"))
+    file = LogFile.fromFullPath(
+        name, rotateLength=ROTATE_AT, defaultMode=0o600, maxRotatedFiles=KEPT
+    )
     _rotate_when_told(file, reactor)
     return to_file(file)
 

@@ -1,8 +1,8 @@
 """The last line of defence: secrets are taken out of every line before it is written.
 
-Who logs takes care not to hand on a secret in the first place. What slips through, in
-somebody's error message or in a path that a client made up, is caught here: by its
-value where camd knows it, and by its looks where it does not.
+No module hands a secret to the log in the first place. What slips through, in an error
+message of a library or in a path that a client made up, is caught here: by its value
+where camd knows it, and by its looks where it does not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from camd.config.masking import MASK, secrets_in
 from camd.config.settings import Settings
 
 SHORT = 8
-"""Characters from which on a secret is masked inside of a longer word, too. A key such
-as "live" would else take every second line apart."""
+"""Characters from which on a secret is masked inside of a longer word, too. A password
+such as "live" would else take every second line apart."""
 
 # Each repetition has an end, so that no line takes long, however it is made.
 _LOOKS = tuple(
@@ -26,6 +26,12 @@ _LOOKS = tuple(
         (
             r"(?<![\w+.-])(\w[\w+.-]{0,20}://[^/?#:\s]{0,100}):\S{0,200}@",
             rf"\1:{MASK}@",
+        ),
+        # All that stands behind the path of an address: cameras take logins there.
+        (
+            r"(?<![\w+.-])(\w[\w+.-]{0,20}://[^\s?#\"'<>]{0,500}[?#])"
+            r"[^\s\"'<>]{1,4000}",
+            rf"\1{MASK}",
         ),
         # Headers that carry a key or a cookie, as they stand in a request or a dict.
         (
@@ -37,7 +43,9 @@ _LOOKS = tuple(
         (r"\b(bearer|basic)(\s{1,4})[a-z0-9._~+/=-]{4,4000}", rf"\1\2{MASK}"),
         # Arguments of an address, whose name speaks of a secret.
         (
-            r"((?:pass|pwd|token|key|secret|auth|signature|session|jwt)"
+            # The paths in a listen string are none: privateKey=, certKey=.
+            r"((?<!private)(?<!cert)"
+            r"(?:pass|pwd|token|key|secret|auth|signature|session|jwt)"
             r"[\w.-]{0,40}(?:=|%3d))[^&\s\"'<>;,)]{1,4000}",
             rf"\1{MASK}",
         ),
@@ -67,7 +75,7 @@ class Secrets:
         self._pattern = re.compile("|".join(map(_literal, ordered)) or r"(?!)")
 
     def mask(self, text: str) -> str:
-        """Give the text with three stars in the place of each secret."""
+        """Return the text with three stars in the place of each secret."""
         text = self._pattern.sub(MASK, text)
         for pattern, shown in _LOOKS:
             text = pattern.sub(shown, text)
@@ -80,7 +88,7 @@ def _literal(secret: str) -> str:
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:
-    """Give every key and every camera's password of the settings."""
+    """Yield every key of the settings, and every login in a camera's source."""
     for key in settings.api_keys.values():
         yield key.get_secret_value()
     for camera in settings.cameras.values():

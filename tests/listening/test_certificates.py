@@ -96,7 +96,7 @@ def test_what_it_listens_on(certificate: Certificate) -> None:
     """The port is where the string says, with what the string says."""
     reactor = MemoryReactor()
     site = Factory()
-    certificate.service(site, reactor).privilegedStartService()
+    certificate.endpoint(reactor).listen(certificate.secured(site, reactor))
     ((port, factory, _, interface),) = reactor.tcpServers
     assert (port, interface) == (8443, "127.0.0.1")
     assert isinstance(factory, TLSMemoryBIOFactory)

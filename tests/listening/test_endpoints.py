@@ -7,8 +7,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 
-from camd.listening.endpoints import listen_fault
+from camd.listening.endpoints import (
+    Listener,
+    address_of,
+    greeting,
+    listen_fault,
+    outside_address,
+)
 
 # The machine may be busy with the other tests; how long one example takes says
 # nothing.
@@ -77,3 +87,117 @@ def test_any_text_is_judged(text: str) -> None:
     """No text makes the check itself fail."""
     fault = listen_fault(text)
     assert fault is None or fault.isprintable()
+
+
+# ---- What opens it
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("tcp:8001:interface=127.0.0.1", "http://127.0.0.1:8001"),
+        ("tcp:8001", "http://localhost:8001"),
+        ("tcp:port=8001", "http://localhost:8001"),
+        ("tcp:interface=10.0.0.7:port=8001", "http://10.0.0.7:8001"),
+        ("tcp:8001:interface=", "http://localhost:8001"),
+        ("tcp:8001:interface=0.0.0.0", "http://localhost:8001"),
+        (r"tcp:8001:interface=\:\:", "http://localhost:8001"),
+        (r"tcp:8001:interface=\:\:1", "http://[::1]:8001"),
+        ("ssl:443:privateKey=/etc/both.pem", "https://localhost:443"),
+        ("tls:/etc/certificates:443", "https://localhost:443"),
+        ("unix:/run/camd.sock:mode=660", "unix:/run/camd.sock:mode=660"),
+        ("systemd:domain=INET:name=http", "systemd:domain=INET:name=http"),
+        ("haproxy:tcp:8001", "haproxy:tcp:8001"),
+    ],
+)
+def test_the_address_to_open(listen: str, address: str) -> None:
+    """It is one that a browser takes, where there is such an address."""
+    assert address_of(listen) == address
+
+
+MADE = "/?api_key=KEY"
+
+
+@pytest.mark.parametrize(
+    ("listen", "outside", "lines"),
+    [
+        (
+            ["tcp:8001:interface=127.0.0.1"],
+            "10.0.0.7",
+            [
+                f"Open http://127.0.0.1:8001{MADE}",
+                "Only this machine can open it; for the network set listen: tcp:8001"
+                " in camd.yaml",
+            ],
+        ),
+        (
+            ["tcp:8001"],
+            "10.0.0.7",
+            [
+                f"Open http://localhost:8001{MADE}",
+                f"From other machines open http://10.0.0.7:8001{MADE}",
+            ],
+        ),
+        (["tcp:8001"], None, [f"Open http://localhost:8001{MADE}"]),
+        (
+            ["ssl:443:privateKey=x"],
+            "10.0.0.7",
+            [
+                f"Open https://localhost:443{MADE}",
+                f"From other machines open https://10.0.0.7:443{MADE}",
+            ],
+        ),
+        (
+            ["tcp:80:interface=10.0.0.7"],
+            "10.0.0.7",
+            [f"Open http://10.0.0.7:80{MADE}"],
+        ),
+        (
+            ["unix:/run/camd.sock:mode=660"],
+            "10.0.0.7",
+            [f"Open {MADE} through the proxy in front of the UNIX socket"
+             " /run/camd.sock"],
+        ),
+        (
+            ["haproxy:tcp:8001"],
+            "10.0.0.7",
+            [f"Open {MADE} through the proxy in front of haproxy:tcp:8001"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_greeting(listen: list[str], outside: str | None, lines: list[str]) -> None:
+    """It says what can be opened from where, and how to open it to the network."""
+    assert list(greeting(listen, MADE, outside)) == lines
+
+
+def test_the_address_for_others() -> None:
+    """It is no loopback address, or none at all."""
+    address = outside_address()
+    assert address is None or not address.startswith("127.")
+
+
+# ---- The port
+
+
+def test_a_port_is_bound_and_given_back() -> None:
+    """What listens is in the log with its address, and not there after the end."""
+    reactor = MemoryReactorClock()
+    listener = Listener(serverFromString(reactor, "tcp:8001"), Factory())
+    with capturedLogs() as events:
+        listener.privilegedStartService()
+    listener.startService()
+    assert [port for port, *_ in reactor.tcpServers] == [8001]
+    assert [event["log_format"] for event in events] == ["Listening on {address}"]
+    assert events[0]["address"] == "0.0.0.0:8001"
+    listener.stopService()
+    assert not listener.running
+
+
+def test_a_socket_without_its_folder(tmp_path: Path) -> None:
+    """What cannot be bound raises at once, with the reason."""
+    from twisted.internet import reactor
+
+    path = tmp_path / "none" / "camd.sock"
+    listener = Listener(serverFromString(reactor, f"unix:{path}"), Factory())
+    with pytest.raises(OSError, match="No such file"):
+        listener.privilegedStartService()

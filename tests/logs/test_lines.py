@@ -18,6 +18,7 @@ from camd.logs.lines import (
     LONGEST,
     LONGEST_TRACEBACK,
     json_line,
+    level_of,
     one_line,
     text_line,
 )
@@ -254,3 +255,20 @@ def test_the_documentation_names_the_fields(told):
     for line in told:
         for field in line:
             assert any(f"`{field}`" in row.split(" | ")[0] for row in rows), field
+
+
+@pytest.mark.parametrize(
+    ("namespace", "level", "seen"),
+    [
+        ("log_legacy", LogLevel.info, LogLevel.debug),
+        ("twisted.scripts._twistd_unix.UnixAppLogger", LogLevel.info, LogLevel.debug),
+        ("twisted.internet.tcp.Port", LogLevel.warn, LogLevel.warn),
+        ("twisted.web.http", LogLevel.critical, LogLevel.critical),
+        ("camd.cameras", LogLevel.info, LogLevel.info),
+    ],
+)
+def test_what_twisted_says_of_itself(
+    namespace: str, level: LogLevel, seen: LogLevel
+) -> None:
+    """Its own doings are for those who debug; what goes wrong there is for all."""
+    assert level_of({"log_namespace": namespace, "log_level": level}) == seen

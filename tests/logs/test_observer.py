@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import sys
 import syslog
@@ -102,7 +103,7 @@ def test_a_flood(sheet):
     sheet.observer.tell_held()
     sheet.observer.tell_held()
     assert sheet.lines[BURST:] == [
-        "[camd.test#warn] Held back 5 lines of this kind in 3 s: line {number}"
+        "[camd.test#warn] Held back 5 lines of this kind in 3 s: line …"
     ]
 
 
@@ -179,6 +180,50 @@ def test_a_daemon_without_a_log_file(tmp_path, monkeypatch):
     write = place({**FOREGROUND, "nodaemon": False}, FakeReactor())
     write("line", LogLevel.info)
     assert Path("twistd.log").read_text() == "line\n"
+
+
+def test_a_log_file_is_its_owners(tmp_path, monkeypatch):
+    """It holds the key that was made: nobody else may read it, nor a file of before."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    path = tmp_path / "camd.log"
+    for mode in (None, 0o644):
+        if mode is not None:
+            path.chmod(mode)
+        place({**FOREGROUND, "nodaemon": False, "logfile": str(path)}, FakeReactor())
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_log_files_have_an_end(tmp_path, monkeypatch):
+    """Of those that were turned over so many are kept, each for its owner alone."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    monkeypatch.setattr(module, "ROTATE_AT", 10)
+    path = tmp_path / "camd.log"
+    write = place(
+        {**FOREGROUND, "nodaemon": False, "logfile": str(path)}, FakeReactor()
+    )
+    for number in range(3 * module.KEPT):
+        write(f"the line with number {number}", LogLevel.info)
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == module.KEPT + 1
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert path.read_text() == f"the line with number {3 * module.KEPT - 1}\n"
+
+
+def test_what_is_no_file_stays_as_it_is(tmp_path, monkeypatch):
+    """A pipe or /dev/null is written to, and neither turned over nor locked."""
+    monkeypatch.setattr(module, "ROTATE_AT", 10)
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o644)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write = place(
+        {**FOREGROUND, "nodaemon": False, "logfile": str(path)}, FakeReactor()
+    )
+    write("the first line", LogLevel.info)
+    write("another line", LogLevel.info)
+    assert os.read(reader, 100) == b"the first line\nanother line\n"
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o644
+    os.close(reader)
 
 
 def test_a_daemon_has_no_stdout():

@@ -77,6 +77,8 @@ def test_any_key(key):
         ("got eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln.", "got ***."),
         ("rtsp://me:pw@h/x and more", "rtsp://me:***@h/x and more"),
         ("rtsp://:p@w@h/x", "rtsp://:***@h/x"),
+        ("no rtsp://h/x?u=a&p=b here", "no rtsp://h/x?*** here"),
+        ("http://h/x#abc, not", "http://h/x#*** not"),
         ("see http://a:b@c and http://d:e@f", "see http://a:***@c and http://d:***@f"),
     ],
 )
@@ -91,6 +93,7 @@ def test_what_looks_like_a_secret(text, masked):
         "Camera robot is live: 640x480 at 30 fps, YUYV",
         "Client 1 connected to robot from ::1 (curl/8). Total active clients: 1",
         "Open http://127.0.0.1:8001/cam/",
+        "listen: 'ssl:443:privateKey=/etc/x.pem:certKey=/etc/y.pem'",
         "rtsp://192.0.2.1:554/stream1: 192.0.2.1 does not answer on port 554",
         '192.0.2.1 "GET /api/keys HTTP/1.1" 404 29 "Mozilla/5.0 (X11; rv:1)"',
         "a cookie, a token and a key: words",

@@ -8,7 +8,7 @@ import re
 import pytest
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import ISSLTransport
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs
 from twisted.web import http
 from twisted.web.http import Request
 from zope.interface import alsoProvides
@@ -374,6 +374,24 @@ def test_the_access_log():
     (line,) = access_lines(house, "/api/cameras?a=b", "User-Agent: curl/8.1")
     size = len(house.ask("/api/cameras").raw)
     assert line == f'192.168.1.1 "GET /api/cameras HTTP/1.1" 200 {size} "curl/8.1"'
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "level"),
+    [
+        ("/api/cameras", 200, LogLevel.debug),
+        ("/api/robot/stream/stats", 200, LogLevel.debug),
+        ("/metrics", 200, LogLevel.debug),
+        ("/healthz", 200, LogLevel.debug),
+        ("/api/door/stream/stats", 404, LogLevel.info),
+        ("/", 200, LogLevel.info),
+    ],
+)
+def test_polling_has_no_lines(path: str, status: int, level: LogLevel) -> None:
+    """What pages and monitors ask for again and again is for those who debug."""
+    with capturedLogs() as events:
+        assert FakeDaemon().ask(path).status == status
+    assert [event["log_level"] for event in events if "protocol" in event] == [level]
 
 
 def test_the_access_log_is_one_line():
