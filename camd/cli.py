@@ -12,6 +12,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from camd import __version__
@@ -19,6 +20,7 @@ from camd.config import ConfigError, Loaded, load
 from camd.config.masking import MASK, mask_url
 from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
 from camd.listening.endpoints import address_of
+from camd.process.state import NoState, kept_key
 from camd.rights import Right
 from camd.sources.v4l2.discovery import Census, census
 from camd.sources.v4l2.listing import in_data, in_words
@@ -120,7 +122,8 @@ def _check(options: Namespace, environ: Mapping[str, str]) -> int:
 
 def _sign(options: Namespace, environ: Mapping[str, str]) -> int:
     settings = load(_file(options), environ).settings
-    print(signed(settings, options.path, options.time, options.key, time.time))
+    kept = partial(kept_key, environ)
+    print(signed(settings, options.path, options.time, options.key, time.time, kept))
     return 0
 
 
@@ -130,6 +133,7 @@ def signed(
     how_long: str,
     key: str | None,
     wall: Callable[[], float],
+    own_signing_key: Callable[[], bytes],
 ) -> str:
     """
     Make a link as the running daemon would, with the first address it listens on.
@@ -138,6 +142,8 @@ def signed(
     the path alone: who is asked for it in its place knows the rest.
 
     :param key: the name of the key; None for the first that may sign.
+    :param own_signing_key: returns what the daemon seals with where the settings do
+        not say; raises :exc:`~camd.process.state.NoState`.
     :raises ConfigError: the settings or the words do not do for it.
     """
     try:
@@ -147,9 +153,17 @@ def signed(
         raise ConfigError([f"sign: {error}"]) from None
     if camera not in settings.cameras:
         raise ConfigError([f"sign: there is no camera {camera} in the settings"])
-    link = Links(keys_of(settings, None, wall), wall).sign(
-        _signer(settings, key), path, seconds
-    )
+    signer = _signer(settings, key)
+    try:
+        own = None if settings.signing_key else own_signing_key()
+    except NoState as error:
+        raise ConfigError(
+            [
+                f"sign: the daemon's signing key cannot be read: {error}; expected "
+                "signing_key in the settings, or STATE_DIRECTORY as the daemon has it"
+            ]
+        ) from None
+    link = Links(keys_of(settings, None, own), wall).sign(signer, path, seconds)
     addresses = map(address_of, settings.listen)
     address = next((a for a in addresses if a.startswith("http")), "")
     return address + settings.base_path + link

@@ -27,7 +27,7 @@ from camd.process.garbage import GarbageCollection
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
 from camd.web.access.cloudflare import CloudflareAccess, fetcher
-from camd.web.access.keys import keys_of
+from camd.web.access.keys import Keys, keys_of
 from camd.web.client import Proxies
 from camd.web.limits import ViewerLimits
 from camd.web.site import CamdSite, tree
@@ -60,6 +60,8 @@ class Daemon(MultiService):
 
     :param observer: writes the log; None where somebody else does.
     :param file_limit: how many files may be open; None where nobody knows.
+    :param own_signing_key: what links and cookies are sealed with where the settings
+        do not say; None for one that is made for this run.
     """
 
     _log = Logger(namespace="camd")
@@ -71,6 +73,7 @@ class Daemon(MultiService):
         reactor: Any,
         observer: LogObserver | None = None,
         file_limit: FileLimit | None = None,
+        own_signing_key: bytes | None = None,
     ) -> None:
         super().__init__()
         self._observer = observer
@@ -83,11 +86,10 @@ class Daemon(MultiService):
         viewer_count = self._visits = ViewerCount()
         GarbageCollection(lambda: viewer_count.active, reactor).setServiceParent(self)
         self._file_limit = file_limit
+        self._own_signing_key = own_signing_key or secrets.token_bytes(32)
         self._made: str | None = None
         self._cloudflare: CloudflareAccess | None = None
-        self._access = Access(
-            keys_of(settings, self._key(), environment.wall), environment.wall
-        )
+        self._access = Access(self._keys(), environment.wall)
         self._believe_cloudflare()
         self._take_cameras()
         self.site = CamdSite(
@@ -97,9 +99,13 @@ class Daemon(MultiService):
             Proxies(settings.trusted_proxies),
             settings.cors_origins,
             settings.base_path,
+            settings.cross_origin_resource_policy,
         )
         self._certificates: list[Certificate] = []
         self._listen()
+
+    def _keys(self) -> Keys:
+        return keys_of(self.settings, self._key(), self._own_signing_key)
 
     def _key(self) -> str | None:
         """Give the key that was made for this run; None where there are others."""
@@ -167,8 +173,7 @@ class Daemon(MultiService):
                 self._log.warn("{key}: its new value holds after a restart", key=key)
         if self._observer is not None:
             self._observer.follow(settings)
-        keys = keys_of(settings, self._key(), self._world.wall)
-        self._access.change(keys, self._cloudflare)
+        self._access.change(self._keys(), self._cloudflare)
         if settings.cloudflare_access != former.cloudflare_access:
             self._believe_cloudflare()
         self._take_cameras()
@@ -177,6 +182,7 @@ class Daemon(MultiService):
             Proxies(settings.trusted_proxies),
             settings.cors_origins,
             settings.base_path,
+            settings.cross_origin_resource_policy,
         )
         self._bound_connections()
         self._renew_certificates()

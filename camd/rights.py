@@ -37,22 +37,19 @@ class Principal:
 
     :ivar name: of the key, or of the person; for logs.
     :ivar rights: what is open to them.
-    :ivar proof: changes when the key of this name does; empty for who has none.
+    :ivar proof: changes when what let them in does; empty for nobody in particular.
+    :ivar by: the right of the key in whose name pictures are open to them.
     """
 
     name: str
     rights: frozenset[Right]
     proof: bytes = b""
-
-    @property
-    def may_see(self) -> bool:
-        """Whether pictures are open to them."""
-        return Right.VIEW in self.rights
+    by: Right = Right.VIEW
 
 
 def rights_of(names: Iterable[str]) -> frozenset[Right]:
     """
-    Give the rights of these names.
+    Return the rights of these names.
 
     :raises ValueError: for a name that is none.
     """

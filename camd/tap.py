@@ -34,6 +34,7 @@ from camd.logs.observer import LogObserver, observer_for
 from camd.process.file_limit import FileLimit, raise_limit
 from camd.process.garbage import tune_memory
 from camd.process.launch import Launch, StartError
+from camd.process.state import kept_or_new_key
 from camd.process.systemd import Watch, notifier, watchdog_interval
 from camd.sources import Encoder, PushSource, Source
 from camd.sources.factory import (
@@ -193,16 +194,20 @@ def build(
     Build the daemon.
 
     :param reactor: the reactor all of it runs on.
-    :param environ: the environment, in which systemd says what it wants to be told.
+    :param environ: the environment, in which systemd says what it wants to be told,
+        and where what outlives this run is kept.
     :param observer: writes the log; None where somebody else does.
     :param file_limit: how many files may be open; None where nobody knows.
     """
+    # A key that is not needed is not kept.
+    own_signing_key = None if settings.signing_key else kept_or_new_key(environ)
     daemon = Daemon(
         settings,
         ReactorEnvironment(reactor, settings.encode_threads),
         reactor,
         observer,
         file_limit,
+        own_signing_key,
     )
     within = watchdog_interval(environ, os.getpid())
     watch = Watch(daemon.cameras.values, notifier(environ), within, reactor)

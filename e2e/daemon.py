@@ -118,7 +118,7 @@ def _twistd(folder: Path, output: Any) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=_environment(),
+        env=environment(folder),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -129,13 +129,18 @@ def _twistd(folder: Path, output: Any) -> Iterator[subprocess.Popen[bytes]]:
             _end(process)
 
 
-def _environment() -> dict[str, str]:
-    """Return this process's environment, less what camd takes for settings."""
-    return {
+def environment(folder: Path) -> dict[str, str]:
+    """
+    Return this process's environment, less what camd takes for settings.
+
+    :param folder: the daemon's, in which it keeps its state as well.
+    """
+    own = {
         name: text
         for name, text in os.environ.items()
         if not name.startswith(PREFIX) and name.lower() not in BARE
     }
+    return {**own, "STATE_DIRECTORY": str(folder / "state")}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -224,7 +224,8 @@ _KNOWN = re.compile(
     rb"(?i)(server|date|content-type|content-length|connection|cache-control|pragma|"
     rb"retry-after|allow|www-authenticate|location|set-cookie|transfer-encoding|vary|"
     rb"access-control-[a-z-]+|x-(accel-buffering|timestamp|frame|frame-age|camera-state|"
-    rb"content-type-options)|referrer-policy|content-security-policy|expires|age)$"
+    rb"content-type-options)|cross-origin-resource-policy|referrer-policy|"
+    rb"content-security-policy|expires|age)$"
 )
 
 

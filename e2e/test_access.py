@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from e2e.client import ask
 from e2e.conftest import Start
-from e2e.daemon import Daemon
+from e2e.daemon import Daemon, environment
 from e2e.waiting import until
 
 SNAPSHOT = "/api/robot/snapshot"
@@ -126,6 +126,7 @@ def signed(daemon: Daemon, *arguments: str) -> str:
     made = subprocess.run(
         [str(camd), "sign", *arguments],
         cwd=daemon.log_path.parent,
+        env=environment(daemon.log_path.parent),
         capture_output=True,
         text=True,
         check=True,
@@ -142,3 +143,5 @@ def test_a_signed_link(start: Start) -> None:
     short = signed(daemon, "robot/snapshot", "--for", "1s")
     until(lambda: ask(daemon, short, headers={}).status == 401, "the link expires")
     assert "signature" not in daemon.log
+    kept = daemon.log_path.with_name("state") / "signing_key"
+    assert kept.stat().st_mode & 0o777 == 0o600

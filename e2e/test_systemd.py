@@ -47,6 +47,7 @@ class Systemd:
     def environment(self, **more: str) -> dict[str, str]:
         """Return what systemd sets for a service."""
         own = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "http"}
+        own["STATE_DIRECTORY"] = str(self._folder / "state")
         notify = {"NOTIFY_SOCKET": str(self._folder / "notify")}
         return {**os.environ, **own, **notify, **more}
 

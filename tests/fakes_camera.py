@@ -384,7 +384,7 @@ class FakeDaemon:
             )
             for name in names or ("robot",)
         }
-        keys = Keys({"owner": KEY}, self.environment.wall)
+        keys = Keys({"owner": KEY})
         self.access = access = Access(keys, self.environment.wall)
         self.root = tree(self.cameras, access, proxies, base, limits)
         self.site = CamdSite(

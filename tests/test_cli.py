@@ -13,6 +13,7 @@ import pytest
 from camd import __version__
 from camd.cli import list_cameras, main, signed
 from camd.config import load
+from camd.process.state import kept_or_new_key
 from camd.sources.v4l2.discovery import Census, census
 from camd.web.access.keys import Keys
 from camd.web.access.links import Links
@@ -63,11 +64,13 @@ SHOWN = """\
 listen = tcp:80, unix:/tmp/x  # x.yaml
 api_keys = phone: ***, hall: ***  # x.yaml
 api_rights = none  # default
+signing_key = none  # default
 cloudflare_access = none  # default
 base_path = ""  # default
 trusted_proxies = none  # default
 drain_seconds = 2  # default
 cors_origins = none  # default
+cross_origin_resource_policy = same-origin  # default
 max_viewers = 2000  # default
 max_viewers_per_address = 100  # default
 max_connections = 0  # default
@@ -186,6 +189,13 @@ def settings_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "camd.yaml").write_text(text)
 
 
+def kept(tmp_path: Path) -> dict[str, str]:
+    """An environment in which a daemon has kept its signing key."""
+    environ = {"STATE_DIRECTORY": str(tmp_path / "state")}
+    kept_or_new_key(environ)
+    return environ
+
+
 SIGNERS = (
     f"api_keys: {{wall: {'a' * 16}, phone: {'b' * 16}, hall: {'c' * 16}}}\n"
     "api_rights: {wall: view}\n"
@@ -195,7 +205,7 @@ SIGNERS = (
 def test_sign(tmp_path: Path, capsys: Captured) -> None:
     """A link has the address that camd listens on, and the first key that may sign."""
     settings_file(tmp_path, SIGNERS + "base_path: /cam\nlisten: tcp:8001\n")
-    assert main(["sign", "robot/stream", "--for", "2h"], {}) == 0
+    assert main(["sign", "robot/stream", "--for", "2h"], kept(tmp_path)) == 0
     link = capsys.readouterr().out
     assert link.startswith("http://localhost:8001/cam/api/robot/stream?key=phone&")
 
@@ -212,7 +222,7 @@ def test_sign_beside_a_socket(
 ) -> None:
     """What no browser can open is not in the link: without another, it is the path."""
     settings_file(tmp_path, SIGNERS + f"base_path: /cam\nlisten: {listen}\n")
-    assert main(["sign", "robot/stream"], {}) == 0
+    assert main(["sign", "robot/stream"], kept(tmp_path)) == 0
     assert capsys.readouterr().out.startswith(start)
 
 
@@ -220,8 +230,10 @@ def test_signed_opens(tmp_path: Path) -> None:
     """What is signed beside the daemon is what the daemon itself would sign."""
     settings_file(tmp_path, SIGNERS)
     settings = load(tmp_path / "camd.yaml", {}).settings
-    link = signed(settings, "robot/stream", "1h", "hall", lambda: 1000.0)
-    keys = Keys({"hall": "c" * 16}, lambda: 1000.0)
+    link = signed(
+        settings, "robot/stream", "1h", "hall", lambda: 1000.0, lambda: b"sealed"
+    )
+    keys = Keys({"hall": "c" * 16}, signing_key=b"sealed")
     own = Links(keys, lambda: 1000.0).sign("hall", "/api/robot/stream", 3600)
     assert link == f"http://127.0.0.1:8001{own}"
 
@@ -322,3 +334,23 @@ def found(folder: Path, number: int) -> Census:
     for index in range(number):
         (folder / f"video{index}").touch()
     return census(folder, FakeDriver().opened)
+
+
+def test_sign_without_the_daemons_key(tmp_path: Path, capsys: Captured) -> None:
+    """Where the daemon's signing key is not to be had, no link is made that fails."""
+    settings_file(tmp_path, SIGNERS)
+    assert main(["sign", "robot/stream"], {"STATE_DIRECTORY": str(tmp_path)}) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"camd: sign: the daemon's signing key cannot be read: {tmp_path}/signing_key: "
+        "No such file or directory; expected signing_key in the settings, or "
+        "STATE_DIRECTORY as the daemon has it\n"
+    )
+
+
+def test_sign_with_a_key_of_the_settings(tmp_path: Path, capsys: Captured) -> None:
+    """Where it stands in the settings, nothing else is needed."""
+    settings_file(tmp_path, f"{SIGNERS}signing_key: {'x' * 32}\n")
+    assert main(["sign", "robot/stream"], {}) == 0
+    assert "&signature=" in capsys.readouterr().out

@@ -85,6 +85,13 @@ def is_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def is_signing_key(secret: SecretStr) -> SecretStr:
+    """Refuse what is no longer than a password: every link could be tried with it."""
+    if not 32 <= len(secret.get_secret_value()) <= 200:
+        raise PydanticCustomError("camd", "is no random text of that length")
+    return secret
+
+
 def is_source(text: str) -> str:
     """Refuse what no camera can be; return an address with its login encoded."""
     try:

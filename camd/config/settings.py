@@ -36,6 +36,7 @@ from camd.config.checks import (
     is_picture,
     is_rendition,
     is_right,
+    is_signing_key,
     is_source,
     lower_case,
     nothing_as_empty,
@@ -48,6 +49,7 @@ from camd.config.masking import mask_url
 LogFormat = Literal["text", "json"]
 LogLevelName = Literal["debug", "info", "warn", "error"]
 CameraFormat = Literal["auto", "mjpeg", "raw"]
+ResourcePolicy = Literal["same-origin", "same-site", "cross-origin"]
 PresetName = Literal["cloudflare", "lan", "hd", "mobile"]
 """For a CDN or tunnel, the house, sharp pictures, phones on the way."""
 
@@ -285,6 +287,12 @@ class Settings(StreamSettings):
         Expected("names of api_keys, and for each some of view, stats and sign"),
     ] = Field(default_factory=dict)
     """Name of a key -> what it is for; a key that is not there is for all."""
+    signing_key: Annotated[
+        Annotated[SecretStr, AfterValidator(is_key), AfterValidator(is_signing_key)]
+        | None,
+        Expected("a random text of 32 to 200 characters, or null"),
+    ] = None
+    """What links and cookies are sealed with; None: one that camd makes and keeps."""
     cloudflare_access: Annotated[
         CloudflareTeam | None,
         Expected(
@@ -313,6 +321,10 @@ class Settings(StreamSettings):
         Expected('origins such as https://robot.example, or "*" for all'),
     ] = ()
     """The sites whose pages' scripts may read what is answered."""
+    cross_origin_resource_policy: Annotated[
+        ResourcePolicy, Expected("same-origin, same-site or cross-origin")
+    ] = "same-origin"
+    """The sites whose pages may show what has no key and no link in its address."""
     max_viewers: Annotated[int, Field(ge=1, le=100_000)] = 2000
     """Viewers of all cameras at once."""
     max_viewers_per_address: Annotated[int, Field(ge=0, le=100_000)] = 100

@@ -91,5 +91,7 @@ def secrets_of(settings: Settings) -> Iterator[str]:
     """Yield every key of the settings, and every login in a camera's source."""
     for key in settings.api_keys.values():
         yield key.get_secret_value()
+    if settings.signing_key is not None:
+        yield settings.signing_key.get_secret_value()
     for camera in settings.cameras.values():
         yield from secrets_in(camera.source)

@@ -37,43 +37,43 @@ class BusyAnswer:
         self._drawn: dict[str, bytes] = {}
         self._waiting: dict[str, list[Request]] = {}
 
-    def render(self, request: Request, lack: str) -> bytes | int:
+    def render(self, request: Request, refusal: str) -> bytes | int:
         """
         Answer now, or when the picture is there.
 
-        :param lack: why nobody can be let in, in one line.
+        :param refusal: why nobody can be let in, in one line.
         """
         if not _wants_picture(request):
-            return body_for(request, _text(request, lack))
-        if lack in self._drawn:
-            return body_for(request, _picture(request, self._drawn[lack]))
-        waiting = self._waiting.setdefault(lack, [])
+            return body_for(request, _text(request, refusal))
+        if refusal in self._drawn:
+            return body_for(request, _picture(request, self._drawn[refusal]))
+        waiting = self._waiting.setdefault(refusal, [])
         waiting.append(request)
         if len(waiting) == 1:
-            self._draw(lack).addBoth(self._answer, lack)
+            self._draw(refusal).addBoth(self._answer, refusal)
         return NOT_DONE_YET
 
-    def _draw(self, lack: str) -> Deferred[bytes]:
-        return self._camera.draw(lack.split("; "), Size(WIDTH, HEIGHT))
+    def _draw(self, refusal: str) -> Deferred[bytes]:
+        return self._camera.draw(refusal.split("; "), Size(WIDTH, HEIGHT))
 
-    def _answer(self, outcome: bytes | Failure, lack: str) -> None:
+    def _answer(self, outcome: bytes | Failure, refusal: str) -> None:
         if isinstance(outcome, Failure):
             self._log.failure("No picture for one viewer too many", outcome)
         else:
-            self._keep(lack, outcome)
-        for request in self._waiting.pop(lack):
+            self._keep(refusal, outcome)
+        for request in self._waiting.pop(refusal):
             # Who has gone meanwhile has no channel any more.
             if request.channel is not None:
-                finish(request, self._body(request, lack))
+                finish(request, self._body(request, refusal))
 
-    def _keep(self, lack: str, jpeg: bytes) -> None:
+    def _keep(self, refusal: str, jpeg: bytes) -> None:
         if len(self._drawn) >= MOST:
             self._drawn.clear()
-        self._drawn[lack] = jpeg
+        self._drawn[refusal] = jpeg
 
-    def _body(self, request: Request, lack: str) -> bytes:
-        jpeg = self._drawn.get(lack)
-        return _text(request, lack) if jpeg is None else _picture(request, jpeg)
+    def _body(self, request: Request, refusal: str) -> bytes:
+        jpeg = self._drawn.get(refusal)
+        return _text(request, refusal) if jpeg is None else _picture(request, jpeg)
 
 
 def _wants_picture(request: Request) -> bool:
@@ -83,9 +83,9 @@ def _wants_picture(request: Request) -> bool:
     return accept.lstrip().lower().startswith(b"image/")
 
 
-def _text(request: Request, lack: str) -> bytes:
+def _text(request: Request, refusal: str) -> bytes:
     request.setHeader(b"Retry-After", b"%d" % RETRY_AFTER)
-    return text_answer(request, lack, 503)
+    return text_answer(request, refusal, 503)
 
 
 def _picture(request: Request, jpeg: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -78,6 +79,15 @@ class Proxies:
 
 NO_PROXIES = Proxies(())
 """Nobody is believed: the client is whoever has the connection."""
+
+
+@lru_cache(4096)
+def network_of(address: str) -> str:
+    """Return what one customer has: the /64 of IPv6 (RFC 6177), or the address."""
+    parsed = _address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Address(int(parsed) >> 64 << 64)) + "/64"
+    return address
 
 
 def _peer(request: Request) -> str:

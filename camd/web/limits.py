@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from camd.cameras.camera import Camera
+from camd.web.client import network_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +16,23 @@ class ViewerLimits:
     """
     The room there is for viewers.
 
-    :param most: viewers of all cameras together.
-    :param most_per_address: viewers from one address; 0 for as many as there may be.
+    :ivar most: viewers of all cameras together.
+    :ivar most_per_address: viewers from one address, an IPv6 address standing for its
+        /64; 0 for as many as there may be.
     """
 
     most: int
     most_per_address: int
 
-    def lack(
+    def refusal(
         self, cameras: Mapping[str, Camera], camera: Camera, address: str
     ) -> str | None:
         """
-        Tell why one more viewer cannot be let in.
+        Return why one more viewer cannot be let in, in one line; None if it can.
 
         :param cameras: all of them.
         :param camera: the one to be watched.
         :param address: the client's; empty for a UNIX socket.
-        :return: one line; None when there is room.
         """
         if sum(len(other.viewers) for other in cameras.values()) >= self.most:
             return f"there are {self.most} viewers already; try again later"
@@ -39,7 +40,7 @@ class ViewerLimits:
         if limit and len(camera.viewers) >= limit:
             return f"this camera has {limit} viewers already; try again later"
         limit = self.most_per_address
-        if limit and not _is_local(address) and _from(address, cameras) >= limit:
+        if limit and not _is_local(address) and _count(address, cameras) >= limit:
             return f"{limit} viewers have your address already; close one"
         return None
 
@@ -47,20 +48,21 @@ class ViewerLimits:
 UNLIMITED = ViewerLimits(sys.maxsize, 0)
 """Room for everybody."""
 
-Lack = Callable[[Camera, str], str | None]
-"""Says why no more viewers are let in, as :meth:`ViewerLimits.lack`."""
+Refusal = Callable[[Camera, str], str | None]
+"""Says why no more viewers are let in, as :meth:`ViewerLimits.refusal`."""
 
 
-def _from(address: str, cameras: Mapping[str, Camera]) -> int:
+def _count(address: str, cameras: Mapping[str, Camera]) -> int:
+    network = network_of(address)
     return sum(
-        viewer.client_info.address == address
+        network_of(viewer.client_info.address) == network
         for camera in cameras.values()
         for viewer in camera.viewers
     )
 
 
 def _is_local(address: str) -> bool:
-    """Tell whether this is a proxy or somebody on this machine, not one client."""
+    """Return whether this is a proxy or somebody on this machine, not one client."""
     try:
         return ip_address(address).is_loopback
     except ValueError:

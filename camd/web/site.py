@@ -14,17 +14,17 @@ from twisted.web.server import Request as SiteRequest
 from twisted.web.server import Site
 
 from camd.cameras.camera import Camera
-from camd.rights import EVERY_RIGHT, NO_RIGHT, TO_SEE, Principal, Right
+from camd.rights import EVERY_RIGHT, NO_RIGHT, TO_SEE, Right
 from camd.web import page
-from camd.web.access.access import Access
+from camd.web.access.access import Access, holder_of
 from camd.web.access.attempts import WINDOW, Attempts
-from camd.web.access.keys import COOKIE, SESSION, offered_keys
+from camd.web.access.session import Session
 from camd.web.access.signing import SignResource
 from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
 from camd.web.channel import REQUEST_TIME, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
-from camd.web.limits import UNLIMITED, Lack, ViewerLimits
+from camd.web.limits import UNLIMITED, Refusal, ViewerLimits
 from camd.web.metrics import MetricsResource
 from camd.web.request import CamdRequest
 from camd.web.status import (
@@ -34,6 +34,18 @@ from camd.web.status import (
     StatsResource,
 )
 from camd.web.stream import SnapshotResource, StreamResource
+
+SECURITY_HEADERS = (
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"Referrer-Policy", b"no-referrer"),
+)
+"""On every answer: it is what it says it is, and its address is nobody else's."""
+
+RESOURCE_POLICY = b"Cross-Origin-Resource-Policy"
+"""Which sites' pages may show an answer (Fetch standard, 3.7)."""
+
+MADE_TO_BE_EMBEDDED = {b"signature", b"api_key"}
+"""Arguments of addresses that were made for an ``<img>``, in whatever page that is."""
 
 OPEN_PATH = b"/healthz"
 """What answers without a key: it tells no more than that the daemon is alive."""
@@ -53,6 +65,8 @@ class CamdSite(Site):
     :param origins: the sites whose pages may read what is answered.
     :param base: the path that a proxy leaves in front, such as ``/cam``; it may be left
         out. Empty for none.
+    :param resource_policy: which sites' pages may show what is answered, where the
+        address itself does not say that it is for all.
     """
 
     requestFactory: type[SiteRequest] = CamdRequest
@@ -67,16 +81,22 @@ class CamdSite(Site):
         proxies: Proxies = NO_PROXIES,
         origins: Collection[str] = (),
         base: str = "",
+        resource_policy: str = "same-origin",
     ) -> None:
         super().__init__(root, reactor=clock, timeout=REQUEST_TIME)
         self.connections = Connections(MOST_CONNECTIONS, clock)
         self.protocol = self.connections.protocol  # type: ignore
         self._access = access
         self._attempts = Attempts(clock)
-        self.change(root, proxies, origins, base)
+        self.change(root, proxies, origins, base, resource_policy)
 
     def change(
-        self, root: Resource, proxies: Proxies, origins: Collection[str], base: str
+        self,
+        root: Resource,
+        proxies: Proxies,
+        origins: Collection[str],
+        base: str,
+        resource_policy: str,
     ) -> None:
         """Answer by these from now on; what is being answered is not touched."""
         self.resource = root
@@ -84,6 +104,8 @@ class CamdSite(Site):
         self._origins = Origins(origins)
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)
         self._base = base.encode().split(b"/")[1:]
+        self._cookie_path = base or "/"
+        self._resource_policy = resource_policy.encode()
 
     def startFactory(self) -> None:
         """Begin to look after connections."""
@@ -103,31 +125,49 @@ class CamdSite(Site):
 
     def _resource_for(self, request: CamdRequest) -> IResource:
         """Find the resource, behind the check of the key."""
+        for name, value in SECURITY_HEADERS:
+            request.setHeader(name, value)
+        request.setHeader(RESOURCE_POLICY, self._resource_policy)
         self._leave_out_base(request)
         self._origins.mark(request)
         if is_preflight(request):
             return Methods()
         if request.path in self._open:
             return self._found(request)
+        # "//stream" and "/stream/" are what people make of "/stream".
+        request.postpath = [part for part in request.postpath or [] if part] or [b""]
         return self._behind_the_door(request)
 
     def _behind_the_door(self, request: CamdRequest) -> IResource:
-        offers, client = any(offered_keys(request)), self._proxies.client(request)
-        if offers and self._attempts.refused(client):
-            return TooMany()
         path = b"/" + b"/".join(request.postpath or [])
-        principal = self._access.principal(request, path)
-        if principal is None:
-            if offers:
-                self._attempts.failed(client)
+        examined = self._access.examine(request, path)
+        if examined.wrong:
+            client = self._proxies.client(request)
+            refused = self._attempts.refused(client)
+            if not refused:
+                self._attempts.failed(client, examined.wrong)
+            elif examined.principal is None:
+                return TooMany()
+        if examined.principal is None:
             return Unauthorized()
-        request.principal = principal
+        request.principal = examined.principal
+        if examined.session is not None:
+            self._renew(request, examined.session)
         if request.method == b"OPTIONS":
             return Methods()
+        if examined.session is None and MADE_TO_BE_EMBEDDED & request.args.keys():
+            request.setHeader(RESOURCE_POLICY, b"cross-origin")
         found = self._found(request)
         # What forgets to say what opens it stays closed.
         opened_by: frozenset[Right] = getattr(found, "opened_by", NO_RIGHT)
-        return found if opened_by & principal.rights else Forbidden(principal)
+        return found if opened_by & request.principal.rights else Forbidden(request)
+
+    def _renew(self, request: CamdRequest, session: Session) -> None:
+        """Have a browser that stays keep its session."""
+        renewed = self._access.sessions.renewed(session)
+        if renewed is not None:
+            secure = self._proxies.secured(request)
+            self._access.sessions.send(request, renewed, self._cookie_path, secure)
 
     def _found(self, request: SiteRequest) -> IResource:
         found: IResource = super().getResourceFor(request)
@@ -182,9 +222,9 @@ class TooMany(Answer):
 class Forbidden(Answer):
     """403: who asks is known, and may not."""
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, request: CamdRequest) -> None:
         super().__init__()
-        self._rights = sorted(right.value for right in principal.rights)
+        self._rights = sorted(right.value for right in request.principal.rights)
 
     def render(self, request: Request) -> bytes:
         """Answer every method the same."""
@@ -230,9 +270,14 @@ class PageResource(Answer):
 
     def answer(self, request: Request) -> bytes:
         """Answer with the page, or lead to it without the key in its address."""
-        if owner := self._access.keys.owner(request):
-            self._set_cookie(request, owner)
-        request.setHeader(b"Referrer-Policy", b"no-referrer")
+        sessions, principal = self._access.sessions, holder_of(request)
+        if self._access.keys.named(principal.name) == principal:
+            # The key itself was shown.
+            session, secure = (
+                sessions.begin(principal.name),
+                self._proxies.secured(request),
+            )
+            sessions.send(request, session, self._base or "/", secure)
         request.setHeader(*NO_STORE)
         if b"api_key" in (request.args or {}):
             request.redirect(self._base.encode() + b"/")
@@ -241,17 +286,6 @@ class PageResource(Answer):
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         request.setHeader(b"Content-Security-Policy", _policy(nonce))
         return page.render(list(self._cameras), self._base, nonce)
-
-    def _set_cookie(self, request: Request, owner: str) -> None:
-        request.addCookie(
-            COOKIE,
-            self._access.keys.session(owner),
-            path=self._base.encode() or b"/",
-            max_age=b"%d" % SESSION,
-            httpOnly=True,
-            sameSite=b"lax",
-            secure=self._proxies.secured(request),
-        )
 
 
 def _policy(nonce: str) -> bytes:
@@ -295,12 +329,15 @@ def tree(
 
     :param base: what stands ahead of every path in the addresses that are told.
     """
-    lack = partial(limits.lack, cameras)
+    refusal = partial(limits.refusal, cameras)
     places: dict[str, Resource] = {
-        name: _camera_tree(camera, proxies, lack) for name, camera in cameras.items()
+        name: _camera_tree(camera, proxies, refusal) for name, camera in cameras.items()
     }
     default = next(iter(cameras.values()))
-    stream, snapshot = StreamResource(default, proxies, lack), SnapshotResource(default)
+    stream, snapshot = (
+        StreamResource(default, proxies, refusal),
+        SnapshotResource(default),
+    )
     actions: dict[bytes, Resource] = {b"stream": stream, b"snapshot": snapshot}
     front = PageResource(cameras, access, proxies, base)
     return Tree(
@@ -325,8 +362,8 @@ def tree(
     )
 
 
-def _camera_tree(camera: Camera, proxies: Proxies, lack: Lack) -> Resource:
-    stream = StreamResource(camera, proxies, lack)
+def _camera_tree(camera: Camera, proxies: Proxies, refusal: Refusal) -> Resource:
+    stream = StreamResource(camera, proxies, refusal)
     stream.putChild(b"stats", StatsResource(camera))
     return Tree(
         "no such page", {"stream": stream, "snapshot": SnapshotResource(camera)}

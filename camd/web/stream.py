@@ -32,7 +32,7 @@ from camd.web.answers import (
 )
 from camd.web.busy import BusyAnswer
 from camd.web.client import NO_PROXIES, Proxies
-from camd.web.limits import Lack
+from camd.web.limits import Refusal
 from camd.web.rendition import BadQuery, wanted_fps, wanted_rendition
 
 
@@ -46,12 +46,12 @@ class StreamResource(Resource):
         self,
         camera: Camera,
         proxies: Proxies = NO_PROXIES,
-        lack: Lack = lambda camera, address: None,
+        refusal: Refusal = lambda camera, address: None,
     ) -> None:
         super().__init__()
         self._camera = camera
         self._proxies = proxies
-        self._lack = lack
+        self._refusal = refusal
         self._busy = BusyAnswer(camera)
 
     def getChild(self, path: bytes, request: Request) -> Resource:
@@ -62,9 +62,9 @@ class StreamResource(Resource):
         """Begin a stream; to HEAD, show what its headers would be, and end."""
         if request.method not in (b"GET", b"HEAD"):
             return not_allowed(request)
-        lack = self._lack(self._camera, self._proxies.client(request))
-        if lack is not None:
-            return self._busy.render(request, lack)
+        refusal = self._refusal(self._camera, self._proxies.client(request))
+        if refusal is not None:
+            return self._busy.render(request, refusal)
         if self._camera.closed:
             return body_for(request, unavailable(request, self._camera))
         try:

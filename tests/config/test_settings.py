@@ -264,6 +264,8 @@ def test_where_keys_may_stand() -> None:
         "api_keys",
         "api_rights",
         "cloudflare_access",
+        "signing_key",
+        "cross_origin_resource_policy",
         "log_format",
         "log_level",
         "preset",

@@ -54,6 +54,17 @@ def test_viewers_from_one_address() -> None:
     assert statuses(house, ("192.0.2.2", STREAM)) == [200]
 
 
+def test_viewers_of_one_ipv6_network() -> None:
+    """A customer has a /64 to choose addresses from: it is one address here."""
+    house = FakeDaemon(limits=ViewerLimits(100, 2), proxies=Proxies(["127.0.0.1"]))
+    clients = [f"2001:db8::{n}" for n in range(1, 4)] + ["2001:db8:0:1::1"]
+    lines = [
+        watch(house, "127.0.0.1", STREAM, f"X-Forwarded-For: {client}")
+        for client in clients
+    ]
+    assert [line.status for line in lines] == [200, 200, 503, 200]
+
+
 def test_viewers_from_this_machine() -> None:
     """Behind a proxy here may stand anybody: its address has no share."""
     house = FakeDaemon(limits=ViewerLimits(100, 1))

@@ -14,9 +14,9 @@ from twisted.web.http import Request
 from zope.interface import alsoProvides
 
 from camd.rights import EVERY_RIGHT
-from camd.web.access.keys import SESSION
+from camd.web.access.session import LONGEST, SESSION
 from camd.web.answers import Answer
-from camd.web.client import Proxies
+from camd.web.client import NO_PROXIES, Proxies
 from tests.fakes_camera import KEY, FakeDaemon, said
 
 BASIC = base64.b64encode(f"anybody:{KEY}".encode()).decode()
@@ -155,7 +155,6 @@ def test_a_resource_that_does_not_say_what_opens_it(method: str) -> None:
         ("/api/robot/", "no such page"),
         ("/api/robot/other", "no such page"),
         ("/api/robot/stream/other", "no such page"),
-        ("/api/robot/stream/", "no such page"),
         ("/nothing", "no such page"),
         ("/%2e%2e/etc/passwd", "no such page"),
     ],
@@ -428,3 +427,88 @@ def test_an_exception_in_a_resource():
     failures = [event["log_failure"] for event in events if "log_failure" in event]
     assert [failure.type for failure in failures] == [RuntimeError]
     assert house.ask("/healthz").status == 200
+
+
+# ---- What every answer has
+
+
+@pytest.mark.parametrize(
+    ("target", "key", "status"),
+    [
+        ("/", KEY, 200),
+        ("/api/robot/stream", KEY, 200),
+        ("/api/robot/snapshot", KEY, 200),
+        ("/api/cameras", KEY, 200),
+        ("/metrics", KEY, 200),
+        ("/healthz", None, 200),
+        ("/", None, 401),
+        ("/nothing", KEY, 404),
+        ("/broken", KEY, 500),
+    ],
+)
+def test_headers_of_every_answer(target: str, key: str | None, status: int) -> None:
+    """No browser takes it for something else, tells its address, or embeds it."""
+    house = FakeDaemon()
+    house.root.putChild(b"broken", Broken())
+    with capturedLogs():
+        line = house.ask(target, key=key)
+    assert line.status == status
+    assert line.headers["x-content-type-options"] == "nosniff"
+    assert line.headers["referrer-policy"] == "no-referrer"
+    assert line.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_the_resource_policy_is_a_setting() -> None:
+    """Where pictures are meant for other sites, they may be shown there."""
+    house = FakeDaemon()
+    house.site.change(house.root, NO_PROXIES, (), "", "cross-origin")
+    line = house.ask("/api/robot/snapshot")
+    assert line.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+def test_an_address_with_a_key_or_a_link_is_made_to_be_embedded() -> None:
+    """It opens wherever it stands; beside a cookie, a wrong key changes nothing."""
+    house = FakeDaemon()
+    by_key = house.ask(f"/api/robot/snapshot?api_key={KEY}", key=None)
+    link = house.access.links.sign("owner", "/api/robot/snapshot", 60)
+    by_link = house.ask(link, key=None)
+    beside = house.ask("/api/robot/snapshot?api_key=x", cookie_of(house), key=None)
+    assert [
+        (line.status, line.headers["cross-origin-resource-policy"])
+        for line in (by_key, by_link, beside)
+    ] == [(200, "cross-origin"), (200, "cross-origin"), (200, "same-origin")]
+
+
+# ---- The session
+
+
+def test_polling_renews_the_cookie() -> None:
+    """A page that is left open stays in, though it is never loaded again."""
+    house = FakeDaemon(idle_fps=0)
+    cookie = cookie_of(house)
+    ended = house.environment.clock.seconds() + LONGEST
+    while house.environment.clock.seconds() < ended - 3600:
+        house.environment.clock.advance(3600)
+        line = house.ask("/api/cameras", cookie, key=None)
+        assert line.status == 200
+        if "set-cookie" in line.headers:
+            value, *flags = line.headers["set-cookie"].split("; ")
+            cookie = f"Cookie: {value}"
+            assert "httponly" in [flag.lower() for flag in flags]
+    house.environment.clock.advance(3600)
+    assert house.ask("/api/cameras", cookie, key=None).status == 401
+
+
+def test_a_fresh_cookie_is_not_sent_again() -> None:
+    """Only one answer in a day carries one."""
+    house = FakeDaemon()
+    assert "set-cookie" not in house.ask("/api/cameras", cookie_of(house)).headers
+    assert "set-cookie" not in house.ask("/api/cameras").headers
+
+
+@pytest.mark.parametrize("target", ["//stream", "/stream/", "//api//robot/stream/"])
+def test_slashes_too_many(target: str) -> None:
+    """What people make of an address opens what they meant."""
+    line = FakeDaemon().ask(target)
+    assert line.headers["content-type"].startswith("multipart/x-mixed-replace")
+    assert FakeDaemon().ask(target, key=None).status == 401

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from twisted.web.http import Request
 
 from camd.rights import Principal
 from camd.web.access.cloudflare import CloudflareAccess
-from camd.web.access.keys import Keys
+from camd.web.access.keys import Keys, offered_keys
 from camd.web.access.links import Links
+from camd.web.access.session import COOKIE, Session, Sessions
+
+
+@dataclass(slots=True)
+class Examination:
+    """
+    What became of the proofs that a request brought along.
+
+    :ivar principal: who sent it; None for nobody that is known.
+    :ivar session: the session by which it was let in; None for another proof.
+    :ivar wrong: how many of the proofs were forged or guessed.
+    """
+
+    principal: Principal | None = None
+    session: Session | None = None
+    wrong: int = 0
+
+    def take(self, principal: Principal | None) -> bool:
+        """Count a proof, of this principal or of nobody; return if it let it in."""
+        if principal is None:
+            self.wrong += 1
+        elif self.principal is None:
+            self.principal = principal
+            return True
+        return False
 
 
 class Access:
@@ -17,7 +43,8 @@ class Access:
     All ways in.
 
     :ivar keys: the keys that open this daemon.
-    :ivar links: makes and checks links signed with them.
+    :ivar links: makes and checks links signed in their names.
+    :ivar sessions: makes and checks the page's cookies.
     :ivar cloudflare: believes what Cloudflare Access signed; None: nothing does.
     """
 
@@ -34,30 +61,55 @@ class Access:
         """Go by these keys from now on, and by this Cloudflare Access."""
         self.keys = keys
         self.links = Links(keys, self._wall)
+        self.sessions = Sessions(keys, self._wall)
         self.cloudflare = cloudflare
 
-    def principal(self, request: Request, path: bytes) -> Principal | None:
+    def examine(self, request: Request, path: bytes) -> Examination:
         """
-        Give who sent a request; None for somebody unknown.
+        Look at every proof that a request brings along.
+
+        All of them count, whichever lets it in: a guess beside a good key is one, too.
 
         :param path: what is asked for, as it stands behind ``base_path``.
         """
-        found = self.keys.principal(request) or self.links.principal(request, path)
-        if found is None and self.cloudflare is not None:
-            return self.cloudflare.principal(request)
+        found = Examination()
+        for offered in offered_keys(request):
+            if any(offered):
+                found.take(self.keys.holder(*offered))
+        cookie = request.getCookie(COOKIE)
+        if cookie:
+            self._examine_cookie(cookie, found)
+        if self.links.has_proof(request):
+            self._examine_link(request, path, found)
+        if self.cloudflare is not None and self.cloudflare.has_proof(request):
+            found.take(self.cloudflare.principal(request))
         return found
 
+    def _examine_cookie(self, cookie: bytes, found: Examination) -> None:
+        session = self.sessions.read(cookie)
+        if session is None:
+            found.wrong += 1
+        # One that has expired was no guess.
+        elif (holder := self.sessions.holder(session)) and found.take(holder):
+            found.session = session
+
+    def _examine_link(self, request: Request, path: bytes, found: Examination) -> None:
+        link = self.links.link_of(request, path)
+        if link is None:
+            found.wrong += 1
+        elif holder := self.links.holder(link, path):
+            found.take(holder)
+
     def still_sees(self, principal: Principal) -> bool:
-        """Tell whether who was let in would be let in to see pictures now, too."""
-        if not principal.proof:
-            return self.cloudflare is not None
-        key = self.keys.named(principal.name)
-        return key is not None and key.proof == principal.proof and key.may_see
+        """Return whether who was let in would be let in to see pictures now, too."""
+        if self.cloudflare is not None and principal.proof == self.cloudflare.proof:
+            return True
+        return self.keys.still_holds(principal)
 
 
 def holder_of(request: Request) -> Principal:
     """
-    Give who sent a request that was let in at the door.
+    Return who sent a request that was let in at the door.
 
     :raises AttributeError: it did not come through the door.
     """

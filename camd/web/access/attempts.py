@@ -1,12 +1,18 @@
-"""Wrong keys: who tries too many is refused for a while, whatever comes next."""
+"""Wrong keys, of whatever kind: a client that tries too many is refused for a while.
+
+A right key is let in all the same: a page that has its visitors' browsers send wrong
+keys must not lock out the programs at their addresses. What keeps keys from being
+guessed is their length; this keeps guesses from going unnoticed.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+
+from camd.web.client import network_of
 
 TRIES = 10
 """Wrong keys from one address in :data:`WINDOW`; people need two or three."""
@@ -39,18 +45,18 @@ class Attempts:
         self._tried: dict[str, _Tried] = {}
 
     def refused(self, address: str) -> bool:
-        """Tell whether keys from this address are not looked at just now."""
-        tried = self._recent(_network(address))
+        """Return whether this address has sent too many of late."""
+        tried = self._recent(network_of(address))
         return tried is not None and tried.count >= TRIES
 
-    def failed(self, address: str) -> None:
-        """Note a wrong key."""
-        network = _network(address)
+    def failed(self, address: str, count: int = 1) -> None:
+        """Note wrong keys that came in one request."""
+        network = network_of(address)
         tried = self._recent(network)
         if tried is None:
             tried = self._begin(network)
-        tried.count += 1
-        if tried.count == TRIES:
+        before, tried.count = tried.count, tried.count + count
+        if before < TRIES <= tried.count:
             # From now on, not from the first wrong key.
             tried.since = self._clock.seconds()
             self._log.warn(
@@ -72,13 +78,3 @@ class Attempts:
             del self._tried[next(iter(self._tried))]
         tried = self._tried[network] = _Tried(self._clock.seconds())
         return tried
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(IPv6Address(int(parsed) >> 64 << 64)) + "/64"
-    return address

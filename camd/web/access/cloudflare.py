@@ -16,11 +16,11 @@ import jwt
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.client import Agent, readBody
 from twisted.web.http import Request
 
+from camd.periodic import PeriodicCall
 from camd.rights import TO_SEE_OR_COUNT, Principal
 from camd.web.answers import printable
 
@@ -42,7 +42,7 @@ LEEWAY = 30
 """Seconds by which the clocks of two machines may differ."""
 
 Fetch = Callable[[bytes], Deferred[bytes]]
-"""Fetches an address, and gives what stands there."""
+"""Fetches an address, and returns what stands there."""
 
 
 def fetcher(reactor: Any) -> Fetch:
@@ -67,6 +67,8 @@ class CloudflareAccess(Service):
     """
     Believes what one team's Access signed for one application.
 
+    :ivar proof: of all whom it vouches for; another team or application has another.
+
     :param team_domain: such as ``example.cloudflareaccess.com``.
     :param audience: the application's "AUD tag".
     :param wall: gives Unix seconds, by which tokens expire.
@@ -83,6 +85,7 @@ class CloudflareAccess(Service):
         wall: Callable[[], float],
     ) -> None:
         self._issuer = f"https://{team_domain}"
+        self.proof = f"{team_domain} {audience}".encode()
         self._audience = audience
         self._fetch = fetch
         self._clock = clock
@@ -90,21 +93,20 @@ class CloudflareAccess(Service):
         self._known: Mapping[str, jwt.PyJWK] = {}
         self._due = 0.0
         self._failing = False
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
+        self._refreshes = PeriodicCall(self._refresh, clock)
 
     def startService(self) -> None:
         """Begin to fetch the team's keys."""
         super().startService()
         self._due = self._clock.seconds()
-        self._loop.start(RETRY)
+        self._refreshes.start(RETRY)
 
     def stopService(self) -> None:
         """Fetch no more."""
         super().stopService()
-        self._loop.stop()
+        self._refreshes.end()
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         if self._clock.seconds() >= self._due:
             self._due = self._clock.seconds() + REFRESH
             fetched = self._fetch(f"{self._issuer}/cdn-cgi/access/certs".encode())
@@ -132,8 +134,12 @@ class CloudflareAccess(Service):
                 reason=failure.getErrorMessage(),
             )
 
+    def has_proof(self, request: Request) -> bool:
+        """Return whether a request has a token that can be checked by now."""
+        return bool(self._known) and request.requestHeaders.hasHeader(HEADER)
+
     def principal(self, request: Request) -> Principal | None:
-        """Give the person for whom Cloudflare vouches; None for nobody."""
+        """Return the person for whom Cloudflare vouches; None for nobody."""
         token = request.getHeader(HEADER)
         if token is None or len(token) > LONGEST:
             return None
@@ -141,9 +147,9 @@ class CloudflareAccess(Service):
             claims = self._claims(token)
         except (jwt.PyJWTError, KeyError):
             return None
-        return (
-            Principal(_name(claims), TO_SEE_OR_COUNT) if self._holds(claims) else None
-        )
+        if not self._holds(claims):
+            return None
+        return Principal(_name(claims), TO_SEE_OR_COUNT, self.proof)
 
     def _claims(self, token: bytes) -> dict[str, Any]:
         key_id = jwt.get_unverified_header(token).get("kid")
@@ -173,6 +179,6 @@ class CloudflareAccess(Service):
 
 
 def _name(claims: Mapping[str, Any]) -> str:
-    """Give the person's address, or a service's name, fit for a log."""
+    """Return the person's address, or a service's name, fit for a log."""
     said = claims.get("email") or claims.get("common_name") or claims.get("sub")
     return printable(str(said).encode())

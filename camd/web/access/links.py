@@ -2,8 +2,8 @@
 
 For an ``<img>`` in somebody else's page, which would show a key to whoever reads its
 source. A link names the key that signed it and when it expires, and carries an
-HMAC-SHA256 over method, path and expiry made with that key. Taking the key away, or its
-right to sign, ends all of its links.
+HMAC-SHA256 over method, path and expiry. Taking that key away, or its right to sign,
+ends all of its links.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from twisted.web.http import Request
@@ -26,6 +27,19 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,8})([smhd]?)")
 
 _PATH = re.compile(r"/?(?:api/)?([A-Za-z0-9_-]+)/(stream|snapshot)")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """
+    What a link says that camd has sealed.
+
+    :ivar name: of the key that signed it.
+    :ivar expires: until when it opens, in Unix seconds.
+    """
+
+    name: str
+    expires: int
 
 
 class Links:
@@ -55,36 +69,49 @@ class Links:
         query = f"key={quote(name)}&expires={expires.decode()}"
         return f"{path}?{query}&signature={seal.decode()}"
 
-    def principal(self, request: Request, path: bytes) -> Principal | None:
+    def has_proof(self, request: Request) -> bool:
+        """Return whether a request claims to follow a link."""
+        return b"signature" in (request.args or {})
+
+    def link_of(self, request: Request, path: bytes) -> Link | None:
         """
-        Give who a link stands for, with the right to see alone; None without one.
+        Return the link that a request follows, expired or not; None for a forged one.
 
         :param path: what is asked for, as it stands behind ``base_path``.
         """
-        name, expires, seal = (_argument(request, n) for n in _ARGUMENTS)
+        arguments = request.args or {}
+        name, expires, seal = (arguments.get(n, [b""])[0] for n in _ARGUMENTS)
         signer = self._keys.named(name.decode("latin-1"))
         if signer is None or request.method not in (b"GET", b"HEAD"):
             return None
         good = self._keys.seal(signer.name, _message(path, expires))
-        if not hmac.compare_digest(seal, good) or Right.SIGN not in signer.rights:
+        if not hmac.compare_digest(seal, good):
             return None
         # Only what was sealed gets here: the expiry is a number that camd wrote.
-        if int(expires) <= self._wall():
+        return Link(signer.name, int(expires))
+
+    def holder(self, link: Link, path: bytes) -> Principal | None:
+        """
+        Return whom a link stands for, with the right to see alone; None for nobody.
+
+        What may be linked and for how long is checked here again: the signing key may
+        be shared with machines where other rules hold.
+        """
+        signer, left = self._keys.named(link.name), link.expires - self._wall()
+        if signer is None or Right.SIGN not in signer.rights:
             return None
-        return Principal(signer.name, TO_SEE, signer.proof)
+        if not 0 < left <= LONGEST or not _PATH.fullmatch(path.decode("latin-1")):
+            return None
+        proof = self._keys.sealed_proof(signer.name)
+        return Principal(signer.name, TO_SEE, proof, by=Right.SIGN)
 
 
 _ARGUMENTS = (b"key", b"expires", b"signature")
 
 
-def _argument(request: Request, name: bytes) -> bytes:
-    found: bytes = (request.args or {}).get(name, [b""])[0]
-    return found
-
-
 def _message(path: bytes, expires: bytes) -> bytes:
     # GET stands for HEAD as well, which shows less of the same.
-    return b"camd link\nGET\n" + path + b"\n" + expires
+    return b"link\nGET\n" + path + b"\n" + expires
 
 
 def link_path(text: str) -> tuple[str, str]:

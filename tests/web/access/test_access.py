@@ -20,7 +20,7 @@ STREAM = "/api/robot/stream"
 def house() -> FakeDaemon:
     """A house with a key for each right."""
     house = FakeDaemon()
-    house.access.change(Keys(KEYS, house.environment.wall, RIGHTS), None)
+    house.access.change(Keys(KEYS, RIGHTS), None)
     return house
 
 
@@ -139,5 +139,5 @@ def test_who_still_sees(house: FakeDaemon) -> None:
         ({"wall": "changed"}, {}),
         (KEYS, {"wall": TO_COUNT}),
     ):
-        house.access.change(Keys(keys, house.environment.wall, rights), None)
+        house.access.change(Keys(keys, rights), None)
         assert not house.access.still_sees(principal)

@@ -102,10 +102,69 @@ def test_at_the_door() -> None:
     house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
     codes = [ask(house, "wrong", "192.0.2.1") for _ in range(TRIES + 1)]
     assert codes == [401] * TRIES + [429]
-    assert ask(house, KEY, "192.0.2.1") == 429
-    assert ask(house, KEY, "192.0.2.2") == 200
+    assert ask(house, "wrong", "192.0.2.2") == 401
     house.environment.clock.advance(WINDOW)
+    assert ask(house, "wrong", "192.0.2.1") == 401
+
+
+def test_a_right_key_is_never_refused() -> None:
+    """A page with ten wrong pictures locks no program at its visitor's address out."""
+    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
+    for _ in range(2 * TRIES):
+        ask(house, "wrong", "192.0.2.1")
     assert ask(house, KEY, "192.0.2.1") == 200
+
+
+GUESSES = {
+    "header": ("/", ["X-API-Key: wrong"]),
+    "bearer": ("/", ["Authorization: Bearer wrong"]),
+    "basic": ("/", ["Authorization: Basic d3Jvbmc6d3Jvbmc="]),
+    "query": ("/?api_key=wrong", []),
+    "cookie": ("/", [f"Cookie: camd_session=1800000000.1800600000.{'0' * 64}"]),
+    "cookie without a form": ("/", ["Cookie: camd_session=x"]),
+    "link": (
+        f"/api/robot/stream?key=owner&expires=1800000100&signature={'0' * 64}",
+        [],
+    ),
+    "link of nobody": ("/api/robot/stream?key=x&expires=1&signature=0", []),
+    "link that never ends": (f"/api/robot/stream?expires={'9' * 5000}&signature=0", []),
+}
+
+
+@pytest.mark.parametrize("kind", GUESSES)
+def test_every_kind_of_guess_counts(kind: str) -> None:
+    """However one guesses, the eleventh is refused."""
+    target, headers = GUESSES[kind]
+    house = FakeDaemon()
+    codes = [house.ask(target, *headers, key=None).status for _ in range(TRIES + 1)]
+    assert codes == [401] * TRIES + [429]
+
+
+def test_several_guesses_in_one_request_count_each() -> None:
+    """Three at once are three."""
+    house = FakeDaemon()
+    headers = ["X-API-Key: a", "Authorization: Bearer b", "Cookie: camd_session=c"]
+    codes = [house.ask("/?api_key=d", *headers, key=None).status for _ in range(4)]
+    assert codes == [401, 401, 401, 429]
+
+
+def test_a_guess_beside_a_right_key_counts() -> None:
+    """A key opens, and what comes along with it is counted all the same."""
+    house = FakeDaemon()
+    for _ in range(TRIES):
+        assert house.ask("/?api_key=guess").status == 302
+    assert house.ask("/", key="guess").status == 429
+    assert house.ask("/").status == 200
+
+
+def test_what_has_expired_is_no_guess() -> None:
+    """A page that was left open for a month counts for nothing."""
+    house = FakeDaemon()
+    page = house.ask("/")
+    cookie = "Cookie: " + page.headers["set-cookie"].partition(";")[0]
+    house.environment.clock.advance(8 * 24 * 3600)
+    codes = {house.ask("/", cookie, key=None).status for _ in range(2 * TRIES)}
+    assert codes == {401}
 
 
 def test_no_key_is_no_wrong_key() -> None:
@@ -124,7 +183,8 @@ def test_an_open_page_goes_on() -> None:
     for _ in range(TRIES):
         ask(house, "wrong", "192.0.2.1")
     assert ask(house, "", "192.0.2.1", f"Cookie: {cookie}") == 200
-    assert ask(house, "wrong", "192.0.2.1", f"Cookie: {cookie}") == 429
+    assert ask(house, "wrong", "192.0.2.1", f"Cookie: {cookie}") == 200
+    assert ask(house, "wrong", "192.0.2.1") == 429
 
 
 def test_what_is_told() -> None:

@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from camd.rights import TO_SEE_OR_COUNT
 from camd.web.access.cloudflare import LONGEST, REFRESH, RETRY, CloudflareAccess
 from tests.fakes_camera import FakeDaemon, said
-from tests.web.access.test_keys import NOW, Wall, asking
+from tests.web.access.proofs import NOW, Wall, asking
 
 TEAM = "example.cloudflareaccess.com"
 AUDIENCE = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2"
@@ -194,3 +194,37 @@ def test_at_the_door(team: Team) -> None:
     assert house.access.still_sees(viewer.client_info.principal)
     house.access.change(house.access.keys, None)
     assert not house.access.still_sees(viewer.client_info.principal)
+
+
+@pytest.mark.parametrize(
+    ("team_domain", "audience"), [("other.cloudflareaccess.com", AUDIENCE), (TEAM, "x")]
+)
+def test_another_team_or_application(
+    team: Team, team_domain: str, audience: str
+) -> None:
+    """Whom the one has let in the other has not: their streams end."""
+    house = FakeDaemon()
+    wall, clock = house.environment.wall, house.environment.clock
+    one = CloudflareAccess(TEAM, AUDIENCE, team, clock, wall)
+    one.startService()
+    house.access.change(house.access.keys, one)
+    proof = f"Cf-Access-Jwt-Assertion: {token(exp=wall() + 60, nbf=0)}"
+    house.ask("/api/robot/stream", proof, key=None)
+    (viewer,) = house.camera.viewers
+    other = CloudflareAccess(team_domain, audience, team, clock, wall)
+    house.access.change(house.access.keys, other)
+    assert not house.access.still_sees(viewer.client_info.principal)
+
+
+def test_forged_tokens_count(team: Team) -> None:
+    """They are guesses, once there are keys to check them by."""
+    house = FakeDaemon()
+    wall, clock = house.environment.wall, house.environment.clock
+    cloudflare = CloudflareAccess(TEAM, AUDIENCE, team, clock, wall)
+    house.access.change(house.access.keys, cloudflare)
+    proof = f"Cf-Access-Jwt-Assertion: {token(THEIRS)}"
+    for _ in range(20):
+        assert house.ask("/", proof, key=None).status == 401
+    cloudflare.startService()
+    codes = [house.ask("/", proof, key=None).status for _ in range(11)]
+    assert codes == [401] * 10 + [429]

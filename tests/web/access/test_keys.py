@@ -1,63 +1,37 @@
-"""Keys: the ways one may come, and the cookie that stands for one."""
+"""Keys: the ways one may come, and what is sealed in their names."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.web.http import Request
-from twisted.web.test.requesthelper import DummyChannel
 
-from camd.web.access.keys import COOKIE, SESSION, Keys, offered_keys
-
-NOW = 1_800_000_000.0
-KEYS = {"phone": "a-long-random-text", "hallway": "another:one=="}
-
-
-class Wall:
-    """A wall clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
+from camd.config.settings import Settings
+from camd.rights import TO_COUNT, Principal, Right
+from camd.web.access.access import Access
+from camd.web.access.keys import Keys, keys_of, offered_keys
+from tests.web.access.proofs import KEYS, Wall, asking, basic
 
 
 @pytest.fixture
-def wall() -> Wall:
-    """A wall clock."""
-    return Wall()
-
-
-@pytest.fixture
-def keys(wall: Wall) -> Keys:
+def keys() -> Keys:
     """Two keys."""
-    return Keys(KEYS, wall)
+    return Keys(KEYS)
 
 
-def asking(
-    *headers: tuple[str, str], cookie: bytes | None = None, **args: list[bytes]
-) -> Request:
-    """A request that comes with these."""
-    request = Request(DummyChannel(), False)
-    for name, value in headers:
-        request.requestHeaders.addRawHeader(name, value)
-    if cookie is not None:
-        request.received_cookies[COOKIE] = cookie
-    request.args = {name.encode(): values for name, values in args.items()}
-    return request
+def owner(keys: Keys, request: Request) -> str | None:
+    """The name of the key that came with a request."""
+    principal = Access(keys, Wall()).examine(request, b"/").principal
+    return None if principal is None else principal.name
 
 
-def basic(text: str | bytes) -> tuple[str, str]:
-    """The header of HTTP Basic for user:password."""
-    raw = text.encode() if isinstance(text, str) else text
-    return ("Authorization", "Basic " + base64.b64encode(raw).decode())
+Way = Callable[[str], Request]
 
-
-WAYS = {
+WAYS: dict[str, Way] = {
     "header": lambda key: asking(("X-API-Key", key)),
     "bearer": lambda key: asking(("Authorization", f"Bearer {key}")),
     "bearer in capitals": lambda key: asking(("Authorization", f"BEARER  {key} ")),
@@ -70,9 +44,9 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 @every_way
 @pytest.mark.parametrize("name", KEYS)
-def test_a_key_opens(keys, way, name):
+def test_a_key_opens(keys: Keys, way: Way, name: str) -> None:
     """However a key comes, it opens, and its name is known."""
-    assert keys.owner(way(KEYS[name])) == name
+    assert owner(keys, way(KEYS[name])) == name
 
 
 @every_way
@@ -80,21 +54,27 @@ def test_a_key_opens(keys, way, name):
     "wrong",
     ["", "wrong", "a-long-random-tex", "a-long-random-text2", "A-LONG-RANDOM-TEXT"],
 )
-def test_a_wrong_key_does_not(keys, way, wrong):
+def test_a_wrong_key_does_not(keys: Keys, way: Way, wrong: str) -> None:
     """However a wrong key comes, and be it nearly right, it opens nothing."""
-    assert keys.owner(way(wrong)) is None
+    assert owner(keys, way(wrong)) is None
 
 
-def test_nothing_offered(keys):
+@pytest.mark.parametrize("password", ["", "x"])
+def test_a_key_as_the_user_name(keys: Keys, password: str) -> None:
+    """``curl -u KEY:`` opens, and so does what insists on a password."""
+    assert owner(keys, asking(basic(f"a-long-random-text:{password}"))) == "phone"
+
+
+def test_nothing_offered(keys: Keys) -> None:
     """Without a key nothing opens."""
-    assert keys.owner(asking()) is None
+    assert owner(keys, asking()) is None
 
 
-def test_no_arguments_at_all(keys):
-    """A request that was never parsed for arguments opens nothing, without a fuss."""
+def test_no_arguments_at_all(keys: Keys) -> None:
+    """A request that was never parsed for arguments opens nothing."""
     request = asking()
     request.args = None
-    assert keys.owner(request) is None
+    assert owner(keys, request) is None
 
 
 @pytest.mark.parametrize(
@@ -106,112 +86,114 @@ def test_no_arguments_at_all(keys):
         "Basic a-long-random-text",
         "Basic ????",
         "Basic !" + base64.b64encode(b"me:a-long-random-text").decode(),
-        "Basic " + base64.b64encode(b"a-long-random-text").decode(),
         "Bearer",
     ],
 )
-def test_other_authorizations(keys, value):
+def test_other_authorizations(keys: Keys, value: str) -> None:
     """What is no Bearer and no Basic, or not rightly so, opens nothing."""
-    assert keys.owner(asking(("Authorization", value))) is None
+    assert owner(keys, asking(("Authorization", value))) is None
 
 
-def test_a_colon_in_a_key(keys):
+def test_a_colon_in_a_key() -> None:
     """Only the first colon of Basic ends the name; the others are the password's."""
-    assert list(offered_keys(asking(basic("me:a:b::")))) == [b"a:b::"]
+    offered = [texts for texts in offered_keys(asking(basic("me:a:b::"))) if any(texts)]
+    assert offered == [(b"a:b::", b"me")]
 
 
-def test_one_right_key_is_enough(keys):
+def test_one_right_key_is_enough(keys: Keys) -> None:
     """A wrong key in one place does not take the right of one in another."""
     request = asking(("X-API-Key", "wrong"), api_key=[b"a-long-random-text"])
-    assert keys.owner(request) == "phone"
+    assert owner(keys, request) == "phone"
 
 
-def test_no_key_is_set():
+def test_no_key_is_set() -> None:
     """Where there are no keys, none opens: not even an empty one."""
-    keys = Keys({}, lambda: NOW)
-    assert keys.owner(asking(("X-API-Key", ""), api_key=[b""])) is None
-
-
-# ---- The cookie
-
-
-@pytest.mark.parametrize("name", KEYS)
-def test_a_session(keys, name):
-    """The cookie that was made for a key stands for it."""
-    assert keys.owner(asking(cookie=keys.session(name))) == name
-
-
-def test_a_session_expires(keys, wall):
-    """It holds for its time and not a second longer."""
-    cookie = keys.session("phone")
-    wall.now = NOW + SESSION - 1
-    assert keys.owner(asking(cookie=cookie)) == "phone"
-    wall.now = NOW + SESSION
-    assert keys.owner(asking(cookie=cookie)) is None
-
-
-def test_a_session_outlives_a_restart(keys, wall):
-    """A new daemon with the same key knows the cookie of the one before."""
-    cookie = keys.session("phone")
-    assert Keys(KEYS, wall).owner(asking(cookie=cookie)) == "phone"
-
-
-def test_a_session_dies_with_its_key(keys, wall):
-    """A key that is taken away or changed takes its cookies along."""
-    cookie = keys.session("phone")
-    without = Keys({"hallway": KEYS["hallway"]}, wall)
-    changed = Keys({**KEYS, "phone": "a-new-text"}, wall)
-    assert without.owner(asking(cookie=cookie)) is None
-    assert changed.owner(asking(cookie=cookie)) is None
-
-
-def test_a_session_tells_no_key(keys):
-    """A cookie holds nothing of the key, and fits in a header as it is."""
-    cookie = keys.session("phone")
-    assert KEYS["phone"].encode() not in cookie
-    assert cookie.replace(b".", b"").isalnum()
-
-
-def test_a_longer_life_is_not_had_by_asking(keys, wall):
-    """The time in the cookie is sealed."""
-    expires, _, seal = keys.session("phone").partition(b".")
-    later = b"%d.%b" % (int(expires) + 1, seal)
-    padded = b"0%b.%b" % (expires, seal)
-    assert keys.owner(asking(cookie=later)) is None
-    assert keys.owner(asking(cookie=padded)) is None
-
-
-FUTURE = b"%d" % (NOW + 1000)
-REAL = Keys(KEYS, lambda: NOW).session("phone")
-
-
-@given(st.binary() | st.builds(lambda seal: FUTURE + b"." + seal, st.binary()))
-@example(b"")
-@example(b".")
-@example(FUTURE)
-@example(FUTURE + b".")
-@example(b"9" * 5000 + b".00")
-@example("١٢٣٤.00".encode())
-@example(b"-1." + REAL[-64:])
-@example(b"1e99." + REAL[-64:])
-def test_no_cookie_can_be_made_up(cookie):
-    """Whatever bytes come as a cookie, nothing opens and nothing breaks."""
-    assert Keys(KEYS, lambda: NOW).owner(asking(cookie=cookie)) is None
-
-
-@given(st.integers(0, len(REAL) - 1), st.integers(1, 255))
-def test_no_cookie_can_be_changed(place, change):
-    """A cookie with any one byte changed opens nothing."""
-    forged = bytearray(REAL)
-    forged[place] ^= change
-    assert Keys(KEYS, lambda: NOW).owner(asking(cookie=bytes(forged))) is None
+    assert owner(Keys({}), asking(("X-API-Key", ""), api_key=[b""])) is None
 
 
 @given(st.binary(max_size=100))
-def test_any_authorization(value):
+def test_any_authorization(value: bytes) -> None:
     """Whatever bytes come as credentials, nothing opens and nothing breaks."""
-    keys = Keys(KEYS, lambda: NOW)
+    keys = Keys(KEYS)
     text = value.decode("latin-1").replace("\r", "").replace("\n", "")
     for scheme in ("", "Basic ", "Bearer "):
-        assert keys.owner(asking(("Authorization", scheme + text))) is None
-    assert keys.owner(asking(basic(value))) is None
+        assert owner(keys, asking(("Authorization", scheme + text))) is None
+    assert owner(keys, asking(basic(value))) is None
+
+
+# ---- What is sealed
+
+
+SHARED = b"a signing key of some machines"
+
+
+def seal(keys: dict[str, str], signing_key: bytes | None, name: str = "phone") -> bytes:
+    """What a daemon with these keys seals."""
+    return Keys(keys, signing_key=signing_key).seal(name, b"a message")
+
+
+def test_what_seals_alike() -> None:
+    """The same signing key seals alike, be it on another machine or after a restart."""
+    assert seal(KEYS, SHARED) == seal(KEYS, SHARED)
+
+
+@pytest.mark.parametrize(
+    ("keys", "signing_key", "name"),
+    [
+        (KEYS, b"another signing key", "phone"),
+        (KEYS, None, "phone"),
+        ({"phone": "another-long-text"}, SHARED, "phone"),
+        ({"phone": KEYS["phone"], "x": KEYS["phone"]}, SHARED, "x"),
+    ],
+)
+def test_what_seals_otherwise(
+    keys: dict[str, str], signing_key: bytes | None, name: str
+) -> None:
+    """Another signing key does, another key, and the key by another name."""
+    assert seal(keys, signing_key, name) != seal(KEYS, SHARED)
+
+
+def test_a_seal_tells_nothing_of_the_key() -> None:
+    """Knowing a seal, nobody can try API keys on it: the signing key is in it."""
+    assert seal(KEYS, None) != seal(KEYS, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "signing_key"),
+    [(None, SHARED), ("a-text-of-thirty-two-characters!", None)],
+)
+def test_where_the_signing_key_comes_from(
+    given: str | None, signing_key: bytes
+) -> None:
+    """The settings have it, or the daemon makes one of its own."""
+    settings = Settings.model_validate(
+        {"api_keys": {"phone": KEYS["phone"]}, "signing_key": given}
+    )
+    expected = given.encode() if given else signing_key
+    made = keys_of(settings, None, SHARED).seal("phone", b"a message")
+    assert made == seal({"phone": KEYS["phone"]}, expected)
+
+
+# ---- Who still holds
+
+
+def test_who_still_holds(keys: Keys) -> None:
+    """The holder of a key holds it until it is gone, changed, or for something else."""
+    principal = keys.named("phone")
+    assert isinstance(principal, Principal)
+    assert keys.still_holds(principal)
+    assert not Keys({"hallway": "another:one=="}).still_holds(principal)
+    assert not Keys({"phone": "changed"}).still_holds(principal)
+    assert not Keys(KEYS, {"phone": TO_COUNT}).still_holds(principal)
+
+
+def test_who_still_holds_by_a_link() -> None:
+    """A link needs its key's right to sign, and not the one to view."""
+    keys = Keys(KEYS, {"phone": frozenset({Right.SIGN})}, SHARED)
+    principal = Principal(
+        "phone", frozenset({Right.VIEW}), keys.sealed_proof("phone"), Right.SIGN
+    )
+    assert keys.still_holds(principal)
+    only_view = {"phone": frozenset({Right.VIEW})}
+    assert not Keys(KEYS, only_view, SHARED).still_holds(principal)
+    assert not Keys(KEYS, signing_key=b"another").still_holds(principal)
