@@ -1,5 +1,4 @@
-"""
-The Huffman tables that a JPEG means when it has none.
+"""The Huffman tables that a JPEG means when it has none.
 
 ITU-T T.81 gives typical tables (K.3.3), and practice has made them the standard ones of
 Motion JPEG: the USB video class lets a camera leave them out, and many do.
@@ -38,5 +37,5 @@ _TABLES = bytes.fromhex(
     "f9fa"
 )
 
-#: One DHT segment with all four tables.
 STANDARD_TABLES = b"\xff\xc4" + (len(_TABLES) + 2).to_bytes(2, "big") + _TABLES
+"""One DHT segment with all four tables."""

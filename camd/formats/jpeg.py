@@ -1,11 +1,10 @@
-"""
-What camd knows of JPEG (ITU-T T.81): is a picture whole, and how large is it.
+"""What camd knows of JPEG (ITU-T T.81): whether a picture is whole, and its size.
 
-Nothing here decodes. A frame that is not whole must never reach a viewer: Chromium and
-WebKit then show nothing until the page is loaded again (measured: garbage, a picture
-without a scan, one cut within its header). So every frame that a camera encoded passes
-:func:`whole`, which also mends what cameras are known to do; a frame of camd's own
-encoder passes :func:`measure`, which does not look at the scan.
+Nothing here decodes. A picture that is not whole must never reach a viewer: Chromium
+and WebKit then show nothing until the page is loaded again (measured: garbage, a
+picture without a scan, one cut within its header). So every picture that a camera
+encoded passes :func:`whole`, which also mends what cameras are known to do; a picture
+of camd's own encoder passes :func:`measure`, which does not look at the scan.
 """
 
 from __future__ import annotations
@@ -16,19 +15,32 @@ from dataclasses import dataclass
 
 from camd.formats.huffman import STANDARD_TABLES
 
+MAX_PIXELS = 40_000_000
+"""Pixels of the largest picture that is taken where nothing else is said: 8K UHD has
+33 million. Sixteen bytes of a header can claim 4,295 million."""
+
+MAX_LEAD = 256
+"""Bytes ahead of SOI that are cut. Cameras send 2 to 30 there: line ends, a counter, a
+length. In a picture whose own SOI is lost, a thumbnail's would be found further on."""
+
 _SOI = b"\xff\xd8"
 _EOI = b"\xff\xd9"
 _SOS = 0xDA
 _DHT = 0xC4
 _DQT = 0xDB
+_END = 0xD9
+
 # Sequential frames with Huffman codes: baseline and extended.
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
 # T.81 table B.1: C0 to CF are frame headers, but for DHT (C4), JPG (C8) and DAC (CC).
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# What browsers show: sequential and progressive with Huffman codes. The others leave an
+# <img> blank, in Chromium for good (measured).
+_SHOWN = _SEQUENTIAL | {0xC2}
 # T.81 table B.1: TEM and RST0 to RST7 have no length and no content.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # What begins no segment: the same, a second SOI, an early EOI, fill bytes, and 00 to
-# BF, which mean nothing outside of a scan.
+# BF, which mean nothing outside a scan.
 _BARE = frozenset({*range(0xC0), *range(0xD0, 0xDA), 0xFF})
 # T.81 B.1.1.2: any number of fill bytes FF may stand ahead of a marker.
 _FILL = re.compile(rb"\xff+")
@@ -37,13 +49,27 @@ _LUMINANCE_AT_50 = 3688
 # What ends a scan. In it FF is followed by 00, or by the number of a restart interval
 # (T.81 B.1.1.5); so damage shows, as one of 250 pairs of random bytes is such a marker.
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# T.81 table B.1: what may stand between two scans of a frame: DHT, DAC, SOS, DQT, DNL,
-# DRI, application segments and comments.
-_BETWEEN = frozenset({0xC4, 0xCC, *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE})
+# T.81 table B.1: what may stand behind a scan of a frame: DHT, DAC, SOS, DQT, DNL, DRI,
+# application segments and comments.
+_BEHIND_SCAN = frozenset({0xC4, 0xCC, *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE})
 
 
 class Damaged(ValueError):
     """These bytes are not a whole JPEG; the text says what is wrong with them."""
+
+
+class Unended(Damaged):
+    """A JPEG without EOI: cut, or of a camera that never writes one.
+
+    Only decoding tells which.
+
+    :ivar closed: the picture with EOI put behind it, mended otherwise; to be sent only
+        if its scan turns out to be complete.
+    """
+
+    def __init__(self, closed: Whole) -> None:
+        super().__init__("no EOI at the end")
+        self.closed = closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +79,18 @@ class Size:
     width: int
     height: int
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels that are."""
+        return self.width * self.height
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """
-    A JPEG that may be sent.
+    """A JPEG that may be sent.
 
     :ivar jpeg: its bytes, from SOI to EOI.
     :ivar size: what its frame header says that it measures.
@@ -72,12 +102,11 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """
-    What stands ahead of the first scan.
+    """What stands ahead of the first scan.
 
     :ivar frame: the frame header's marker.
     :ivar blocks: how many blocks of 8x8 samples a sequential frame codes at least.
-    :ivar tables: whether any Huffman table is there.
+    :ivar has_tables: whether any Huffman table is there.
     :ivar sos: where the first scan header begins.
     :ivar scan: where the first scan begins.
     """
@@ -85,21 +114,20 @@ class _Head:
     size: Size
     frame: int
     blocks: int
-    tables: bool
+    has_tables: bool
     sos: int
     scan: int
 
 
 def measure(jpeg: bytes) -> Size:
-    """
-    The size a JPEG says it has, after a look at whether it is whole.
+    """Return the size that a JPEG says it has, after a look at whether it is whole.
 
     Whole is: SOI first, segments that add up, one frame header ahead of the scan, a
     scan with content, and EOI as the last two bytes. The scan itself is not looked at.
     The cost is that of the segments, about 5 µs for OpenCV's nine (measured), whatever
     the picture's size.
 
-    :raises Damaged: for any other bytes, whatever they are.
+    :raises Damaged: for any other bytes, and for kinds that browsers do not show.
     """
     if jpeg[:2] != _SOI:
         raise Damaged("no SOI at the start")
@@ -108,9 +136,8 @@ def measure(jpeg: bytes) -> Size:
     return _head(jpeg).size
 
 
-def whole(data: bytes) -> Whole:
-    """
-    A camera's picture, fit to be sent.
+def whole(data: bytes, max_pixels: int = MAX_PIXELS) -> Whole:
+    """Return a camera's picture, fit to be sent.
 
     Checked is what :func:`measure` checks, and the scan: no marker in it but those of
     restarts, EOI at its end, and no fewer bytes than the frame's size takes. That finds
@@ -119,30 +146,48 @@ def whole(data: bytes) -> Whole:
     expression: 20 µs for 640x480, 110 µs for 1920x1080 (measured), a hundredth of what
     decoding takes.
 
-    Mended are two things that many webcams do: what stands behind EOI is cut, and the
-    standard Huffman tables are put in where a frame has none, which not every decoder
-    does by itself.
+    Mended is what many cameras do: what stands ahead of SOI (:data:`MAX_LEAD`) and
+    behind EOI is cut, and the standard Huffman tables are put in where a frame has
+    none, which not every decoder does by itself.
 
+    :param max_pixels: the most that a picture may claim to have.
     :return: with the very same object when nothing was mended, so that a good picture
         is never copied.
-    :raises Damaged: for any other bytes, whatever they are.
+    :raises Unended: when nothing but EOI is missing.
+    :raises Damaged: for any other bytes, for kinds that browsers do not show, and for
+        pictures that are too large.
     """
-    if data[:2] != _SOI:
-        raise Damaged("no SOI at the start")
+    lead = 0
+    if data[:2] != _SOI or data[2:4] == _SOI:
+        lead = data.find(_SOI + b"\xff", 0, MAX_LEAD + 3)
+        if data[lead + 2 : lead + 4] == _SOI:
+            lead += 2
+        if lead < 0:
+            raise Damaged("no SOI at the start")
+        data = data[lead:]
     head = _head(data)
-    end = _end(data, head.scan)
+    if head.size.pixels > max_pixels:
+        raise Damaged(f"size is {head.size}, more than max_pixels ({max_pixels})")
+    found = _end(data, head.scan)
+    jpeg, end = data, found or len(data) + len(_EOI)
+    if found is None:
+        jpeg = data + _EOI
+    elif found < len(data):
+        jpeg = data[:end]
     # A block has at least a code for DC and one that ends AC, each of a bit or more.
     if 8 * (end - head.scan) < 2 * head.blocks:
         raise Damaged("the scan is cut")
-    jpeg = data if end == len(data) else data[:end]
-    if head.frame in _SEQUENTIAL and not head.tables:
+    if lead and len(data) - end > end:
+        raise Damaged("no SOI at the start, and a thumbnail further on")
+    if head.frame in _SEQUENTIAL and not head.has_tables:
         jpeg = jpeg[: head.sos] + STANDARD_TABLES + jpeg[head.sos :]
+    if found is None:
+        raise Unended(Whole(jpeg, head.size))
     return Whole(jpeg, head.size)
 
 
 def quality(jpeg: bytes) -> int | None:
-    """
-    The quality that a JPEG was encoded with, from 1 to 100, as libjpeg counts it.
+    """Return the quality that a JPEG was encoded with, as libjpeg counts: 1 to 100.
 
     That is how coarse its luminance is quantized, compared with table K.1 of T.81: to
     the point from 19 to 99 for encoders that scale this table, and a likeness for
@@ -163,69 +208,107 @@ def quality(jpeg: bytes) -> int | None:
 
 def _head(jpeg: bytes) -> _Head:
     """Read what stands ahead of the first scan, and check that it adds up."""
-    frame, tables = None, False
+    frame, size, blocks, has_tables = 0, Size(0, 0), 0, False
     for marker, start, end in _segments(jpeg, 2):
         if marker in _SOF:
-            if frame is not None:
+            if frame:
                 raise Damaged("two frame headers (SOF)")
-            frame = (marker, start, end)
-            size = _frame_size(jpeg, start, end)
+            frame = marker
+            size, blocks = _frame(jpeg, marker, start, end)
         elif marker == _DHT:
-            tables = True
+            has_tables = True
         elif marker == _SOS:
-            if frame is None:
+            if not frame:
                 break
             _check_scan(jpeg, start, end)
-            blocks = _blocks(jpeg, size, *frame)
-            return _Head(size, frame[0], blocks, tables, start - 4, end)
-    raise Damaged("no frame header (SOF)" if frame is None else "no scan (SOS)")
+            return _Head(size, frame, blocks, has_tables, start - 4, end)
+        elif marker == _END:
+            break
+    raise Damaged("no scan (SOS)" if frame else "no frame header (SOF)")
 
 
-def _end(jpeg: bytes, scan: int) -> int:
+def _frame(jpeg: bytes, marker: int, start: int, end: int) -> tuple[Size, int]:
+    """Read a frame header (T.81 B.2.2): precision, height, width, components.
+
+    A height of 0 announces a DNL segment behind the scan; no camera sends that and few
+    viewers read it, so it counts as damaged.
+
+    :return: the size, and how many blocks of 8x8 samples a sequential frame codes at
+        least (T.81 A.1.1, A.2); 0 for others, whose scans may leave blocks out.
+    :raises Damaged: also for what no browser shows.
     """
-    The index behind EOI.
+    components = jpeg[start + 5] if end - start > 5 else 0
+    if not components or end - start != 6 + 3 * components:
+        raise Damaged("the frame header (SOF) does not add up")
+    size = Size(
+        jpeg[start + 3] << 8 | jpeg[start + 4], jpeg[start + 1] << 8 | jpeg[start + 2]
+    )
+    if not size.pixels:
+        raise Damaged(f"size is {size}")
+    if marker not in _SHOWN:
+        raise Damaged(f"a kind of JPEG that browsers do not show (SOF{marker & 15})")
+    if jpeg[start] != 8:
+        raise Damaged(f"{jpeg[start]} bits a sample, which browsers do not show")
+    if components not in (1, 3, 4):
+        raise Damaged(f"{components} components, which browsers do not show")
+    factors = [divmod(both, 16) for both in jpeg[start + 7 : end : 3]]
+    if not all(1 <= factor <= 4 for pair in factors for factor in pair):
+        raise Damaged("the frame header (SOF) does not add up")
+    if marker not in _SEQUENTIAL:
+        return size, 0
+    across, down = (8 * max(column) for column in zip(*factors, strict=True))
+    return size, sum(
+        -(-size.width * h // across) * -(-size.height * v // down) for h, v in factors
+    )
+
+
+def _end(jpeg: bytes, scan: int) -> int | None:
+    """Return the index behind EOI; None when there is none, and nothing else is wrong.
 
     :param scan: where the first scan begins.
     """
-    while True:
-        found = _SCAN_END.search(jpeg, scan)
-        if found is None:
-            raise Damaged("no EOI at the end")
+    while found := _SCAN_END.search(jpeg, scan):
         at = found.start()
         marker = jpeg[at + 1]
-        if jpeg[at : at + 2] == _EOI:
-            if at == scan:
-                raise Damaged("the scan is empty")
-            return at + 2
-        if marker not in _BETWEEN:
+        if marker != _END and marker not in _BEHIND_SCAN:
             raise Damaged(f"marker {marker:02X} within the scan")
-        scan = _next_scan(jpeg, at)
-
-
-def _next_scan(jpeg: bytes, at: int) -> int:
-    """Where the scan begins whose header or tables stand at `at`."""
-    for marker, start, end in _segments(jpeg, at):
-        if marker in _SOF:
-            raise Damaged("two frame headers (SOF)")
-        if marker == _SOS:
-            _check_scan(jpeg, start, end)
-            return end
-    raise Damaged("no EOI at the end")
+        if at == scan:
+            raise Damaged("the scan is empty")
+        for marker, start, end in _segments(jpeg, at):
+            if marker in _SOF:
+                raise Damaged("two frame headers (SOF)")
+            if marker == _END:
+                return start
+            if marker == _SOS:
+                _check_scan(jpeg, start, end)
+                scan = end
+                break
+        else:
+            raise Damaged("no EOI at the end")
+    return None
 
 
 def _segments(jpeg: bytes, at: int) -> Iterator[tuple[int, int, int]]:
-    """
-    The marker segments from `at` on: marker, start and end of what it carries.
+    """Yield the marker segments from ``at`` on: marker, start and end of the content.
 
-    The one who asks must stop at SOS, for no segment follows there.
+    EOI is one with no content. The caller must stop at SOS, as a scan follows there.
     """
     last = len(jpeg) - 2
-    while at < last:
+    while at <= last:
         if jpeg[at] != 0xFF:
             raise Damaged("garbage between segments")
         marker = jpeg[at + 1]
         if marker in _BARE:
-            at = _behind_bare(jpeg, at, marker)
+            if marker in _ALONE:
+                at += 2
+            elif marker == _END:
+                yield marker, at + 2, at + 2
+                return
+            elif marker == 0xFF and (fill := _FILL.match(jpeg, at)):
+                # By a regular expression, as a picture of FF alone would take seconds.
+                at = fill.end() - 1
+            else:
+                raise Damaged(f"marker {marker:02X} ahead of the scan")
             continue
         start = at + 4
         if start > last:
@@ -238,56 +321,9 @@ def _segments(jpeg: bytes, at: int) -> Iterator[tuple[int, int, int]]:
         at = end
 
 
-def _behind_bare(jpeg: bytes, at: int, marker: int) -> int:
-    """
-    Where to go on behind a marker at `at` that begins no segment.
-
-    Behind fill bytes that is the last FF of the run. The regular expression keeps a
-    picture made of FF alone from costing seconds.
-    """
-    if marker in _ALONE:
-        return at + 2
-    fill = _FILL.match(jpeg, at)
-    if marker != 0xFF or fill is None:
-        raise Damaged(f"marker {marker:02X} ahead of the scan")
-    return fill.end() - 1
-
-
-def _frame_size(jpeg: bytes, start: int, end: int) -> Size:
-    """
-    The size out of a frame header (T.81 B.2.2): precision, height, width, components.
-
-    A height of 0 announces a DNL segment behind the scan; no camera sends that and few
-    viewers read it, so it counts as damaged.
-    """
-    components = jpeg[start + 5] if end - start > 5 else 0
-    if not components or end - start != 6 + 3 * components:
-        raise Damaged("the frame header (SOF) does not add up")
-    height = jpeg[start + 1] << 8 | jpeg[start + 2]
-    width = jpeg[start + 3] << 8 | jpeg[start + 4]
-    size = Size(width, height)
-    if not (width and height):
-        raise Damaged(f"size is {size}")
-    return size
-
-
-def _blocks(jpeg: bytes, size: Size, marker: int, start: int, end: int) -> int:
-    """
-    How many blocks of 8x8 samples a sequential frame codes at least (T.81 A.1.1, A.2);
-    0 for others, whose scans may leave blocks out.
-    """
-    if marker not in _SEQUENTIAL:
-        return 0
-    factors = [divmod(both, 16) for both in jpeg[start + 7 : end : 3]]
-    across, down = (8 * max(column) or 8 for column in zip(*factors, strict=True))
-    return sum(
-        -(-size.width * h // across) * -(-size.height * v // down) for h, v in factors
-    )
-
-
 def _check_scan(jpeg: bytes, start: int, end: int) -> None:
     """Check a scan header (T.81 B.2.3), and that at least one byte of scan follows."""
-    components = jpeg[start]
+    components = jpeg[start] if end > start else 0
     if not components or end - start != 4 + 2 * components:
         raise Damaged("the scan header (SOS) does not add up")
     if end >= len(jpeg) - 2:

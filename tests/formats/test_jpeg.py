@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import SupportsIndex
 
 import cv2
@@ -12,7 +13,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from camd.formats.huffman import STANDARD_TABLES
-from camd.formats.jpeg import Damaged, Size, Whole, measure, quality, whole
+from camd.formats.jpeg import (
+    Damaged,
+    Size,
+    Unended,
+    Whole,
+    measure,
+    quality,
+    whole,
+)
 from tests.jpegs import encode, without_tables
 
 # A busy machine is no reason to fail.
@@ -30,10 +39,19 @@ def segment(marker: int, content: bytes) -> bytes:
     return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2, "big") + content
 
 
-def sof(width: int = 640, height: int = 480, marker: int = 0xC0) -> bytes:
-    """A frame header with one component."""
+def sof(
+    width: int = 640,
+    height: int = 480,
+    marker: int = 0xC0,
+    precision: int = 8,
+    components: int = 1,
+    sampling: int = 0x11,
+) -> bytes:
+    """A frame header; with one component where nothing else is said."""
     size = height.to_bytes(2, "big") + width.to_bytes(2, "big")
-    return segment(marker, b"\x08" + size + b"\x01" + b"\x01\x11\x00")
+    each = bytes((1, sampling, 0))
+    start = bytes((precision,)) + size + bytes((components,))
+    return segment(marker, start + components * each)
 
 
 SOS = segment(0xDA, b"\x01\x01\x00\x00\x3f\x00")
@@ -77,12 +95,32 @@ def test_huffman_tables_may_be_missing() -> None:
     assert measure(picture(sof(), SOS)) == Size(640, 480)
 
 
-@pytest.mark.parametrize(
-    "marker", [m for m in range(0xC0, 0xD0) if m not in (0xC4, 0xC8, 0xCC)]
-)
-def test_every_frame_header_counts(marker: int) -> None:
-    """All thirteen SOF markers give the size."""
+@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2])
+def test_frames_that_browsers_show(marker: int) -> None:
+    """Baseline, extended and progressive frames give the size."""
     assert measure(picture(sof(marker=marker), SOS)) == Size(640, 480)
+
+
+@pytest.mark.parametrize(
+    ("frame", "problem"),
+    [
+        *(
+            (sof(marker=0xC0 + kind), f"browsers do not show (SOF{kind})")
+            for kind in (3, 5, 6, 7, 9, 10, 11, 13, 14, 15)
+        ),
+        (sof(precision=12), "12 bits a sample, which browsers do not show"),
+        (sof(components=2), "2 components, which browsers do not show"),
+        (sof(components=5), "5 components, which browsers do not show"),
+        (sof(sampling=0x01), "the frame header (SOF) does not add up"),
+        (sof(sampling=0x15), "the frame header (SOF) does not add up"),
+    ],
+)
+def test_frames_that_browsers_do_not_show(frame: bytes, problem: str) -> None:
+    """Lossless, hierarchical, arithmetic and 12 bit frames are refused."""
+    jpeg = picture(frame, SOS)
+    for check in (measure, whole):
+        with pytest.raises(Damaged, match=re.escape(problem)):
+            check(jpeg)
 
 
 @pytest.mark.parametrize("marker", [0xC4, 0xC8, 0xCC])
@@ -134,7 +172,7 @@ def test_a_thumbnail_does_not_count() -> None:
         (picture(sof(), segment(0x02, b""), SOS), "marker 02 ahead of the scan"),
         (picture(sof(), segment(0xBF, b""), SOS), "marker BF ahead of the scan"),
         (picture(SOI, sof(), SOS), "marker D8 ahead of the scan"),
-        (picture(sof(), EOI, SOS), "marker D9 ahead of the scan"),
+        (picture(sof(), EOI, SOS), "no scan (SOS)"),
         (picture(sof(), sof(), SOS), "two frame headers (SOF)"),
         (picture(sof(0, 0), SOS), "size is 0x0"),
         (picture(sof(640, 0), SOS), "size is 640x0"),
@@ -311,10 +349,9 @@ def test_the_standard_tables_are_those_that_libjpeg_writes() -> None:
     assert at == 2 * (17 + 12) + 2 * (17 + 162)
 
 
-@pytest.mark.parametrize("marker", [0xC2, 0xC3, 0xC9])
-def test_other_frames_get_no_tables(marker: int) -> None:
-    """The standard tables are for sequential frames with Huffman codes alone."""
-    jpeg = picture(sof(marker=marker), SOS)
+def test_progressive_frames_get_no_tables() -> None:
+    """The standard tables are for sequential frames alone."""
+    jpeg = picture(sof(marker=0xC2), SOS)
     assert whole(jpeg).jpeg is jpeg
 
 
@@ -364,10 +401,67 @@ def test_a_second_frame_behind_a_scan() -> None:
         whole(jpeg)
 
 
-def test_tables_with_no_scan_behind() -> None:
-    """A picture that ends in tables behind its first scan has no end."""
-    with pytest.raises(Damaged, match="no EOI at the end"):
-        whole(picture(sof(16, 16), SOS)[:-2] + DHT + EOI)
+@every_kind
+@pytest.mark.parametrize(
+    "segments",
+    [
+        segment(0xFE, b"hello camd"),
+        segment(0xE5, b"\xff\xd8 and \xff\xd9") + segment(0xFE, b""),
+        b"\xff\xff" + DHT,
+    ],
+)
+def test_segments_behind_the_scan(real: bytes, segments: bytes) -> None:
+    """Comments, application data and tables may stand between the scan and EOI."""
+    sent = whole(real).jpeg
+    commented = sent[:-2] + segments + EOI
+    assert whole(commented).jpeg is commented
+    assert whole(commented + b"left over").jpeg == commented
+
+
+@every_kind
+@pytest.mark.parametrize(
+    "lead", [b"\0\0\0\1", b"\r\n", b"\xff", SOI, b"\0" + SOI, b"\xff" + SOI, bytes(256)]
+)
+def test_what_stands_ahead_of_the_start_is_cut(real: bytes, lead: bytes) -> None:
+    """A counter, line ends or a second SOI ahead of SOI go."""
+    assert whole(lead + real).jpeg == whole(real).jpeg
+    assert whole(lead + real + b"left over").jpeg == whole(real).jpeg
+
+
+def test_more_than_a_little_ahead_of_the_start() -> None:
+    """Where no SOI stands near the start, it is none that was pushed aside."""
+    with pytest.raises(Damaged, match="no SOI at the start"):
+        whole(bytes(257) + REAL)
+
+
+def test_a_thumbnail_is_not_taken_for_the_picture() -> None:
+    """The thumbnail of a picture that lost its SOI is not shown in its place."""
+    large = encode(640, 480, cv2.IMWRITE_JPEG_QUALITY, 100)
+    picture = b"\0\0" + segment(0xE0, b"JFXX\0\x10" + encode(16, 16)) + large[2:]
+    with pytest.raises(Damaged, match="a thumbnail further on"):
+        whole(picture)
+
+
+@every_kind
+def test_a_missing_end_is_told_apart(real: bytes) -> None:
+    """A picture that lacks nothing but EOI is refused, with the picture it would be."""
+    sent = whole(real).jpeg
+    for data in (real[:-2], b"\r\n" + real[:-2], real[:-1]):
+        with pytest.raises(Unended, match="no EOI at the end") as caught:
+            whole(data)
+        closed = caught.value.closed
+        assert whole(closed.jpeg) == closed
+        assert np.array_equal(decode(closed.jpeg), decode(sent))
+
+
+def test_a_size_beyond_the_bound() -> None:
+    """A picture that claims more pixels than may be is refused, with its size."""
+    huge = picture(sof(20000, 20000, marker=0xC2), SOS)
+    with pytest.raises(Damaged, match=r"size is 20000x20000, more than max_pixels"):
+        whole(huge)
+    assert whole(huge, max_pixels=400_000_000).size == Size(20000, 20000)
+    with pytest.raises(Damaged, match="size is 64x48"):
+        whole(REAL, max_pixels=64 * 48 - 1)
 
 
 @every_kind
