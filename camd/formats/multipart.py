@@ -1,5 +1,6 @@
-r"""
-The wire format: JPEG frames as `multipart/x-mixed-replace`, written and read, no I/O.
+r"""The wire format: JPEG frames as ``multipart/x-mixed-replace``, written and read.
+
+Nothing here does I/O.
 
 A stream is :func:`opening` once, then one :func:`block` per frame. Each block ends with
 the boundary line of the *next* part, because a client shows a part once it knows that
@@ -10,12 +11,12 @@ There are two forms, because no single one serves every client best (measured):
 
 - Chromium and WebKit show a part when the *header block* of the next one is complete,
   so for them it is sent early (:attr:`Form.EARLY`). It cannot hold a length then.
-- Everyone else needs `Content-Length`, or is one frame faster with it
+- Everyone else needs ``Content-Length``, or is one frame faster with it
   (:attr:`Form.PLAIN`).
 
 A heartbeat is the block of the last good frame, sent again. Whatever else was tried as
 a part (text, nothing, a JPEG of a comment alone) blanks the picture in Chromium and
-WebKit for good and ends the stream for OpenCV. The closing line `--frame--` is never
+WebKit for good and ends the stream for OpenCV. The closing line ``--frame--`` is never
 sent: a stream has no end.
 """
 
@@ -42,10 +43,8 @@ RESPONSE_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     # Without it nginx holds each frame back until the next one (measured).
     (b"X-Accel-Buffering", b"no"),
 )
-"""
-What a stream's response begins with. Transfer-Encoding and Connection are for whoever
-speaks HTTP.
-"""
+"""The headers of a stream's response. Transfer-Encoding and Connection are left to what
+speaks HTTP."""
 
 _LINE = b"--" + BOUNDARY + b"\r\n"
 # Spelled exactly so, and always the first header: `image/jpg` or lower case makes
@@ -58,7 +57,7 @@ _EARLY_END = _PLAIN_END + _EARLY_HEADERS
 
 
 class Form(enum.Enum):
-    """The two forms of the stream; the values are what `?wire=` takes."""
+    """The two forms of the stream; the values are what ``?wire=`` takes."""
 
     PLAIN = "plain"
     """Each frame behind its own headers, with Content-Length, time and number."""
@@ -68,15 +67,14 @@ class Form(enum.Enum):
 
 
 def form_for(accept: bytes | None, wish: bytes | None = None) -> Form:
-    """
-    The form that suits who asks.
+    """Return the form that suits a client.
 
-    An `<img>` says first that it takes `image/...`, and a window opened on the stream
-    `text/html`; that holds for Chromium, Firefox and WebKit and for no other client
-    seen (measured; players and `fetch()` send `*/*` or nothing).
+    An ``<img>`` says first that it takes ``image/...``, and a window opened on the
+    stream ``text/html``; that holds for Chromium, Firefox and WebKit and for no other
+    client seen (measured; players and ``fetch()`` send ``*/*`` or nothing).
 
     :param accept: value of the request's Accept header; None where there is none.
-    :param wish: value of the query argument `wire`; it wins if it names a form.
+    :param wish: value of the query argument ``wire``; it wins if it names a form.
     """
     for form in Form:
         if wish == form.value.encode():
@@ -86,8 +84,7 @@ def form_for(accept: bytes | None, wish: bytes | None = None) -> Form:
 
 
 def opening(form: Form) -> bytes:
-    """
-    What goes out once, ahead of the first block: the first boundary line.
+    """Return what goes out once, ahead of the first block: the first boundary line.
 
     In the early form the first part's headers too, for its blocks begin with none.
     """
@@ -97,8 +94,9 @@ def opening(form: Form) -> bytes:
 def pieces(
     form: Form, jpeg: bytes, timestamp: float, number: int, state: str = ""
 ) -> tuple[bytes, ...]:
-    """
-    One frame, from behind one boundary line to the end of the next, not yet joined.
+    """Return one frame, from behind one boundary line to the end of the next.
+
+    The pieces are not joined yet.
 
     :param jpeg: a whole JPEG.
     :param timestamp: when the picture was captured, in Unix seconds. A heartbeat keeps
@@ -118,13 +116,12 @@ def pieces(
 def block(
     form: Form, jpeg: bytes, timestamp: float, number: int, state: str = ""
 ) -> bytes:
-    """One frame as one object; see :func:`pieces`."""
+    """Return one frame as one object; see :func:`pieces`."""
     return b"".join(pieces(form, jpeg, timestamp, number, state))
 
 
 def chunk(*data: bytes) -> bytes:
-    """
-    Pieces of data as one chunk of an HTTP/1.1 body (RFC 9112 7.1), copied once.
+    """Return data as one chunk of an HTTP/1.1 body (RFC 9112 7.1), copied once.
 
     :raises ValueError: for no data, as a chunk of nothing ends the body.
     """
@@ -140,8 +137,7 @@ class MultipartError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """
-    One part of a stream that came in.
+    """One part of a stream that came in.
 
     :ivar headers: by name, in lower case. Of two with the same name the last counts.
     :ivar body: what the part carries, a JPEG if all is well; nothing has looked at it.
@@ -158,49 +154,76 @@ _PADDING = 16
 _BOUNDARY_LIMIT = 200
 # Sixteen digits hold every length; int() would take seconds for a line full of them.
 _LENGTH_DIGITS = 16
-_PARAMETER = re.compile(
-    rb';\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]+))', re.IGNORECASE
+# A name that a header can have; 60 bytes hold all that were ever registered.
+_NAME = rb"[A-Za-z][A-Za-z0-9-]{0,59}[ \t]{0,16}:"
+# Some cameras leave out the line end between the boundary and the first header.
+_GLUED = rb"(?=[Cc]ontent-[A-Za-z]{1,20}:)"
+_LINE_END = rb"(?:(?P<close>--)|[ \t]{0,%d}\r?\n|%b)" % (_PADDING, _GLUED)
+_LONGEST_LINE_END = len("Content-") + 20 + len(":")
+# The first boundary line of a stream that announced another one, or none: a line that
+# begins with two dashes, with headers or an empty line behind it, or glued to them.
+_UNANNOUNCED = (
+    rb"--(?P<text>-{0,8}[^\r\n:-][^\r\n:]{0,%d}?)(?:[ \t]{0,%d}\r?\n(?=\r?\n|%b)|%b)"
+    % (_BOUNDARY_LIMIT - 9, _PADDING, _NAME, _GLUED)
 )
+_PARAMETER = re.compile(
+    rb';\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\r\n]*))', re.IGNORECASE
+)
+
+PREAMBLE_LIMIT = 64 * 1024
+"""Bytes of a stream within which its first boundary line must come. Those that have a
+preamble at all say a line or two in it."""
 
 
 class Parser:
-    r"""
-    Reads parts out of a stream of bytes, however these are split.
+    r"""Reads parts out of a stream of bytes, however these are split.
 
     Cameras are sloppy, so what can be understood is read: a preamble, bare LF, no line
-    end between a body of known length and the boundary, a length that is too short, a
-    header block broken off by another boundary line. A part with Content-Length is
-    handed out with its last byte, one without when the boundary line behind it is
-    complete.
+    end between a body of known length and the boundary, a boundary glued to the first
+    header, a header block broken off by another boundary line. Where the stream's first
+    boundary line is another one than was announced, the stream is believed. A part with
+    Content-Length is handed out with its last byte, one without when the boundary line
+    behind it is complete. A length that does not end at a boundary line, or is no
+    number, is a lie: from then on lengths are not looked at, and boundaries searched
+    for.
 
     Every search goes on where the last one stopped, less the length of a boundary line,
     so reading takes time in proportion to the bytes. What is kept is never more than
-    `limit`, `header_limit` and the bytes of one call.
+    ``limit``, ``header_limit`` and the bytes of one call.
 
-    :ivar ended: True once the closing line (`--boundary--`) has come. All that follows
-        is ignored.
+    :ivar ended: True once the closing line (``--boundary--``) has come. All that
+        follows is ignored.
+    :ivar remark: how the stream differs from what it announces, in words for the log;
+        None as long as it does not.
     """
 
     def __init__(
         self,
-        boundary: bytes,
+        boundary: bytes | None = None,
         # A raw 4:2:0 picture of 3840x2160 has 12.4 MB; no JPEG of it should have more.
         limit: int = 16 * 1024 * 1024,
         # What common HTTP servers allow; aiohttp's readers stop at 8190 too (measured).
         header_limit: int = 8 * 1024,
     ) -> None:
-        """
+        """Begin a stream.
+
         :param boundary: as the Content-Type names it. Where it begins with two dashes
-            the lines may be that text itself (a common mistake) or have two more.
-        :param limit: the most bytes in a body, or of anything else ahead of a boundary.
+            the lines may be that text itself (a common mistake) or have two more. None
+            to take it from the stream's first boundary line.
+        :param limit: the most bytes in a body.
         :param header_limit: the most bytes in a header block.
         :raises MultipartError: if nobody could use that boundary.
         """
-        line = _boundary_line(boundary)
         self.ended = False
-        self._boundary = re.compile(rb"\n" + line)
-        self._block_end = re.compile(rb"\n(?:(?P<blank>\r?\n)|" + line + rb")")
-        self._longest = len(b"\n--") + len(boundary) + _PADDING + len(b"\r\n")
+        self.remark: str | None = None
+        self._announced = boundary
+        first = _UNANNOUNCED
+        if boundary is not None:
+            first = rb"(?:%b|%b)" % (_boundary_line(boundary), _UNANNOUNCED)
+        self._first = re.compile(rb"\n" + first)
+        # Until the first boundary line has come, nothing else is looked for.
+        self._boundary = self._line = self._block_end = self._first
+        self._longest = _BOUNDARY_LIMIT + 100
         self._limit = limit
         self._header_limit = header_limit
         # The stream's start counts as the start of a line. `_start` is where the
@@ -210,92 +233,103 @@ class Parser:
         self._start = 1
         self._scan = 0
         # Not bound: a parser that knows itself would stay, with its buffer.
-        self._step: Callable[[Parser], bool] = Parser._read_to_boundary
+        self._step: Callable[[Parser], bool] = Parser._read_preamble
         self._headers: Mapping[bytes, bytes] | None = None
         self._length = 0
+        self._trusts_lengths = True
         self._parts: list[Part] = []
         self._failure: str | None = None
 
     @classmethod
     def from_content_type(cls, content_type: bytes) -> Parser:
-        """
-        A parser for a response, by the value of its Content-Type.
+        """Return a parser for a response, by the value of its Content-Type.
 
-        :raises MultipartError: if that is not multipart or names no usable boundary.
+        Where that names no usable boundary, it is taken from the stream.
+
+        :raises MultipartError: if that is not multipart.
         """
         if not content_type.strip().lower().startswith(b"multipart/"):
             raise MultipartError(f"not a multipart stream: {content_type!r}")
         found = _PARAMETER.search(content_type)
         if found is None:
-            raise MultipartError(f"no boundary in {content_type!r}")
+            return cls()
         quoted, bare = found.groups()
-        return cls(bare if quoted is None else re.sub(rb"\\(.)", rb"\1", quoted))
+        try:
+            # Blanks need quotes (RFC 2045 5.1), which cameras do not know.
+            return cls(bare.strip() if quoted is None else _unquoted(quoted))
+        except MultipartError:
+            return cls()
 
     def receive(self, data: bytes) -> list[Part]:
-        """
-        Take the next bytes of the stream.
+        """Take the next bytes of the stream.
 
         :return: the parts that became complete with them, in order.
-        :raises MultipartError: when a limit is exceeded or a length is no number. Parts
-            ahead of the trouble are returned first: the error then comes with the next
-            call, and again with every one after it.
+        :raises MultipartError: when a limit is exceeded. Parts ahead of the trouble are
+            returned first: the error then comes with the next call, and again with
+            every one after it.
         """
         if self._failure is None:
             self._buffer += data
-            self._read()
+            try:
+                while not self.ended and self._step(self):
+                    pass
+            except MultipartError as error:
+                self._failure = str(error)
+            if self.ended or self._failure is not None:
+                self._buffer.clear()
+            else:
+                read = self._start - 1
+                del self._buffer[:read]
+                self._start -= read
+                self._scan -= read
         parts, self._parts = self._parts, []
         if self._failure is not None and not parts:
             raise MultipartError(self._failure)
         return parts
 
-    def _read(self) -> None:
-        """Step through the buffer as far as it goes, then drop what has been read."""
-        try:
-            while not self.ended and self._step(self):
-                pass
-        except MultipartError as error:
-            self._failure = str(error)
-        if self.ended or self._failure is not None:
-            self._buffer.clear()
-        else:
-            self._drop(self._start - 1)
+    # A step returns False when it needs more bytes.
 
-    def _drop(self, count: int) -> None:
-        del self._buffer[:count]
-        self._start -= count
-        self._scan -= count
-
-    def _read_to_boundary(self) -> bool:
-        """
-        Skip, or take as a body without length, what stands ahead of a boundary line.
-
-        :return: False when more bytes are needed.
-        """
-        found = self._search(self._boundary, self._limit)
+    def _read_preamble(self) -> bool:
+        """Skip what stands ahead of the first boundary line, and learn that line."""
+        found = self._search(self._first, "preamble", min(self._limit, PREAMBLE_LIMIT))
         if found is None:
             return False
-        end = max(self._start, found.start())
-        if self._buffer[end - 1] == ord("\r"):
-            end -= 1
-        self._check("part", end - self._start, self._limit)
-        if self._headers is not None:
-            self._hand_out(self._headers, end)
-        self._begin_part(found)
+        boundary, text = self._announced or b"", found["text"]
+        if text is not None:
+            told = f"says {_shown(boundary)}" if boundary else "names none"
+            boundary = text.rstrip(b" \t")
+            self.remark = f"its boundary is {_shown(boundary)}, its Content-Type {told}"
+        line = _boundary_line(boundary, has_dashes=text is None)
+        self._line = re.compile(rb"[ \t\r\n]{0,%d}" % _PADDING + line)
+        self._boundary = re.compile(rb"\n" + line)
+        self._block_end = re.compile(rb"\n(?:(?P<blank>\r?\n)|" + line + rb")")
+        self._longest = len(b"\n----") + len(boundary) + _LONGEST_LINE_END
+        self._begin_part(found.end(), text is None and found["close"] is not None)
         return True
 
     def _read_headers(self) -> bool:
-        found = self._search(self._block_end, self._header_limit)
+        found = self._search(self._block_end, "header block", self._header_limit)
         if found is None:
             return False
-        self._check("header block", found.start() - self._start, self._header_limit)
         if found["blank"] is None:
             # The block was never finished and another one begins.
-            self._begin_part(found)
-        else:
-            self._begin_body(
-                _headers_in(bytes(self._buffer[self._start : found.start()])),
-                found.end(),
-            )
+            self._begin_part(found.end(), found["close"] is not None)
+            return True
+        block = bytes(self._buffer[self._start : found.start()])
+        # A line without a colon says nothing that anyone needs.
+        pairs = (line.partition(b":") for line in block.splitlines())
+        self._headers = {
+            name.strip().lower(): value.strip() for name, colon, value in pairs if colon
+        }
+        self._go_on(Parser._read_to_boundary, found.end())
+        digits = self._headers.get(b"content-length")
+        if digits is not None and self._trusts_lengths:
+            is_number = digits.isdigit() and len(digits) <= _LENGTH_DIGITS
+            if is_number and int(digits) <= self._limit:
+                self._length = int(digits)
+                self._step = Parser._read_counted_body
+            else:
+                self._distrust_lengths(f"Content-Length {_shown(digits)} is no length")
         return True
 
     def _read_counted_body(self) -> bool:
@@ -303,80 +337,108 @@ class Parser:
         if len(self._buffer) < end:
             return False
         if self._headers is not None:
-            self._hand_out(self._headers, end)
+            self._parts.append(
+                Part(self._headers, bytes(self._buffer[self._start : end]))
+            )
+        # It has been handed out. Should its length be a lie, the next part is looked
+        # for from its start on.
         self._headers = None
-        # The line end that belongs ahead of the boundary may be missing. The last byte
-        # of the body, which has been handed out, takes its place.
-        self._buffer[end - 1] = ord("\n")
-        self._go_on(Parser._read_to_boundary, end)
+        self._step = Parser._read_line_behind
         return True
 
-    def _begin_part(self, line: re.Match[bytes]) -> None:
-        self.ended = line["close"] is not None
-        self._go_on(Parser._read_headers, line.end())
+    def _read_line_behind(self) -> bool:
+        """See that a boundary line follows a body of known length."""
+        end = self._start + self._length
+        found = self._line.match(self._buffer, end)
+        if found is not None:
+            self._begin_part(found.end(), found["close"] is not None)
+            return True
+        behind = self._buffer[end : end + _PADDING + self._longest]
+        rest = behind.lstrip(b" \t\r\n")
+        may_follow = len(behind) - len(rest) <= _PADDING and len(rest) < self._longest
+        if may_follow and rest[:2] == b"--"[: len(rest)]:
+            return False
+        self._distrust_lengths("its Content-Lengths do not end at boundary lines")
+        self._go_on(Parser._read_to_boundary, self._start)
+        return True
 
-    def _begin_body(self, headers: Mapping[bytes, bytes], start: int) -> None:
-        self._headers = headers
-        length = _length_in(headers)
-        if length is None:
-            self._go_on(Parser._read_to_boundary, start)
-        else:
-            self._check("part", length, self._limit)
-            self._length = length
-            self._go_on(Parser._read_counted_body, start)
+    def _read_to_boundary(self) -> bool:
+        """Skip, or take as a body without length, what stands ahead of a boundary."""
+        found = self._search(self._boundary, "part", self._limit)
+        if found is None:
+            return False
+        end = max(self._start, found.start())
+        if self._buffer[end - 1] == ord("\r"):
+            end -= 1
+        if self._headers is not None:
+            self._parts.append(
+                Part(self._headers, bytes(self._buffer[self._start : end]))
+            )
+        self._begin_part(found.end(), found["close"] is not None)
+        return True
+
+    def _distrust_lengths(self, remark: str) -> None:
+        self._trusts_lengths = False
+        self.remark = remark
+
+    def _begin_part(self, start: int, is_closed: bool) -> None:
+        self.ended = is_closed
+        self._headers = None
+        # A boundary glued to its first header has no line end of its own.
+        if self._buffer[start - 1] != ord("\n") and not is_closed:
+            self._buffer[start:start] = b"\n"
+            start += 1
+        self._go_on(Parser._read_headers, start)
 
     def _go_on(self, step: Callable[[Parser], bool], start: int) -> None:
         self._step = step
         self._start = start
         self._scan = start - 1
 
-    def _hand_out(self, headers: Mapping[bytes, bytes], end: int) -> None:
-        self._parts.append(Part(headers, bytes(self._buffer[self._start : end])))
-
-    def _search(self, end: re.Pattern[bytes], limit: int) -> re.Match[bytes] | None:
+    def _search(
+        self, end: re.Pattern[bytes], what: str, limit: int
+    ) -> re.Match[bytes] | None:
         """Look for the end of what is at hand, in what no search has looked at yet."""
         found = end.search(self._buffer, self._scan)
         if found is None:
             # All but the last bytes is done with: an end may have begun in those.
             unread = len(self._buffer) - self._longest + 1
             self._scan = max(self._scan, unread)
-            # The CR that may stand there is not part of what is counted.
-            self._check("part or header block", self._scan - self._start - 1, limit)
+        # The CR that may stand ahead of a boundary is not part of what is counted.
+        stop = self._scan - 1 if found is None else found.start()
+        if found is not None and what != "header block":
+            stop -= self._buffer[stop - 1] == ord("\r")
+        if stop - self._start > limit:
+            raise MultipartError(_excess(what, stop - self._start, limit))
         return found
 
-    def _check(self, what: str, length: int, limit: int) -> None:
-        if length > limit:
-            raise MultipartError(
-                f"a {what} of {length} bytes or more; limit is {limit}"
-            )
 
+def _boundary_line(boundary: bytes, has_dashes: bool = True) -> bytes:
+    """Return the expression for a boundary line, without the line end ahead of it.
 
-def _boundary_line(boundary: bytes) -> bytes:
-    """The regular expression for a boundary line, without the line end ahead of it."""
-    if not boundary.strip(b"-") or len(boundary) > _BOUNDARY_LIMIT:
-        raise MultipartError(f"no usable boundary: {boundary[:_BOUNDARY_LIMIT]!r}")
+    :param has_dashes: whether those that it begins with may be those of the line.
+    """
+    if not boundary.strip(b"- \t") or len(boundary) > _BOUNDARY_LIMIT:
+        raise MultipartError(f"no usable boundary: {_shown(boundary)}")
     if re.search(rb"[\r\n]", boundary):
-        raise MultipartError(f"a boundary of two lines: {boundary!r}")
+        raise MultipartError(f"a boundary of two lines: {_shown(boundary)}")
     dashes, rest = rb"--", boundary
-    if boundary.startswith(b"--"):
+    if has_dashes and boundary.startswith(b"--"):
         dashes, rest = rb"--(?:--)?", boundary[2:]
-    end = rb"(?:(?P<close>--)|[ \t]{0,%d}\r?\n)" % _PADDING
-    return dashes + re.escape(rest) + end
+    return dashes + re.escape(rest) + _LINE_END
 
 
-def _headers_in(lines: bytes) -> dict[bytes, bytes]:
-    """Header lines by name. A line without a colon says nothing that anyone needs."""
-    pairs = (line.partition(b":") for line in lines.splitlines())
-    return {
-        name.strip().lower(): value.strip() for name, colon, value in pairs if colon
-    }
+def _unquoted(text: bytes) -> bytes:
+    """Return a quoted string without its backslashes (RFC 9110 5.6.4)."""
+    return re.sub(rb"\\(.)", rb"\1", text)
 
 
-def _length_in(headers: Mapping[bytes, bytes]) -> int | None:
-    """The Content-Length; None where the part names none."""
-    digits = headers.get(b"content-length")
-    if digits is None:
-        return None
-    if not digits.isdigit() or len(digits) > _LENGTH_DIGITS:
-        raise MultipartError(f"Content-Length is not a length: {digits[:40]!r}")
-    return int(digits)
+def _shown(text: bytes) -> str:
+    """Return bytes from outside as a line of the log can hold them."""
+    return repr(text[:40])[1:]
+
+
+def _excess(what: str, length: int, limit: int) -> str:
+    if what == "preamble":
+        return f"no boundary line in the first {limit} bytes"
+    return f"a {what} of {length} bytes or more; limit is {limit}"
