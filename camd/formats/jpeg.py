@@ -61,10 +61,10 @@ class Damaged(ValueError):
 class Unended(Damaged):
     """A JPEG without EOI: cut, or of a camera that never writes one.
 
-    Only decoding tells which.
+    :func:`camd.formats.scan.is_complete` tells which.
 
-    :ivar closed: the picture with EOI put behind it, mended otherwise; to be sent only
-        if its scan turns out to be complete.
+    :ivar closed: the picture with EOI put behind it, and mended otherwise; to be sent
+        only if its scan is complete.
     """
 
     def __init__(self, closed: Whole) -> None:
@@ -136,7 +136,9 @@ def measure(jpeg: bytes) -> Size:
     return _head(jpeg).size
 
 
-def whole(data: bytes, max_pixels: int = MAX_PIXELS) -> Whole:
+def whole(
+    data: bytes, max_pixels: int = MAX_PIXELS, *, is_framed: bool = False
+) -> Whole:
     """Return a camera's picture, fit to be sent.
 
     Checked is what :func:`measure` checks, and the scan: no marker in it but those of
@@ -151,9 +153,11 @@ def whole(data: bytes, max_pixels: int = MAX_PIXELS) -> Whole:
     none, which not every decoder does by itself.
 
     :param max_pixels: the most that a picture may claim to have.
+    :param is_framed: whether what brought it says that this is all of it, as a part or
+        a counted body does. Then a missing EOI is the camera's habit, and is put there.
     :return: with the very same object when nothing was mended, so that a good picture
         is never copied.
-    :raises Unended: when nothing but EOI is missing.
+    :raises Unended: when nothing but EOI is missing, and it is not framed.
     :raises Damaged: for any other bytes, for kinds that browsers do not show, and for
         pictures that are too large.
     """
@@ -181,7 +185,7 @@ def whole(data: bytes, max_pixels: int = MAX_PIXELS) -> Whole:
         raise Damaged("no SOI at the start, and a thumbnail further on")
     if head.frame in _SEQUENTIAL and not head.has_tables:
         jpeg = jpeg[: head.sos] + STANDARD_TABLES + jpeg[head.sos :]
-    if found is None:
+    if found is None and not is_framed:
         raise Unended(Whole(jpeg, head.size))
     return Whole(jpeg, head.size)
 

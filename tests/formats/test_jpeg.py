@@ -452,6 +452,7 @@ def test_a_missing_end_is_told_apart(real: bytes) -> None:
         closed = caught.value.closed
         assert whole(closed.jpeg) == closed
         assert np.array_equal(decode(closed.jpeg), decode(sent))
+        assert whole(data, is_framed=True) == closed
 
 
 def test_a_size_beyond_the_bound() -> None:
