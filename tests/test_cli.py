@@ -89,6 +89,7 @@ camera_controls = none  # default
 rotate = 0  # default
 flip = none  # default
 overlay = ""  # default
+max_pixels = 40000000  # default
 camera_verify_tls = true  # default
 stream_fps = 7.5  # environment
 idle_fps = 1  # default
@@ -115,6 +116,7 @@ cameras.door
   rotate = 0  # default
   flip = none  # default
   overlay = ""  # default
+  max_pixels = 40000000  # default
   camera_verify_tls = true  # default
   stream_fps = 7.5  # environment
   idle_fps = 1  # default

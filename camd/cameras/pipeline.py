@@ -197,7 +197,7 @@ def _intake(
     def worker(new_source: Callable[[], Source]) -> Worker:
         def new_reader() -> ReaderThread:
             encoder = environment.new_encoder(settings.jpeg_quality)
-            reader = Reader(new_source(), encoder, clock.seconds)
+            reader = Reader(new_source(), encoder, clock.seconds, settings.max_pixels)
             thread = environment.new_thread(f"camera {settings.name}")
             return ReaderThread(reader, thread)
 
@@ -221,7 +221,9 @@ def _intake(
         redraw = Redraw(
             handed, worker(lambda: redrawn(handed, settings, clock.seconds))
         )
-    return PushIntake(capture, source, fps, pull, clock, redraw)
+    return PushIntake(
+        capture, source, fps, pull, clock, redraw, max_pixels=settings.max_pixels
+    )
 
 
 def _health(settings: CameraSettings, environment: Environment) -> Health:

@@ -119,6 +119,7 @@ class PushIntake:
     :param capture: is told what came.
     :param fps: the most frames a second that viewers get.
     :param redraw: None where pictures go out as they are.
+    :param max_pixels: the most that a picture may have.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class PushIntake:
         new_pull: NewPull,
         clock: IReactorTime,
         redraw: Redraw | None = None,
+        max_pixels: int = jpeg_format.MAX_PIXELS,
     ) -> None:
         self._capture: Capture | None = capture
         self._source = source
@@ -136,6 +138,7 @@ class PushIntake:
         self._new_pull = new_pull
         self._clock = clock
         self._redraw = redraw
+        self._max_pixels = max_pixels
         self._interval = 1 / fps
         # When the next picture is due by that interval. One may come an interval ahead
         # of it: no camera, and no network, is as regular as a clock.
@@ -344,7 +347,8 @@ class PushIntake:
         """Check a picture if anybody is to see it, and tell the capture of it."""
         mode, is_wanted = self._mode, capture.wants_frame
         if mode is None or (is_wanted and self._redraw is None):
-            whole = jpeg_format.whole(jpeg)
+            # It came in a frame of its own, so it is all there, whatever it ends with.
+            whole = jpeg_format.whole(jpeg, self._max_pixels, is_framed=True)
             if mode is None:
                 mode = self._mode = CameraMode(
                     whole.size.width, whole.size.height, self._told_fps, self._format

@@ -9,8 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from camd.formats import jpeg
-from camd.formats.jpeg import Damaged, Size
-from camd.sources import CameraMode, EncodeError, Encoder, RawFrame, Source
+from camd.formats.jpeg import Damaged, Size, Unended, Whole
+from camd.formats.scan import is_complete
+from camd.sources import (
+    CameraMode,
+    EncodeError,
+    Encoder,
+    RawFrame,
+    Source,
+    SourceError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +57,24 @@ class Reader:
     """Reads one source, opening it when it is closed.
 
     :param clock: returns seconds; called in the camera's thread.
+    :param max_pixels: the most that a picture may have. Without a bound, a few bytes
+        from the network make camd draw gigabytes.
     """
 
     def __init__(
-        self, source: Source, encoder: Encoder, clock: Callable[[], float]
+        self,
+        source: Source,
+        encoder: Encoder,
+        clock: Callable[[], float],
+        max_pixels: int = jpeg.MAX_PIXELS,
     ) -> None:
         self._source = source
         self._encoder = encoder
         self._clock = clock
+        self._max_pixels = max_pixels
         self._mode: CameraMode | None = None
         self._last: Size | None = None
+        self._leaves_out_ends = False
 
     def take(self) -> CheckedJpeg:
         """Return the newest picture. Blocks until there is one.
@@ -71,7 +87,7 @@ class Reader:
         content = raw.content
         try:
             if isinstance(content, bytes):
-                whole = jpeg.whole(content)
+                whole = self._whole(content)
                 self._check_size(whole.size, mode)
                 return CheckedJpeg(
                     raw.captured, mode, whole.jpeg, whole.size, True, None
@@ -96,7 +112,14 @@ class Reader:
 
     def _read(self) -> tuple[RawFrame, CameraMode]:
         if self._mode is None:
-            self._mode = self._source.open()
+            mode = self._source.open()
+            if mode.width * mode.height > self._max_pixels:
+                self._source.close()
+                raise SourceError(
+                    f"its pictures are {mode.resolution}, more than max_pixels "
+                    f"({self._max_pixels})"
+                )
+            self._mode = mode
         try:
             return self._source.read(), self._mode
         except Damaged as problem:
@@ -104,6 +127,24 @@ class Reader:
         except BaseException:
             self.close()
             raise
+
+    def _whole(self, content: bytes) -> Whole:
+        """Return a camera's JPEG as it can be sent.
+
+        Some cameras never write EOI. What they send is looked into once, as that takes
+        tens of milliseconds, and believed from then on until it has EOI.
+
+        :raises Damaged: when it is not whole.
+        """
+        try:
+            whole = jpeg.whole(content, self._max_pixels)
+        except Unended as unended:
+            if not (self._leaves_out_ends or is_complete(unended.closed.jpeg)):
+                raise
+            self._leaves_out_ends = True
+            return unended.closed
+        self._leaves_out_ends = False
+        return whole
 
     def _check_size(self, size: Size, mode: CameraMode) -> None:
         """Check that a camera's picture has the camera's size.

@@ -45,6 +45,7 @@ from camd.config.checks import (
     text_as_tuple,
 )
 from camd.config.masking import mask_url
+from camd.formats.jpeg import MAX_PIXELS
 
 LogFormat = Literal["text", "json"]
 LogLevelName = Literal["debug", "info", "warn", "error"]
@@ -172,6 +173,8 @@ class StreamSettings(_Frozen):
         ),
     ] = ""
     """What is written into each picture; empty for nothing."""
+    max_pixels: Annotated[int, Field(ge=100_000, le=1_000_000_000)] = MAX_PIXELS
+    """Pixels of the largest picture that is taken from a camera."""
     camera_verify_tls: Annotated[bool, Expected("true or false")] = True
     """False: an ``https://`` camera may show any certificate."""
     stream_fps: Annotated[float, Field(ge=0.1, le=240)] = 15

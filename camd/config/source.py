@@ -8,10 +8,11 @@ of the password as the name of a host.
 
 from __future__ import annotations
 
+import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 WORDS = ("pattern",)
 """Sources that are a word of their own."""
@@ -37,18 +38,24 @@ def usable_source(text: str) -> str:
     """Return a source in the form that everything else reads.
 
     Of an address the scheme is in small letters and the user information is
-    percent-encoded; everything else stays.
+    percent-encoded; everything else stays. ``file://`` and ``~`` become the path meant.
 
     :raises SourceFault: it is no source, or an address that can be read in two ways.
     """
     if not text or not text.isprintable():
         raise SourceFault("is no source")
     scheme, mark, rest = text.partition("://")
+    if mark and scheme.lower() == "file":
+        # RFC 8089: the host is this one or left out, and the path is quoted.
+        host, slash, path = rest.partition("/")
+        if host.lower() not in ("", "localhost") or not path:
+            raise SourceFault("names no file of this machine")
+        return unquote(slash + path)
     if mark:
         return f"{_known_scheme(scheme)}://{_encoded(rest)}"
     # A file or folder of this folder has a dot in its name, or begins with "./".
     if text in WORDS or text.isdecimal() or "/" in text or "." in text:
-        return text
+        return os.path.expanduser(text)
     raise SourceFault(f"is no source{_nearest_word(text)}")
 
 

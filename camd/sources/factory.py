@@ -96,7 +96,14 @@ def _plain_source(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
     if _names_jpegs(address):
         from camd.sources.folder import Folder
 
-        return Folder(Path(address), fps, clock=clock, sleep=sleep)
+        return Folder(
+            Path(address),
+            fps,
+            timeout=camera.camera_timeout,
+            max_pixels=camera.max_pixels,
+            clock=clock,
+            sleep=sleep,
+        )
     _require_opencv()
     if address == "pattern":
         from camd.sources.pattern import Pattern
@@ -187,7 +194,9 @@ def make_placeholder(
 
 def is_device(address: str) -> bool:
     """Whether an address is a camera of this machine, which can be opened once only."""
-    return address.isdecimal() or address.startswith("/dev/")
+    # Programs put pictures and films into /dev/shm, to spare the SD card.
+    is_node = address.startswith("/dev/") and not address.startswith("/dev/shm/")
+    return is_node or address.isdecimal()
 
 
 def local_path(address: str) -> str | None:

@@ -1,29 +1,44 @@
-"""A folder of JPEG files as a source: nothing is decoded, nothing encoded."""
+"""JPEG files as a source: nothing is decoded, nothing encoded.
+
+A folder is a film, shown over and over, until something new comes into it; from then on
+it is a camera, and only what is new is shown. A single file is one from the start.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
 from pathlib import Path
 
-from camd.formats.jpeg import Damaged, Size, whole
+from camd.formats.jpeg import MAX_PIXELS, Damaged
 from camd.sources import CameraMode, Clock, RawFrame, Sleep, SourceError
+from camd.sources.files import Version, list_pictures, read_picture, words
+from camd.sources.incoming import IncomingFiles
 from camd.sources.pace import Pace
 
-#: How the names of the files shown end, whatever the case.
-SUFFIXES = frozenset({".jpg", ".jpeg"})
-
-#: Bytes of files kept in memory; more than that, and each is read when it is due.
 CACHED = 64 * 1024 * 1024
+"""Bytes of a film's pictures kept in memory; where they are more, each is read when it
+is due."""
+
+SILENCE = 10.0
+"""Seconds without anything new after which a read fails. The camera counts as stalled
+long before (``camera_timeout``)."""
+
+RESTED = 0.5
+"""Seconds between two reads from which on the newest picture is returned again: what
+was read before was for a probe, and nobody has seen it."""
 
 
 class Folder:
-    """
-    The JPEG files of a folder in order of name, over and over, as they are.
+    """The JPEG files of a folder in order of name, or what comes into it.
 
-    Which files there are is looked up when it is opened. One that is damaged is
-    handed on like the others: the reader of a source looks at every JPEG anyhow.
+    A film's pictures count as taken when they fell due, new ones when their file was
+    written.
 
     :param path: the folder, or one JPEG file.
+    :param fps: the film's rate, and how often a second to look for something new.
+    :param timeout: seconds for which the newest picture may be returned again.
+    :param wall: returns Unix seconds.
+    :param cached: see :data:`CACHED`.
     """
 
     def __init__(
@@ -33,78 +48,116 @@ class Folder:
         *,
         clock: Clock,
         sleep: Sleep,
+        wall: Clock = time.time,
+        timeout: float = 2.0,
+        max_pixels: int = MAX_PIXELS,
         cached: int = CACHED,
     ) -> None:
         self._path = path
         self._fps = fps
         self._clock = clock
         self._sleep = sleep
+        self._wall = wall
+        self._timeout = timeout
+        self._max_pixels = max_pixels
         self._cached = cached
-        self._files: list[Path] = []
-        self._contents: dict[Path, bytes] = {}
-        self._keep = False
+        self._is_open = False
+        self._contents: dict[Path, tuple[Version, bytes]] = {}
         self._pace = Pace(fps, clock, sleep)
+        # These outlive closing: a folder that was fed is a camera for good.
+        self._incoming: IncomingFiles | None = None
+        self._is_fed = False
+        self._newest: RawFrame | None = None
+        self._read_at = clock()
 
     def open(self) -> CameraMode:
-        """
-        List the files; the first whole one tells the size.
+        """List the files; the first whole one tells the size.
 
         :raises SourceError: when there is no folder, or no JPEG in it.
         """
         self.close()
         try:
-            files = _jpeg_files(self._path)
-            self._keep = sum(f.stat().st_size for f in files) <= self._cached
-            size = _first_size(self._path, map(self._content, files))
+            files = list_pictures(self._path)
+            if self._incoming is None:
+                self._incoming = IncomingFiles(
+                    self._path, self._max_pixels, clock=self._clock, wall=self._wall
+                )
+                if self._path in files:
+                    self._is_fed = True
+                    self._incoming.expect(self._path)
         except OSError as error:
-            raise SourceError(_reason(self._path, error)) from error
-        self._files = files
+            raise SourceError(f"{self._path}: {words(error)}") from error
         self._pace = Pace(self._fps, self._clock, self._sleep)
-        return CameraMode(size.width, size.height, self._fps, "JPEG")
+        problem = "there is no JPEG (*.jpg, *.jpeg) in it"
+        for path in files:
+            try:
+                size = read_picture(path, self._max_pixels)[0].size
+            except (Damaged, OSError) as error:
+                problem = f"no whole JPEG: {path.name}: {words(error)}"
+                continue
+            self._is_open = True
+            return CameraMode(size.width, size.height, self._fps, "JPEG")
+        raise SourceError(f"{self._path}: {problem}")
 
     def read(self) -> RawFrame:
-        """
-        Wait for the next file to fall due.
+        """Wait for the film's next picture to fall due, or for a new one.
 
-        :raises SourceError: when it cannot be read any more, or nothing is open.
+        :raises SourceError: when the files are gone, nothing new comes, or nothing is
+            open.
+        :raises Damaged: when the one that is due, or new, is not whole.
         """
-        if not self._files:
+        if self._incoming is None or not self._is_open:
             raise SourceError(f"{self._path} is not open")
-        index, due = self._pace.wait()
-        path = self._files[index % len(self._files)]
         try:
-            return RawFrame(self._content(path), due)
+            if self._is_fed:
+                return self._wait_for_new(self._incoming)
+            index, due = self._pace.wait()
+            new = self._incoming.poll()
+            if new is None:
+                return RawFrame(self._film_picture(self._incoming, index), due)
         except OSError as error:
-            raise SourceError(_reason(path, error)) from error
+            raise SourceError(f"{self._path}: {words(error)}") from error
+        self._is_fed = True
+        self._contents.clear()
+        self._newest, self._read_at = new, self._clock()
+        return new
 
     def close(self) -> None:
-        """Forget the files."""
-        self._files = []
-        self._contents = {}
+        """Forget the film's pictures."""
+        self._is_open = False
+        self._contents.clear()
 
-    def _content(self, path: Path) -> bytes:
-        content = self._contents.get(path)
-        if content is None:
-            content = path.read_bytes()
-            if self._keep:
-                self._contents[path] = content
-        return content
+    def _film_picture(self, incoming: IncomingFiles, index: int) -> bytes:
+        files = [*incoming.files]
+        if not files:
+            raise SourceError(f"{self._path}: there is no JPEG in it any more")
+        path = files[index % len(files)]
+        version = incoming.files[path]
+        known, jpeg = self._contents.get(path, (None, b""))
+        if known != version:
+            try:
+                picture, version = read_picture(path, self._max_pixels)
+            except (Damaged, OSError) as error:
+                raise Damaged(f"{path.name}: {words(error)}") from error
+            jpeg = picture.jpeg
+            if sum(each.size for each in incoming.files.values()) <= self._cached:
+                self._contents[path] = version, jpeg
+        return jpeg
 
-
-def _jpeg_files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES)
-
-
-def _first_size(path: Path, contents: Iterable[bytes]) -> Size:
-    for content in contents:
-        try:
-            return whole(content).size
-        except Damaged:
-            continue
-    raise SourceError(f"{path}: there is no whole JPEG (*.jpg, *.jpeg) in it")
-
-
-def _reason(path: Path, error: OSError) -> str:
-    return f"{path}: {(error.strerror or str(error)).lower()}"
+    def _wait_for_new(self, incoming: IncomingFiles) -> RawFrame:
+        began, newest = self._clock(), self._newest
+        has_rested = began - self._read_at > RESTED
+        while (new := incoming.poll()) is None:
+            now = self._clock()
+            if newest is not None:
+                age = now - newest.captured
+                if has_rested and age <= self._timeout:
+                    break
+                if now - began > SILENCE:
+                    raise SourceError(f"{self._path}: nothing new came for {age:.0f} s")
+            elif now - began > SILENCE:
+                raise SourceError(f"{self._path}: no whole JPEG came")
+            self._sleep(min(max(0.5 / self._fps, 0.01), 0.1))
+        self._newest, self._read_at = new or newest, self._clock()
+        assert self._newest is not None
+        return self._newest

@@ -246,7 +246,9 @@ def _connect_address(
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIME_OUT),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIME_OUT),
     )
-    capture = opener(url, cv2.CAP_FFMPEG, limits)
+    # FFmpeg knows schemes in lower case only; phones write "Rtsp".
+    scheme, separator, rest = url.partition("://")
+    capture = opener(scheme.lower() + separator + rest, cv2.CAP_FFMPEG, limits)
     if capture.isOpened():
         return OpenedCapture(capture, given_by(capture))
     capture.release()

@@ -125,7 +125,7 @@ def test_a_look_encodes_nothing(reader, source, encoder):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"garbage", tiny_jpeg()[:100], tiny_jpeg()[:-2]]
+    "content", [b"", b"garbage", tiny_jpeg()[:100], tiny_jpeg()[:-3]]
 )
 def test_a_damaged_picture(reader, source, content):
     """What is no whole JPEG never leaves the reader, and the source stays open."""
@@ -134,6 +134,42 @@ def test_a_damaged_picture(reader, source, content):
         reader.take()
     assert source.is_open
     assert reader.take().jpeg is tiny_jpeg()
+
+
+def test_a_camera_that_writes_no_end(reader: Reader, source: FakeSource) -> None:
+    """Pictures that lack nothing but EOI go out with it."""
+    source.always = tiny_jpeg()[:-2]
+    assert [reader.take().jpeg for _ in range(2)] == [tiny_jpeg()] * 2
+
+
+def test_no_end_where_there_was_one(reader: Reader, source: FakeSource) -> None:
+    """One without EOI is cut, if it has not all of its codes."""
+    source.reads.extend([tiny_jpeg()[:-2], tiny_jpeg(), tiny_jpeg()[:-3]])
+    reader.take()
+    reader.take()
+    with pytest.raises(BadPicture, match="no EOI"):
+        reader.take()
+
+
+def test_a_picture_that_claims_too_many_pixels(
+    source: FakeSource, encoder: FakeEncoder
+) -> None:
+    """A picture beyond the bound is a bad one, with its size."""
+    reader = Reader(source, encoder, Clock().seconds, max_pixels=32 * 24 - 1)
+    source.opens.append(CameraMode(1, 1, None, "MJPG"))
+    with pytest.raises(BadPicture, match="size is 32x24, more than max_pixels"):
+        reader.take()
+
+
+def test_a_camera_that_claims_too_many_pixels(
+    source: FakeSource, encoder: FakeEncoder
+) -> None:
+    """A camera whose pictures are beyond the bound is closed; nothing is that large."""
+    reader = Reader(source, encoder, Clock().seconds, max_pixels=1_000_000)
+    source.opens.append(CameraMode(20000, 20000, None, "MJPG"))
+    with pytest.raises(SourceError, match="its pictures are 20000x20000, more than"):
+        reader.probe()
+    assert source.calls == ["open", "close"]
 
 
 def test_a_picture_that_does_not_encode(reader, source, encoder):

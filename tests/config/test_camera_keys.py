@@ -37,6 +37,31 @@ def problems(path: Path, text: str) -> list[str]:
     return list(caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("file:///srv/one.jpg", "/srv/one.jpg"),
+        ("FILE://localhost/srv/a%20film.mp4", "/srv/a film.mp4"),
+        ("~/films", "/home/me/films"),
+        ("/srv/~films", "/srv/~films"),
+    ],
+)
+def test_sources_that_are_paths(
+    path: Path, written: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be named as a shell or a browser would."""
+    monkeypatch.setenv("HOME", "/home/me")
+    text = f"cameras: {{robot: {{source: '{written}'}}}}"
+    assert robot(path, text).source == meant
+
+
+@pytest.mark.parametrize("written", ["file://", "file://server/film.mp4"])
+def test_sources_that_are_no_files(path: Path, written: str) -> None:
+    """An address of a file that names none here is refused."""
+    text = f"cameras: {{robot: {{source: '{written}'}}}}"
+    assert "names no file of this machine" in problems(path, text)[0]
+
+
 def test_controls(path: Path) -> None:
     """Numbers, truth and words arrive as what they are, in the file's order."""
     text = "camera_controls: {exposure: manual, brightness: -4, focus_auto: off}"

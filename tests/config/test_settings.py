@@ -50,6 +50,7 @@ def test_defaults() -> None:
         "rotate": 0,
         "flip": "none",
         "overlay": "",
+        "max_pixels": 40_000_000,
         "camera_verify_tls": True,
         "stream_fps": 15,
         "idle_fps": 1,

@@ -22,7 +22,6 @@ from camd.config.source import SourceFault, missing_path, usable_source
         "/dev/video9",
         "./pictures",
         "film.mp4",
-        "~/film.mp4",
         "http://host/",
         "https://host:8443/x?y=z#w",
         "rtsp://user:p%40ss@host/a%40b",

@@ -41,6 +41,7 @@ class FakeSettings:
     overlay: str = ""
     camera_verify_tls: bool = True
     camera_timeout: float = 2
+    max_pixels: int = 40_000_000
 
 
 def settings(source: str) -> Any:
@@ -58,6 +59,8 @@ def settings(source: str) -> Any:
         ("rtsp://cam/1", Live),
         ("film.mp4", VideoFile),
         ("one.JPG", Folder),
+        ("/dev/shm/film.mp4", VideoFile),
+        ("/dev/shm/latest.jpg", Folder),
     ],
 )
 def test_choice(source: str, kind: type) -> None:

@@ -319,6 +319,13 @@ def test_address_is_not_waited_for_too_long(time: FakeTime) -> None:
     assert opener.calls == [("rtsp://cam/1", cv2.CAP_FFMPEG, limits)]
 
 
+def test_a_scheme_in_capitals(time: FakeTime) -> None:
+    """FFmpeg is given the scheme in lower case, and all else as it was written."""
+    opener = FakeOpener(ended(time))
+    address("RTSP://Cam/One", clock=time.clock, opener=opener).open()
+    assert opener.calls[0][0] == "rtsp://Cam/One"
+
+
 @pytest.mark.parametrize("moment", ["open", "read"])
 def test_address_hides_its_password(time: FakeTime, moment: str) -> None:
     """No error shows the password that stands in an address."""

@@ -9,17 +9,14 @@ import cv2
 import numpy as np
 from twisted.logger import Logger
 
-from camd.formats.jpeg import Damaged, whole
+from camd.formats.jpeg import Damaged, Unended, whole
+from camd.formats.scan import is_complete
 from camd.sources import CameraMode, Clock, Image, RawFrame, Source
 from camd.sources.drawing.orientation import oriented, oriented_size
 from camd.sources.drawing.overlay import Overlay
 
 if TYPE_CHECKING:
     from camd.config.settings import CameraSettings
-
-#: Pixels of a JPEG that is decoded: the largest that a camera can be asked for. A few
-#: bytes from the network could else take up gigabytes.
-MOST_PIXELS = 8192 * 8192
 
 
 class Redrawn:
@@ -84,18 +81,20 @@ class Redrawn:
                 "passing it on takes microseconds",
                 camera=self._settings.name,
             )
-        return decoded(content)
+        return decoded(content, self._settings.max_pixels)
 
 
-def decoded(content: bytes) -> Image:
-    """
-    Make pixels of a JPEG that came from outside.
+def decoded(content: bytes, max_pixels: int) -> Image:
+    """Return the pixels of a JPEG that came from outside.
 
     :raises Damaged: when it is not whole, too large, or cannot be decoded.
     """
-    found = whole(content)
-    if found.size.width * found.size.height > MOST_PIXELS:
-        raise Damaged(f"too large to be decoded: {found.size}")
+    try:
+        found = whole(content, max_pixels)
+    except Unended as unended:
+        if not is_complete(unended.closed.jpeg):
+            raise
+        found = unended.closed
     try:
         picture = cv2.imdecode(np.frombuffer(found.jpeg, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:

@@ -62,6 +62,9 @@ class Consumer(Interface):
     def got_parts(self, parts: Sequence[Part]) -> None:
         """Take the parts of a stream that became whole together, the newest last."""
 
+    def remarked(self, remark: str) -> None:
+        """Take note that the stream is not as it was announced, but can be read."""
+
     def got_picture(self, picture: bytes) -> None:
         """Take the one picture of this answer. Nothing follows."""
 
@@ -85,6 +88,7 @@ class Body(Protocol):
         self._kind = kind
         self._content: Content | None = None
         self._parser: Parser | None = None
+        self._has_remarked = False
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -98,7 +102,7 @@ class Body(Protocol):
                 return
             self._pieces.clear()
             if self._content is Content.PARTS:
-                self._parser = _parser(self._kind, data)
+                self._parser = _parser(self._kind)
         if self._parser is not None:
             self._receive_parts(self._parser, data)
         elif self._content is Content.PICTURE:
@@ -123,6 +127,9 @@ class Body(Protocol):
             reason = f"its stream cannot be read: {error}"
             self._tell(lambda to: to.broke_off(reason))
             return
+        if parser.remark is not None and not self._has_remarked:
+            self._has_remarked = True
+            consumer.remarked(parser.remark)
         if parts:
             consumer.got_parts(parts)
         if parser.ended:
@@ -149,10 +156,9 @@ class Body(Protocol):
             what(consumer)
 
 
-def _parser(kind: bytes, first: bytes) -> Parser:
-    """Return the parser for a stream, by its label or else by its first line."""
+def _parser(kind: bytes) -> Parser:
+    """Return the parser for a stream, by its label, or else by what it holds."""
     try:
         return Parser.from_content_type(kind)
     except MultipartError:
-        line = first.lstrip().split(b"\n", 1)[0].strip()
-        return Parser(line[:70].removeprefix(b"--") or b"boundary")
+        return Parser()

@@ -84,6 +84,7 @@ class HttpCamera:
         self._came = ""
         # Kept when it is started again: another camd's last picture is no new one.
         self._last_frame: tuple[bytes, bytes] | None = None
+        self._remarks: set[str] = set()
 
     # ---- What the receiver asks
 
@@ -223,6 +224,12 @@ class HttpCamera:
             with contextlib.suppress(ValueError, KeyError):
                 return max(0.0, self._wall() - float(part.headers[b"x-timestamp"]))
         return 0.0
+
+    def remarked(self, remark: str) -> None:
+        """Log that the stream is not as it was announced, once."""
+        if remark not in self._remarks and len(self._remarks) < 8:
+            self._remarks.add(remark)
+            self._log.info("Camera at {name}: {remark}", name=self._name, remark=remark)
 
     def got_picture(self, picture: bytes) -> None:
         """Hand the picture on, and plan to ask for the next one."""

@@ -12,11 +12,11 @@ from twisted.logger import capturedLogs, formatEvent
 
 from camd.capture.reader import BadPicture, Reader
 from camd.config.settings import CameraSettings
-from camd.formats.jpeg import Damaged, Size
+from camd.formats.jpeg import MAX_PIXELS, Damaged, Size
 from camd.sources import CameraMode, SourceError
 from camd.sources.drawing.orientation import oriented
 from camd.sources.drawing.overlay import Overlay
-from camd.sources.drawing.transform import MOST_PIXELS, Redrawn, decoded
+from camd.sources.drawing.transform import Redrawn, decoded
 from camd.sources.factory import make_encoder, make_source
 from camd.sources.live import Live
 from camd.sources.v4l2.controlled import Controlled
@@ -138,7 +138,7 @@ def test_overlay_tells_when_the_picture_was_taken() -> None:
     ("data", "why"),
     [
         (b"", "no SOI"),
-        (tiny_jpeg()[:-2], "no EOI"),
+        (tiny_jpeg()[:-3], "no EOI"),
         (b"\xff\xd8 garbage \xff\xd9", "no frame header|segment|marker"),
     ],
 )
@@ -157,9 +157,8 @@ def test_too_large() -> None:
     # A progressive one, whose scan may be as short as this.
     marker = b"\xff\xc2" + tiny_jpeg()[header + 2 : header + 5]
     data = tiny_jpeg()[:header] + marker + size + tiny_jpeg()[header + 9 :]
-    assert MOST_PIXELS < 0xFFFF * 0xFFFF
-    with pytest.raises(Damaged, match="too large to be decoded: 65535x65535"):
-        decoded(data)
+    with pytest.raises(Damaged, match="size is 65535x65535, more than max_pixels"):
+        decoded(data, MAX_PIXELS)
 
 
 def test_whole_and_yet_not_to_be_decoded() -> None:
@@ -168,7 +167,7 @@ def test_whole_and_yet_not_to_be_decoded() -> None:
     tables = data.find(b"\xff\xdb")
     with pytest.raises(Damaged, match="cannot be decoded"):
         # Tables of an unknown kind.
-        decoded(data[: tables + 4] + b"\xff" + data[tables + 5 :])
+        decoded(data[: tables + 4] + b"\xff" + data[tables + 5 :], MAX_PIXELS)
 
 
 def test_a_damaged_picture_closes_nothing() -> None:

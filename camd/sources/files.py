@@ -1,0 +1,86 @@
+"""JPEG files on the disk: which there are, whether one has changed, and what is in it.
+
+Whatever else has such a name (a FIFO, a folder, a link to nothing, a gigabyte) is no
+picture, and must neither hold the camera's thread nor fill the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from camd.formats.jpeg import Damaged, Unended, Whole, whole
+from camd.formats.scan import is_complete
+
+SUFFIXES = frozenset({".jpg", ".jpeg"})
+"""How the names of the files shown end, whatever the case."""
+
+MAX_FILE = 16 * 1024 * 1024
+"""Bytes of the largest file that is read; as large as a part of a stream may be."""
+
+
+class Version(NamedTuple):
+    """What differs when a file was written or replaced."""
+
+    inode: int
+    size: int
+    modified: int
+    """In nanoseconds since 1970."""
+
+
+def list_pictures(path: Path) -> dict[Path, Version]:
+    """Return the JPEG files of a folder, in order of name; or the one file.
+
+    :raises OSError: when there is no such folder, or no such regular file.
+    """
+    status = path.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        return {path: _version(status)}
+    found: dict[Path, Version] = {}
+    with os.scandir(path) as entries:
+        for entry in entries:
+            name = path / entry.name
+            if name.suffix.lower() in SUFFIXES:
+                try:
+                    found[name] = _version(entry.stat())
+                except OSError:  # No regular file, a link to nothing, or just deleted.
+                    continue
+    return dict(sorted(found.items()))
+
+
+def read_picture(path: Path, max_pixels: int) -> tuple[Whole, Version]:
+    """Return the picture in a file, and which version of the file that is.
+
+    :raises Damaged: when it is not whole (yet), too large, or being written.
+    :raises OSError: when it cannot be read, or is no regular file.
+    """
+    # Without O_NONBLOCK a FIFO would hold the thread until somebody writes into it.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    with open(os.open(path, flags), "rb", buffering=0) as file:
+        version = _version(os.fstat(file.fileno()))
+        if version.size > MAX_FILE:
+            raise Damaged(f"{version.size} bytes; the most is {MAX_FILE}")
+        content = file.read(MAX_FILE + 1) or b""
+        if _version(os.fstat(file.fileno())) != version or len(content) != version.size:
+            raise Damaged("it is being written")
+    try:
+        return whole(content, max_pixels), version
+    except Unended as unended:
+        if is_complete(unended.closed.jpeg):
+            return unended.closed, version
+        raise
+
+
+def words(error: Exception) -> str:
+    """Return the reason of a Damaged or an OSError as a line shows it."""
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)
+
+
+def _version(status: os.stat_result) -> Version:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(0, "not a regular file")
+    return Version(status.st_ino, status.st_size, status.st_mtime_ns)
