@@ -30,6 +30,7 @@ from camd.web.access.cloudflare import CloudflareAccess, fetcher
 from camd.web.access.keys import Keys, keys_of
 from camd.web.client import Proxies
 from camd.web.limits import ViewerLimits
+from camd.web.page import PageSettings
 from camd.web.site import CamdSite, tree
 
 AT_RESTART = ("listen", "log_format", "encode_threads")
@@ -121,7 +122,8 @@ class Daemon(MultiService):
         settings = self.settings
         limits = ViewerLimits(settings.max_viewers, settings.max_viewers_per_address)
         proxies, base = Proxies(settings.trusted_proxies), settings.base_path
-        return tree(self.cameras, self._access, proxies, base, limits)
+        look = PageSettings(settings.page_title, settings.frame_ancestors)
+        return tree(self.cameras, self._access, proxies, base, limits, look)
 
     def _listen(self) -> None:
         for text in self.settings.listen:

@@ -53,6 +53,7 @@ PACKAGES = {
 MODULES = {
     "aiohttp": "aiohttp",
     "h2": "Twisted[http2]",
+    "marionette_driver": "marionette_driver",
     "priority": "Twisted[http2]",
     "requests": "requests",
     "selenium": "selenium",

@@ -11,12 +11,13 @@ import pytest
 from selenium.webdriver.remote.webelement import WebElement
 
 from e2e.camera import HttpCamera, Mood, http_camera, number_in
-from e2e.chromium import Driver, bare_image, enter, images, on_screen, pixels
+from e2e.chromium import Driver, bare_image, enter, on_screen, pixels
 from e2e.client import STREAM, ask, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
 from e2e.video import decode
 from e2e.waiting import until
+from e2e.wall import await_live, await_word, picture, text
 
 INTERVAL = 0.3
 """Seconds of silence until a heartbeat; short, so that a short pause sees many."""
@@ -108,14 +109,15 @@ def test_camera_goes_and_comes(
 def test_page_says_how_old(browser: Driver, daemon: Daemon, camera: HttpCamera) -> None:
     """The page keeps the last picture too, and says on it how old it is."""
     enter(browser, daemon)
-    (image,) = images(browser)
+    await_live(browser)
     number = await_silence(daemon, camera)
-    caption = browser.find_element("tag name", "figcaption")
-    until(lambda: "last picture" in caption.text, "the page says that it is old")
-    assert number_in(pixels(browser, image)) == number
+    await_word(browser, "camera silent")
+    until(lambda: text(browser, "numbers").endswith(" s old"), "its age")
+    assert number_in(picture(browser)) == number
     camera.mood = Mood.SENDING
-    await_new_pixels(browser, image, number)
-    until(lambda: not caption.is_displayed(), "the page says nothing over it")
+    await_live(browser)
+    assert text(browser, "trouble") == ""
+    assert number_in(picture(browser)) != number
 
 
 def test_heartbeat_is_the_last_frame(daemon: Daemon, camera: HttpCamera) -> None:

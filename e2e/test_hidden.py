@@ -14,6 +14,7 @@ from e2e.client import stats
 from e2e.daemon import Daemon
 from e2e.screen import screen
 from e2e.waiting import until
+from e2e.wall import await_live
 from e2e.webkit import webkit
 
 CONNECTIONS = 6
@@ -45,5 +46,4 @@ def test_hidden_page_lets_go(driver: WebDriver, bikes: Daemon) -> None:
         driver.execute_script(_HIDE, True)
         until(lambda: not stats(bikes)["clients"], "the page watches no more")
         driver.execute_script(_HIDE, False)
-    card = driver.find_element("tag name", "article")
-    until(lambda: card.get_attribute("data-state") == "live", "the page says live")
+    await_live(driver)

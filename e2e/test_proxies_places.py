@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2e.chromium import Driver, cookie, images, pixels
+from e2e.chromium import Driver, cookie
 from e2e.client import ask, stats, watching
 from e2e.conftest import check_log
 from e2e.daemon import Daemon, running
 from e2e.proxies import RECOMMENDED
 from e2e.through import through
 from e2e.waiting import until
+from e2e.wall import await_live, picture
 
 CLIENT = "127.0.0.2"
 
@@ -91,9 +92,9 @@ def test_addresses_lead_through_the_proxy(below: Daemon) -> None:
 def test_page_works_through_the_proxy(browser: Driver, below: Daemon) -> None:
     """The page shows the live picture, with a cookie for its own path."""
     browser.get(below.with_query("/cam/"))
-    (image,) = images(browser)
-    before = pixels(browser, image)
-    until(lambda: not np.array_equal(pixels(browser, image), before), "it moves")
+    await_live(browser)
+    before = picture(browser)
+    until(lambda: not np.array_equal(picture(browser), before), "it moves")
     assert browser.current_url == f"{below.origin}/cam/"
     assert cookie(browser)["path"] == "/cam"
 

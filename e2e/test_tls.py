@@ -15,11 +15,12 @@ import pytest
 from cryptography import x509
 
 from e2e.authority import Authority, serial_of
-from e2e.chromium import chromium, cookie, enter, images, pixels
+from e2e.chromium import chromium, cookie, enter
 from e2e.client import Watcher, ask, stats
 from e2e.conftest import check_log
 from e2e.daemon import Daemon, running
 from e2e.waiting import PATIENCE, until
+from e2e.wall import await_live, picture
 
 KINDS = ("ssl", "tls")
 
@@ -211,13 +212,11 @@ def test_chromium(
     home = trusting(tmp_path / "home", authority)
     with chromium(tmp_path / "profile", home=home) as driver:
         enter(driver, secured)
-        (image,) = images(driver)
+        await_live(driver)
         assert driver.current_url == f"{secured.origin}/"
         assert driver.execute_script("return isSecureContext")
         kept = cookie(driver)
         assert (kept["secure"], kept["httpOnly"]) == (True, True)
-        card = driver.find_element("tag name", "article")
-        until(lambda: card.get_attribute("data-state") == "live", "the page says live")
-        first = pixels(driver, image)
-        until(lambda: (pixels(driver, image) != first).any(), "it moves")
+        first = picture(driver)
+        until(lambda: (picture(driver) != first).any(), "it moves")
         until(lambda: len(stats(daemon)["clients"]) == 1, "it is the one viewer")

@@ -71,6 +71,8 @@ trusted_proxies = none  # default
 drain_seconds = 2  # default
 cors_origins = none  # default
 cross_origin_resource_policy = same-origin  # default
+frame_ancestors = 'self'  # default
+page_title = camd  # default
 max_viewers = 2000  # default
 max_viewers_per_address = 100  # default
 max_connections = 0  # default
@@ -105,6 +107,7 @@ enable_frame_cache = false  # x.yaml
 
 cameras.door
   source = rtsp://me:***@host/  # x.yaml
+  title = ""  # default
   camera_width = 1280  # preset hd
   camera_height = 720  # preset hd
   camera_fps = 30  # default
@@ -243,7 +246,7 @@ def test_signed_opens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["robot/stats"], "sign: expected NAME/stream or NAME/snapshot"),
+        (["robot/stats"], "sign: expected NAME/stream, NAME/snapshot or NAME/embed"),
         (["door/stream"], "sign: there is no camera door in the settings"),
         (["robot/stream", "--for", "1y"], "sign: expected a time such as"),
         (["robot/stream", "--key", "wall"], "sign: wall is no key that may sign"),

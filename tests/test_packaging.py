@@ -24,7 +24,8 @@ import camd
 
 ROOT = Path(__file__).parents[1]
 
-_IN_THE_PACKAGE = {".py", ".html", ".typed"}
+_PAGE = {".css", ".html", ".js", ".json", ".png", ".svg", ".webmanifest"}
+_IN_THE_PACKAGE = {".py", ".typed", *_PAGE}
 _LITTER = shutil.ignore_patterns("__pycache__", "dropin.cache", "*.pyc")
 # Its own tests are a third of Twisted, and no command needs them.
 _TESTS = shutil.ignore_patterns("dropin.cache", "test")

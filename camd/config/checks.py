@@ -20,8 +20,8 @@ from camd.formats.jpeg import Damaged, measure
 from camd.formats.rendition import Rendition
 from camd.rights import Right
 
-TAKEN_NAMES = frozenset({"cameras", "sign"})
-"""Names no camera may have: ``/api/cameras`` and ``/api/sign`` mean something else."""
+TAKEN_NAMES = frozenset({"cameras", "live", "qr", "session", "sign"})
+"""Names no camera may have: ``/api/cameras`` and the like mean something else."""
 
 PICTURE_CHOICES = ("placeholder", "hold", "close")
 """What ``offline_picture`` may say; anything else is the path of a JPEG file."""
@@ -37,6 +37,12 @@ ORIGIN = (
     r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)$"
 )
 """An origin has no path, and stands as a browser sends it (RFC 6454 6.2)."""
+
+FRAME_ANCESTOR = r"^('self'|'none'|" + ORIGIN[2:-2] + ")$"
+"""Who may frame a page, as a Content-Security-Policy has it."""
+
+TITLE = "a text of one line, up to 100 characters"
+"""What a title may be, for people."""
 
 HOST = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
 """A host's name, and perhaps a port."""
@@ -90,6 +96,13 @@ def is_signing_key(secret: SecretStr) -> SecretStr:
     if not 32 <= len(secret.get_secret_value()) <= 200:
         raise PydanticCustomError("camd", "is no random text of that length")
     return secret
+
+
+def is_title(text: str) -> str:
+    """Refuse what would not fit on a tile."""
+    if not text.isprintable() or len(text) > 100:
+        raise PydanticCustomError("camd", "is no title")
+    return text
 
 
 def is_source(text: str) -> str:

@@ -23,8 +23,10 @@ from pydantic import (
 )
 
 from camd.config.checks import (
+    FRAME_ANCESTOR,
     HOST,
     ORIGIN,
+    TITLE,
     Expected,
     is_control,
     is_control_value,
@@ -38,6 +40,7 @@ from camd.config.checks import (
     is_right,
     is_signing_key,
     is_source,
+    is_title,
     lower_case,
     nothing_as_empty,
     number_as_text,
@@ -230,7 +233,7 @@ class CameraSettings(StreamSettings):
         AfterValidator(is_free),
         Expected(
             "a name of 1 to 64 letters, digits, - and _, as it stands in the URL"
-            " (not cameras, not sign)"
+            " (not cameras, live, qr, session or sign)"
         ),
     ]
     """The name, as it stands in the address ``/api/NAME/stream``."""
@@ -244,6 +247,13 @@ class CameraSettings(StreamSettings):
         ),
     ] = "pattern"
     """``pattern``, a device or its number, a file, a folder, or an address."""
+    title: Annotated[str, AfterValidator(is_title), Expected(TITLE)] = ""
+    """What people read in place of the name; empty for the name."""
+
+    @property
+    def label(self) -> str:
+        """What people are told that the camera is called."""
+        return self.title or self.name
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for key, value in super().__repr_args__():
@@ -328,6 +338,17 @@ class Settings(StreamSettings):
         ResourcePolicy, Expected("same-origin, same-site or cross-origin")
     ] = "same-origin"
     """The sites whose pages may show what has no key and no link in its address."""
+    frame_ancestors: Annotated[
+        tuple[Annotated[str, Field(pattern=FRAME_ANCESTOR)], ...],
+        BeforeValidator(text_as_tuple),
+        Field(min_length=1),
+        Expected("'self', 'none', or origins such as https://robot.example"),
+    ] = ("'self'",)
+    """The sites whose pages may show camd's page in a frame."""
+    page_title: Annotated[
+        str, AfterValidator(is_title), Field(min_length=1), Expected(TITLE)
+    ] = "camd"
+    """What the page is called."""
     max_viewers: Annotated[int, Field(ge=1, le=100_000)] = 2000
     """Viewers of all cameras at once."""
     max_viewers_per_address: Annotated[int, Field(ge=0, le=100_000)] = 100
@@ -362,7 +383,7 @@ class Settings(StreamSettings):
 
 STREAM_KEYS = tuple(StreamSettings.model_fields)
 """The keys that hold for all cameras or for one."""
-CAMERA_KEYS = (*STREAM_KEYS, "source")
+CAMERA_KEYS = (*STREAM_KEYS, "source", "title")
 """The keys that may stand under one camera."""
 KEYS = tuple(Settings.model_fields)
 """The keys that may stand at the top."""

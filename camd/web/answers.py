@@ -28,6 +28,21 @@ def text_answer(request: Request, line: str, code: int = 200) -> bytes:
     return line.encode() + b"\n"
 
 
+def html_answer(
+    request: Request, html: bytes, code: int = 200, *, policy: bytes
+) -> bytes:
+    """
+    Answer with a page for people; return the body, for ``render`` to return.
+
+    :param policy: the Content-Security-Policy that holds on it.
+    """
+    request.setResponseCode(code)
+    request.setHeader(*NO_STORE)
+    request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+    request.setHeader(b"Content-Security-Policy", policy)
+    return html
+
+
 class Answer(Resource):
     """A resource that answers GET and HEAD in one piece, and nothing else."""
 

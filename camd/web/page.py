@@ -1,80 +1,197 @@
-"""
-The page at ``/``: every camera's live picture and its numbers.
+"""The page for people at ``/``: a wall of all cameras, live.
 
-What the page looks like and does stands in ``page.html``; here it gets the cameras'
-names. The pictures are in the HTML itself, so that they run without JavaScript too.
+What it looks like and does stands in the folder ``page``: ``index.html``, one style
+sheet, ES modules, icons. Here it gets the cameras' names, and the files are answered.
+Without JavaScript the page is a list of pictures, which stand in the HTML itself.
 """
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
 from urllib.parse import quote
 
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
-_CARD = re.compile(r"<!-- card -->\n(.*)<!-- /card -->\n", re.DOTALL)
+from twisted.web.http import CACHED, Request
+from twisted.web.resource import Resource
+
+from camd.rights import EVERY_RIGHT
+from camd.web.answers import Answer, Missing
+
+KINDS = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webmanifest": "application/manifest+json",
+}
+"""What is answered of the folder, by the end of a file's name, and as what."""
+
+TITLE = "camd"
+"""What the page is called where the settings say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Template:
-    """The template in three pieces: ``card`` is repeated, once for each camera."""
+class PageSettings:
+    """
+    What the settings say of the page.
 
-    head: str
-    card: str
-    tail: str
+    :ivar title: what it is called.
+    :ivar frame_ancestors: whose pages may show it in a frame, as a
+        Content-Security-Policy has it.
+    """
+
+    title: str = TITLE
+    frame_ancestors: Sequence[str] = ("'self'",)
+
+
+DEFAULTS = PageSettings()
+"""What holds where the settings say nothing."""
+
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+Escape = Callable[[str], str]
 
 
 @cache
-def _template() -> _Template:
-    """The template that comes with the package, read on first use only."""
-    text = files("camd.web").joinpath("page.html").read_text(encoding="utf-8")
-    head, card, tail = _CARD.split(text)
-    return _Template(head, card, tail)
+def _contents() -> Mapping[str, bytes]:
+    """The files of the page, read on first use only."""
+    folder = files("camd.web").joinpath("page")
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
-def _fill(text: str, values: Mapping[str, str]) -> str:
+def _fill(text: str, values: Mapping[str, str], escaped: Escape = escape) -> str:
     """
-    Put the values, HTML-escaped, into their ``{{places}}``.
+    Put the values, escaped, into their ``{{places}}``.
 
-    :raises KeyError: The text has a place for which there is no value.
+    :raises KeyError: the text has a place for which there is no value.
     """
     # One pass: a value that looks like a place itself stays what it is.
-    return _PLACE.sub(lambda place: escape(values[place[1]]), text)
+    return _PLACE.sub(lambda place: escaped(values[place[1]]), text)
 
 
-def _card(name: str, base: str) -> str:
-    """One camera's card; its addresses begin with ``base``."""
-    address = f"{base}/api/{quote(name, safe='')}"
-    return _fill(_template().card, {"name": name, "address": address})
+_CAMERA = re.compile(r"<!-- camera -->\n(.*)<!-- /camera -->\n", re.DOTALL)
+"""What of ``index.html`` is there once for each camera."""
 
 
-def _summary(count: int) -> str:
-    """How many cameras there are, in words; the script adds how many are live."""
-    return "1 camera" if count == 1 else f"{count} cameras"
-
-
-def render(cameras: Sequence[str], base: str = "", nonce: str = "") -> bytes:
+def render(cameras: Mapping[str, str], base: str = "", title: str = TITLE) -> bytes:
     """
-    The page as HTML in UTF-8, with one card per camera.
+    Return the page as HTML in UTF-8.
 
-    :param cameras: The cameras' names, in the order of their cards. Any text will do.
-    :param base: The path under which a proxy shows the daemon, as ``/cams``, without
-        a slash at its end; empty when the daemon has the whole host to itself.
-    :param nonce: The nonce that the Content-Security-Policy of this answer allows; it
-        is put on the page's only ``<style>`` and ``<script>``.
+    :param cameras: name -> title, in their order. Any text will do.
+    :param base: the path under which a proxy shows the daemon, such as ``/cams``,
+        without a slash at its end; empty when the daemon has the whole host to itself.
+    :param title: what the page is called.
     """
-    single = len(cameras) == 1
-    values = {
-        "layout": "single" if single else "several",
-        "nonce": nonce,
-        "summary": _summary(len(cameras)),
-        "title": f"{cameras[0]} · camd" if single else "camd",
-    }
-    template = _template()
-    cards = [_card(name, base) for name in cameras]
-    head, tail = _fill(template.head, values), _fill(template.tail, values)
-    return "".join([head, *cards, tail]).encode()
+    head, item, tail = _CAMERA.split(_contents()["index.html"].decode())
+    values = {"base": base, "title": title}
+    items = [
+        _fill(item, {"title": label, "address": f"{base}/api/{quote(name, safe='')}"})
+        for name, label in cameras.items()
+    ]
+    return "".join([_fill(head, values), *items, _fill(tail, values)]).encode()
+
+
+def sign_in(base: str = "") -> bytes:
+    """Return the page for somebody without a key, which asks for one."""
+    text = _contents()["sign-in.html"].decode()
+    return _fill(text, {"base": base, "title": TITLE}).encode()
+
+
+def embed(name: str, base: str, title: str, queries: Mapping[str, str]) -> bytes:
+    """
+    Return the page of one camera, for other people's pages.
+
+    :param title: what the camera is called.
+    :param queries: what opens the camera's ``live``, ``frame`` and ``stream`` for
+        whoever came by a link.
+    """
+    text = _contents()["embed.html"].decode()
+    values = {"name": name, "base": base, "title": title, **queries}
+    return _fill(text, values).encode()
+
+
+def policy(frame_ancestors: Sequence[str] = ("'none'",)) -> bytes:
+    """
+    Return the Content-Security-Policy of the page.
+
+    It loads nothing but camd's own files and pictures.
+
+    :param frame_ancestors: whose pages may show it in a frame.
+    """
+    return (
+        "default-src 'none'; img-src 'self' data: blob:; connect-src 'self'; "
+        "style-src 'self'; script-src 'self'; manifest-src 'self'; base-uri 'none'; "
+        f"form-action 'self'; frame-ancestors {' '.join(frame_ancestors)}"
+    ).encode()
+
+
+class FilesResource(Resource):
+    """
+    ``/page``: the page's files, for everybody: nothing in them is secret.
+
+    :param title: what the page is called, where it is installed as an application.
+    """
+
+    opened_by = EVERY_RIGHT
+
+    def __init__(self, title: str = TITLE) -> None:
+        super().__init__()
+        for name, content in _contents().items():
+            kind = KINDS.get(name.rpartition(".")[2])
+            if name.endswith(".webmanifest"):
+                # Within a text of JSON, quotes and all.
+                content = _fill(content.decode(), {"title": title}, _json).encode()
+            if kind is not None:
+                self.putChild(name.encode(), _File(content, kind))
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """Answer for what is not there."""
+        return Missing("no such page")
+
+    def render(self, request: Request) -> bytes:
+        """Answer for the place itself."""
+        return Missing("no such page").render(request)
+
+
+class _File(Answer):
+    """One file, which is asked for again at each visit and sent when it is another."""
+
+    opened_by = EVERY_RIGHT
+
+    def __init__(self, content: bytes, kind: str) -> None:
+        super().__init__()
+        self._content = content
+        self._kind = kind.encode()
+        self._gzip = gzip.compress(content, mtime=0)
+        self._tag = hashlib.sha256(content).hexdigest()[:16].encode()
+
+    def answer(self, request: Request) -> bytes:
+        """Answer with the file, packed for those who can unpack it; 304 to the rest."""
+        packed = accepts_gzip(request) and len(self._gzip) < len(self._content)
+        request.setHeader(b"Content-Type", self._kind)
+        request.setHeader(b"Cache-Control", b"no-cache")
+        request.setHeader(b"Vary", b"Accept-Encoding")
+        if packed:
+            request.setHeader(b"Content-Encoding", b"gzip")
+        # Other bytes, and so another tag (RFC 9110 8.8.3).
+        tag = self._tag + (b"-gzip" if packed else b"")
+        if request.setETag(b'"%b"' % tag) is CACHED:
+            return b""
+        return self._gzip if packed else self._content
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Return whether the client can unpack gzip, as far as it says so simply."""
+    offered = (request.getHeader(b"Accept-Encoding") or b"").lower().split(b",")
+    return any(coding.strip() in (b"gzip", b"gzip;q=1.0") for coding in offered)
+
+
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]

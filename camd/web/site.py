@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Mapping
 from functools import partial
 
@@ -16,17 +15,28 @@ from twisted.web.server import Site
 from camd.cameras.camera import Camera
 from camd.rights import EVERY_RIGHT, NO_RIGHT, TO_SEE, Right
 from camd.web import page
-from camd.web.access.access import Access, holder_of
+from camd.web.access.access import Access
 from camd.web.access.attempts import WINDOW, Attempts
 from camd.web.access.session import Session
 from camd.web.access.signing import SignResource
-from camd.web.answers import NO_STORE, Answer, Missing, body_for, json_answer, printable
+from camd.web.answers import (
+    NO_STORE,
+    Answer,
+    Missing,
+    body_for,
+    html_answer,
+    json_answer,
+    printable,
+)
 from camd.web.channel import REQUEST_TIME, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
+from camd.web.embed import EmbedResource
 from camd.web.limits import UNLIMITED, Refusal, ViewerLimits
 from camd.web.metrics import MetricsResource
+from camd.web.qr import QrResource
 from camd.web.request import CamdRequest
+from camd.web.sign_in import SessionResource, begin_session
 from camd.web.status import (
     CamerasResource,
     HealthResource,
@@ -50,6 +60,8 @@ MADE_TO_BE_EMBEDDED = {b"signature", b"api_key"}
 OPEN_PATH = b"/healthz"
 """What answers without a key: it tells no more than that the daemon is alive."""
 
+PAGE_FOLDER = b"/page/"
+"""What the page is made of; somebody without a key needs it to sign in."""
 
 MOST_CONNECTIONS = 800
 """Connections at once, until it is known how many descriptors there are: of 1024."""
@@ -103,9 +115,11 @@ class CamdSite(Site):
         self._proxies = proxies
         self._origins = Origins(origins)
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)
+        self._open_folders = (PAGE_FOLDER, base.encode() + PAGE_FOLDER)
         self._base = base.encode().split(b"/")[1:]
         self._cookie_path = base or "/"
         self._resource_policy = resource_policy.encode()
+        self._unauthorized = Unauthorized(base)
 
     def startFactory(self) -> None:
         """Begin to look after connections."""
@@ -132,7 +146,7 @@ class CamdSite(Site):
         self._origins.mark(request)
         if is_preflight(request):
             return Methods()
-        if request.path in self._open:
+        if request.path in self._open or request.path.startswith(self._open_folders):
             return self._found(request)
         # "//stream" and "/stream/" are what people make of "/stream".
         request.postpath = [part for part in request.postpath or [] if part] or [b""]
@@ -149,7 +163,7 @@ class CamdSite(Site):
             elif examined.principal is None:
                 return TooMany()
         if examined.principal is None:
-            return Unauthorized()
+            return self._unauthorized
         request.principal = examined.principal
         if examined.session is not None:
             self._renew(request, examined.session)
@@ -188,7 +202,15 @@ class CamdSite(Site):
 
 
 class Unauthorized(Answer):
-    """401, and nothing else said."""
+    """
+    401: a form that asks people for a key, and for programs nothing but the status.
+
+    :param base: what stands ahead of every path in the form.
+    """
+
+    def __init__(self, base: str = "") -> None:
+        super().__init__()
+        self._sign_in = page.sign_in(base)
 
     def render(self, request: Request) -> bytes:
         """Answer every method the same."""
@@ -197,12 +219,14 @@ class Unauthorized(Answer):
     def answer(self, request: Request) -> bytes:
         """Ask for a key."""
         # ffmpeg, and so OpenCV, sends the password in an address only when "Basic" is
-        # asked for. Browsers open a prompt on it: right for a page, wrong for an <img>
-        # in one, and for the stats that its script asks for.
+        # asked for. Browsers open a prompt on it, which nobody can close for good.
         accept = request.getHeader(b"Accept") or b""
-        quiet = accept.startswith((b"image/", b"application/json"))
+        for_people = b"text/html" in accept
+        quiet = for_people or accept.startswith((b"image/", b"application/json"))
         scheme = b"Bearer" if quiet else b"Basic"
         request.setHeader(b"WWW-Authenticate", scheme + b' realm="camd"')
+        if for_people:
+            return html_answer(request, self._sign_in, 401, policy=page.policy())
         return json_answer(request, {"error": "a key is needed"}, 401)
 
 
@@ -261,40 +285,26 @@ class PageResource(Answer):
         access: Access,
         proxies: Proxies,
         base: str,
+        settings: page.PageSettings,
     ) -> None:
         super().__init__()
         self._cameras = cameras
         self._access = access
         self._proxies = proxies
         self._base = base
+        self._settings = settings
 
     def answer(self, request: Request) -> bytes:
         """Answer with the page, or lead to it without the key in its address."""
-        sessions, principal = self._access.sessions, holder_of(request)
-        if self._access.keys.named(principal.name) == principal:
-            # The key itself was shown.
-            session, secure = (
-                sessions.begin(principal.name),
-                self._proxies.secured(request),
-            )
-            sessions.send(request, session, self._base or "/", secure)
+        begin_session(request, self._access, self._proxies, self._base)
         request.setHeader(*NO_STORE)
         if b"api_key" in (request.args or {}):
             request.redirect(self._base.encode() + b"/")
             return b""
-        nonce = secrets.token_urlsafe(16)
-        request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        request.setHeader(b"Content-Security-Policy", _policy(nonce))
-        return page.render(list(self._cameras), self._base, nonce)
-
-
-def _policy(nonce: str) -> bytes:
-    """Let the page load nothing but its own pictures, stats, style and script."""
-    return (
-        f"default-src 'none'; img-src 'self' data:; connect-src 'self'; "
-        f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-    ).encode()
+        titles = {name: c.settings.label for name, c in self._cameras.items()}
+        html = page.render(titles, self._base, self._settings.title)
+        policy = page.policy(self._settings.frame_ancestors)
+        return html_answer(request, html, policy=policy)
 
 
 class Tree(Resource):
@@ -323,11 +333,13 @@ def tree(
     proxies: Proxies = NO_PROXIES,
     base: str = "",
     limits: ViewerLimits = UNLIMITED,
+    page_settings: page.PageSettings = page.DEFAULTS,
 ) -> Resource:
     """
     Build all that camd answers. The first camera is the default one.
 
     :param base: what stands ahead of every path in the addresses that are told.
+    :param page_settings: what the settings say of the page for people.
     """
     refusal = partial(limits.refusal, cameras)
     places: dict[str, Resource] = {
@@ -339,7 +351,12 @@ def tree(
         SnapshotResource(default),
     )
     actions: dict[bytes, Resource] = {b"stream": stream, b"snapshot": snapshot}
-    front = PageResource(cameras, access, proxies, base)
+    front = PageResource(cameras, access, proxies, base, page_settings)
+    ancestors = page_settings.frame_ancestors
+    embedded: dict[str, Resource] = {
+        name: EmbedResource(camera, access, base, ancestors)
+        for name, camera in cameras.items()
+    }
     return Tree(
         "no such page",
         {
@@ -349,11 +366,15 @@ def tree(
                 {
                     **places,
                     "cameras": CamerasResource(cameras, base),
+                    "qr": QrResource(),
+                    "session": SessionResource(access, proxies, base),
                     "sign": SignResource(cameras, access, base),
                 },
             ),
+            "embed": Tree("no such camera", embedded),
             "healthz": HealthResource(),
             "metrics": MetricsResource(cameras),
+            "page": page.FilesResource(page_settings.title),
             "readyz": ReadyResource(cameras),
             # As µStreamer has them.
             "stream": stream,

@@ -84,9 +84,14 @@ class ReadyResource(Answer):
 
 def _summary(camera: Camera, base: str) -> dict[str, Any]:
     base = f"{base}/api/{camera.settings.name}"
+    is_down = camera.state is State.OFFLINE
     return {
         "name": camera.settings.name,
+        "title": camera.settings.label,
         "state": camera.state.value,
+        "why": camera.stats.last_error,
+        "next_try": round(camera.retry_in, 1) if is_down else None,
+        "fps": camera.settings.stream_fps,
         "camera_resolution": str(camera.picture_size),
         "active_clients": len(camera.viewers),
         "stream": f"{base}/stream",

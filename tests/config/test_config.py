@@ -29,7 +29,7 @@ KEY = (
 )
 NAME = (
     "a name of 1 to 64 letters, digits, - and _, as it stands in the URL"
-    " (not cameras, not sign)"
+    " (not cameras, live, qr, session or sign)"
 )
 
 

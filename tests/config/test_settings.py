@@ -249,15 +249,17 @@ def test_error_hides_input() -> None:
 
 
 def test_where_keys_may_stand() -> None:
-    """The stream's keys stand at the top and under a camera, the source only there."""
+    """Source and title stand under a camera only, the stream's keys there and above."""
     assert set(STREAM_KEYS) < set(KEYS)
-    assert set(CAMERA_KEYS) == {*STREAM_KEYS, "source"}
+    assert set(CAMERA_KEYS) == {*STREAM_KEYS, "source", "title"}
     assert set(KEYS) - set(STREAM_KEYS) == {
         "encode_threads",
         "listen",
         "base_path",
         "trusted_proxies",
         "cors_origins",
+        "frame_ancestors",
+        "page_title",
         "drain_seconds",
         "max_viewers",
         "max_viewers_per_address",
@@ -287,3 +289,40 @@ def test_expectation_names_limits(key: str) -> None:
 def test_every_key_has_an_expectation(key: str) -> None:
     """There is one line of words for each key."""
     assert expected(key).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("'self'", True),
+        ("'none'", True),
+        ("*", True),
+        ("https://robot.example:8443", True),
+        ("self", False),
+        ("https://robot.example/path", False),
+        ("'self'; script-src *", False),
+        ("'unsafe-inline'", False),
+    ],
+)
+def test_frame_ancestors(text: str, good: bool) -> None:
+    """They are what a policy may say there, and nothing that ends it."""
+    if good:
+        assert Settings.model_validate({"frame_ancestors": text}).frame_ancestors == (
+            text,
+        )
+    else:
+        with pytest.raises(ValidationError):
+            Settings.model_validate({"frame_ancestors": text})
+
+
+@pytest.mark.parametrize("title", ["two\nlines", "\x1b[31m", "x" * 101])
+def test_titles_have_one_line(title: str) -> None:
+    """What does not fit on a tile, or is not to be read, is no title."""
+    with pytest.raises(ValidationError):
+        CameraSettings.model_validate({"name": "robot", "title": title})
+
+
+def test_a_camera_without_a_title_has_its_name() -> None:
+    """People read the title where there is one."""
+    assert CameraSettings(name="robot").label == "robot"
+    assert CameraSettings(name="robot", title="Meine Küche").label == "Meine Küche"

@@ -229,7 +229,11 @@ def test_the_cameras():
         "cameras": [
             {
                 "name": name,
+                "title": name,
                 "state": "live",
+                "why": None,
+                "next_try": None,
+                "fps": 16,
                 "camera_resolution": "32x24",
                 "active_clients": watching,
                 "stream": f"/api/{name}/stream",
@@ -237,7 +241,7 @@ def test_the_cameras():
                 "stats": f"/api/{name}/stream/stats",
             }
             for name, watching in (("robot", 0), ("door", 1))
-        ]
+        ],
     }
 
 

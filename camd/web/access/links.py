@@ -26,7 +26,10 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _DURATION = re.compile(r"([0-9]{1,8})([smhd]?)")
 
-_PATH = re.compile(r"/?(?:api/)?([A-Za-z0-9_-]+)/(stream|snapshot)")
+_PATH = re.compile(r"/?(?:api/)?([A-Za-z0-9_-]+)/(stream|snapshot|embed)")
+
+_LINKED = re.compile(r"/api/[A-Za-z0-9_-]+/(stream|snapshot|live|frame)|/embed/[^/]+")
+"""What a link may open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,16 @@ class Links:
         # Only what was sealed gets here: the expiry is a number that camd wrote.
         return Link(signer.name, int(expires))
 
+    def extended(self, link: Link, path: str) -> str:
+        """
+        Return the query that opens another path for whoever follows a link, as long.
+
+        :param path: as for :meth:`sign`.
+        :raises KeyError: the link's key is gone.
+        """
+        seconds = link.expires - self._wall()
+        return self.sign(link.name, path, seconds).partition("?")[2]
+
     def holder(self, link: Link, path: bytes) -> Principal | None:
         """
         Return whom a link stands for, with the right to see alone; None for nobody.
@@ -100,7 +113,7 @@ class Links:
         signer, left = self._keys.named(link.name), link.expires - self._wall()
         if signer is None or Right.SIGN not in signer.rights:
             return None
-        if not 0 < left <= LONGEST or not _PATH.fullmatch(path.decode("latin-1")):
+        if not 0 < left <= LONGEST or not _LINKED.fullmatch(path.decode("latin-1")):
             return None
         proof = self._keys.sealed_proof(signer.name)
         return Principal(signer.name, TO_SEE, proof, by=Right.SIGN)
@@ -119,12 +132,13 @@ def link_path(text: str) -> tuple[str, str]:
     Read what a link is to open, as people write it: ``robot/stream``.
 
     :return: the path, and the camera's name in it.
-    :raises ValueError: it is neither a stream nor a snapshot of a camera.
+    :raises ValueError: it is neither a stream, a snapshot nor a page of a camera.
     """
     found = _PATH.fullmatch(text)
     if found is None:
-        raise ValueError("expected NAME/stream or NAME/snapshot")
-    return f"/api/{found[1]}/{found[2]}", found[1]
+        raise ValueError("expected NAME/stream, NAME/snapshot or NAME/embed")
+    name, what = found.groups()
+    return f"/embed/{name}" if what == "embed" else f"/api/{name}/{what}", name
 
 
 def duration(text: str) -> int:

@@ -54,14 +54,16 @@ class Sessions:
         self._keys = keys
         self._wall = wall
 
-    def begin(self, name: str) -> Session:
+    def begin(self, name: str, stay: bool = True) -> Session:
         """
         Begin a session for a key that was shown.
 
         :param name: of the key.
+        :param stay: whether it is to be renewed while it is in use.
         """
         now = int(self._wall())
-        return Session(name, now, now + SESSION)
+        expires = now + SESSION
+        return Session(name, now if stay else expires - LONGEST, expires)
 
     def renewed(self, session: Session) -> Session | None:
         """Return a session that holds longer; None while it gains too little."""
@@ -99,18 +101,26 @@ class Sessions:
             return None
         return Principal(key.name, key.rights, self._keys.sealed_proof(key.name))
 
-    def send(self, request: Request, session: Session, path: str, secure: bool) -> None:
+    def send(
+        self,
+        request: Request,
+        session: Session,
+        path: str,
+        secure: bool,
+        stay: bool = True,
+    ) -> None:
         """
         Have the browser keep a session.
 
         :param path: below which it is sent along.
         :param secure: whether it is never to be sent in the clear.
+        :param stay: whether the browser is to keep it when it ends itself.
         """
         request.addCookie(
             COOKIE,
             self.value(session),
             path=path.encode(),
-            max_age=b"%d" % (session.expires - self._wall()),
+            max_age=b"%d" % (session.expires - self._wall()) if stay else None,
             httpOnly=True,
             sameSite=b"lax",
             secure=secure,

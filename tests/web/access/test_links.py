@@ -194,11 +194,13 @@ def test_what_counts_as_a_guess(wall: Wall, seconds: int | None, wrong: int) -> 
         ("robot/stream", "/api/robot/stream"),
         ("/api/robot/stream", "/api/robot/stream"),
         ("api/door-2/snapshot", "/api/door-2/snapshot"),
+        ("door-2/embed", "/embed/door-2"),
     ],
 )
 def test_paths(text: str, path: str) -> None:
     """A path can be said short or long."""
-    assert link_path(text) == (path, path.split("/")[2])
+    name = "door-2" if "door" in path else "robot"
+    assert link_path(text) == (path, name)
 
 
 @pytest.mark.parametrize(

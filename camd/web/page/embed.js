@@ -1,0 +1,53 @@
+// One camera, for other people's pages: the picture, and how old it is.
+
+import {element} from "./dom.js";
+import {Feed} from "./feed.js";
+import {contain} from "./layout.js";
+import {Tile} from "./tile.js";
+
+const {name, title, live, frame, stream} = document.body.dataset;
+const root = new URL("..", import.meta.url).href, path = `api/${encodeURIComponent(name)}`;
+const wall = document.getElementById("wall"), list = element("ul.tiles");
+wall.append(list);
+
+const feed = new Feed(root, {
+  cameras: (entries) => take(entries.find((entry) => entry.name === name)),
+  camera: (entry) => take(entry),
+  watched: (watch) => { tile.refused = watch[name]?.refused ?? null; },
+  rates: ({cameras}) => { tile.captureFps = cameras[name]?.capture_fps ?? null; },
+  picture: (_, picture) => tile.show(picture),
+  way: (way) => tile.showImage(way === "img" ? `${root}${path}/stream?${stream}` : null),
+  signedOut: () => { tile.refused = "this link has ended"; },
+}, {live: `${path}/live?${live}`, query: frame, only: {name, title, state: "starting"}});
+
+const tile = new Tile(name, feed.clock, (_, picture, grown) => {
+  feed.drawn(name, picture);
+  if (grown) arrange();
+});
+list.append(tile.root);
+tile.open.disabled = true;
+
+function take(entry) {
+  if (!entry) return;
+  tile.take(entry);
+  arrange();
+}
+
+function arrange() {
+  const {clientWidth: width, clientHeight: height} = wall, place = contain(tile.ratio, {x: 0, y: 0, width, height});
+  Object.assign(tile.root.style, {width: `${width}px`, height: `${height}px`});
+  Object.assign(tile.view.style, {width: `${place.width}px`, height: `${place.height}px`});
+  watch();
+}
+
+function watch() {
+  const width = Math.ceil(tile.view.clientWidth * devicePixelRatio / 80) * 80;
+  feed.watch(document.hidden || !width ? {} : {[name]: {width, auto: true}});
+}
+
+take({name, title, state: "starting"});
+new ResizeObserver(arrange).observe(wall);
+document.addEventListener("visibilitychange", watch);
+setInterval(() => tile.tell(performance.now(), feed.connected(performance.now())), 50);
+setInterval(() => tile.meter.tick(performance.now()), 1000);
+feed.start();

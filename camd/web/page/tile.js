@@ -1,0 +1,169 @@
+// One camera on the wall: its canvas, and what is said of the picture on it.
+
+import {element, put} from "./dom.js";
+import {Meter} from "./meter.js";
+import {draw, load, save} from "./rotation.js";
+import {judge, numbers, span} from "./verdict.js";
+
+/**
+ * @property name - the camera's.
+ * @property entry - what camd says of it.
+ * @property root - the list item.
+ * @property open - the button that brings it forward.
+ * @property shown - the picture on the canvas, with its blob; null before the first.
+ * @property paused - whether the person who looks wants it to stand still.
+ * @property refused - why camd sends its pictures no more, or null.
+ * @property captureFps - what the camera gives, as camd measures it; null if unknown.
+ * @property word - the state in a word, as it is shown.
+ */
+export class Tile {
+  shown = null;
+  paused = false;
+  refused = null;
+  word = "";
+  captureFps = null;
+  entry = {state: "starting"};
+  meter = new Meter();
+  rotation;
+  #drawn;
+  #clock;
+  #next = null;
+  #decoding = false;
+  #heard = 0; // when the entry came, in ms
+  #changed = Date.now(); // when its state became what it is
+  #size = null;
+
+  /**
+   * @param name - the camera's.
+   * @param clock - camd's.
+   * @param drawn - called with this and the picture once it is on the screen.
+   */
+  constructor(name, clock, drawn) {
+    this.name = name;
+    this.#clock = clock;
+    this.#drawn = drawn;
+    this.rotation = load(name);
+    this.canvas = element("canvas", {width: 4, height: 3});
+    this.context = this.canvas.getContext("2d", {alpha: false});
+    this.image = element("img", {alt: "", hidden: true, decoding: "async"});
+    this.view = element("div.view", {}, this.canvas, this.image);
+    this.title = element("b");
+    this.state = element("span.word");
+    this.numbers = element("div.numbers", {"aria-hidden": "true"});
+    this.trouble = element("p.trouble", {hidden: true});
+    this.open = element("button.open", {type: "button"}, this.view);
+    this.root = element("li.tile", {"data-camera": name},
+      this.open, element("div.name", {"aria-hidden": "true"}, this.title, this.state), this.numbers, this.trouble);
+  }
+
+  /** Take what camd says of the camera. */
+  take(entry) {
+    const now = performance.now();
+    if (entry.state !== this.entry.state) this.#changed = Date.now();
+    this.#heard = now;
+    this.entry = entry;
+    put(this.title, this.label);
+    this.open.setAttribute("aria-label", `${this.label}: open`);
+  }
+
+  get label() { return this.entry.title || this.name; }
+
+  /** Width / height of the picture as it is shown here. */
+  get ratio() {
+    const {width, height} = this.#size ?? this.entry, ratio = width && height ? width / height : 4 / 3;
+    return this.rotation.turn % 180 ? 1 / ratio : ratio;
+  }
+
+  /** Draw a picture; the newest one counts where they come faster than they are decoded. */
+  async show(picture) {
+    const now = performance.now();
+    this.meter.receive(now, picture.bytes);
+    // A placeholder says in its picture what is said here in words, over the last one.
+    if (picture.placeholder) {
+      this.#drawn(this, picture);
+      return;
+    }
+    if (this.#decoding) {
+      this.#next = picture;
+      return;
+    }
+    this.#decoding = true;
+    try {
+      for (let due = picture; due; [due, this.#next] = [this.#next, null]) await this.#decode(due);
+    } finally {
+      this.#decoding = false;
+    }
+  }
+
+  async #decode(picture) {
+    let bitmap;
+    try {
+      bitmap = await createImageBitmap(picture.blob);
+    } catch {
+      return; // It is damaged; the next one will do.
+    }
+    if (!this.paused) {
+      draw(this.canvas, this.context, bitmap, this.rotation);
+      const grown = this.#size?.width * bitmap.height !== this.#size?.height * bitmap.width;
+      this.#size = {width: bitmap.width, height: bitmap.height};
+      const isNew = picture.captured !== this.shown?.captured;
+      this.shown = picture;
+      const now = performance.now(), time = this.#clock.read(now);
+      this.meter.draw(now, time && Math.max(0, time.time - picture.captured), isNew);
+      this.#drawn(this, picture, grown);
+    }
+    bitmap.close();
+  }
+
+  /** Turn by 90 degrees, or mirror; kept for the next time. */
+  async turn(change) {
+    this.rotation = {...this.rotation, ...change};
+    save(this.name, this.rotation);
+    if (!this.shown) return;
+    const bitmap = await createImageBitmap(this.shown.blob);
+    draw(this.canvas, this.context, bitmap, this.rotation);
+    bitmap.close();
+  }
+
+  /** Show an `<img>` in place of the canvas; null for the canvas. */
+  showImage(source) {
+    this.image.hidden = source === null;
+    this.canvas.hidden = source !== null;
+    if (source === null) this.image.removeAttribute("src");
+    else if (this.image.getAttribute("src") !== source) this.image.src = source;
+  }
+
+  /** Say what is on the screen at this moment. */
+  tell(now, connected) {
+    const {entry, meter} = this, isImage = !this.image.hidden;
+    const age = this.shown && !isImage ? meter.age(now) : null;
+    const fps = Math.min(entry.fps ?? Infinity, this.captureFps ?? Infinity);
+    const verdict = judge({
+      connected, state: entry.state, why: entry.why, refused: this.refused, age,
+      picture: this.shown !== null || isImage, paused: this.paused, interval: fps > 0 && fps < Infinity ? 1 / fps : 0,
+    });
+    this.verdict = verdict;
+    this.word = verdict.word;
+    Object.assign(this.root.dataset, {state: verdict.word, grade: verdict.grade});
+    put(this.state, verdict.word);
+    // An <img> may show the placeholder, which has its own text.
+    const cause = isImage && entry.state === "offline" ? "" : verdict.cause;
+    this.trouble.hidden = !cause;
+    put(this.trouble, cause && this.#explain(cause, now));
+    put(this.numbers, numbers(age, this.#clock.read(now)?.error ?? null, meter.fps(now)));
+  }
+
+  #explain(cause, now) {
+    if (this.word !== "offline") return cause;
+    const since = new Date(this.shown ? this.shown.captured * 1000 : this.#changed);
+    const wait = this.entry.next_try === null || this.entry.next_try === undefined
+      ? null : this.entry.next_try - (now - this.#heard) / 1000;
+    const retry = wait === null ? "" : wait > 1 ? `\nnext try in ${wait < 99 ? `${Math.round(wait)} s` : span(wait)}` : "\ntrying now";
+    return `offline since ${clockTime(since)}\n${cause}${retry}`;
+  }
+}
+
+function clockTime(date) {
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? date.toLocaleTimeString() : date.toLocaleString();
+}

@@ -1,0 +1,41 @@
+"""``POST /api/qr``: a link as a picture that a phone's camera reads."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import segno
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+
+from camd.rights import TO_SIGN
+from camd.web.answers import json_answer
+
+LONGEST = 1000
+"""Characters of a text: more make squares that no phone tells apart on a screen."""
+
+
+class QrResource(Resource):
+    """Answers ``{"text": "https://…"}`` with ``{"svg": "<svg …"}``, a QR code."""
+
+    isLeaf = True
+    opened_by = TO_SIGN
+
+    def render(self, request: Request) -> bytes:
+        """Answer with the picture, or with what is wrong with the text."""
+        if request.method != b"POST":
+            request.setHeader(b"Allow", b"POST, OPTIONS")
+            return json_answer(request, {"error": "only POST"}, 405)
+        try:
+            body = json.loads(request.content.read() if request.content else b"")
+            text = body["text"]
+        # RecursionError: a short text of brackets nests deeper than Python does.
+        except (KeyError, TypeError, ValueError, RecursionError):
+            text = None
+        if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
+            error = f'expected {{"text": "…"}}, up to {LONGEST} characters'
+            return json_answer(request, {"error": error}, 400)
+        svg = io.BytesIO()
+        segno.make_qr(text, error="m").save(svg, "svg", omitsize=True, xmldecl=False)
+        return json_answer(request, {"svg": svg.getvalue().decode()})
