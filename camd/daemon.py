@@ -20,7 +20,12 @@ from camd.cameras.pipeline import Environment
 from camd.config.settings import Settings
 from camd.delivery.viewer import Viewer
 from camd.listening.certificates import KINDS, Certificate
-from camd.listening.endpoints import Listener, greeting, outside_address
+from camd.listening.endpoints import (
+    Listener,
+    greeting,
+    outside_address,
+    with_defaults,
+)
 from camd.logs.observer import SUMMARIES, LogObserver
 from camd.process.file_limit import FileLimit
 from camd.process.garbage import GarbageCollection
@@ -133,7 +138,9 @@ class Daemon(MultiService):
                 secured = certificate.secured(self.site, self._reactor)
                 port = Listener(certificate.endpoint(self._reactor), secured)
             else:
-                port = Listener(serverFromString(self._reactor, text), self.site)
+                port = Listener(
+                    serverFromString(self._reactor, with_defaults(text)), self.site
+                )
             port.setServiceParent(self)
 
     def startService(self) -> None:

@@ -331,3 +331,29 @@ def test_a_viewer_whose_key_is_gone_and_that_reads_nothing() -> None:
     assert outlet.aborted == 0
     running.environment.run(1)
     assert (outlet.aborted, reader in camera.viewers) == (1, False)
+
+
+def test_a_stream_of_a_key_that_may_only_sign() -> None:
+    """Its link was good, and is: no reload ends it, until the key may sign no more."""
+    given = {"api_keys": {"me": KEY}, "api_rights": {"me": ["sign"]}}
+    cameras = {"robot": {"name": "robot", "stream_fps": 16}}
+    running = Running(Settings.model_validate({"cameras": cameras, **given}))
+    line = HttpConnection(running.daemon.site)
+    line.ask(running.daemon._access.links.sign("me", "/api/robot/stream", 60))
+    assert line.status == 200
+    running.daemon.change(
+        Settings.model_validate({"cameras": cameras, **given, "max_viewers": 7})
+    )
+    running.environment.run(1)
+    assert not line.transport.disconnecting
+    running.daemon.change(
+        Settings.model_validate(
+            {
+                "cameras": cameras,
+                "api_keys": {"me": KEY},
+                "api_rights": {"me": ["view"]},
+            }
+        )
+    )
+    running.environment.run(1)
+    assert line.transport.disconnecting

@@ -69,6 +69,22 @@ def listen_fault(text: str) -> str | None:
     return None
 
 
+def with_defaults(text: str) -> str:
+    """Return a listen string with camd's own defaults for what it does not say.
+
+    A backlog as long as the kernel allows, and a UNIX socket that its user and group
+    alone may open; Twisted's are 50, and everybody.
+    """
+    kind, *arguments = _COLON.split(text.removeprefix("haproxy:"))
+    said = {argument.partition("=")[0] for argument in arguments if "=" in argument}
+    plain = len(arguments) - len(said)
+    if kind == "unix" and "mode" not in said and plain < 2:
+        text += ":mode=660"
+    if kind in ("tcp", "tcp6", "unix") and "backlog" not in said and plain < 3:
+        text += f":backlog={certificates.BACKLOG}"
+    return text
+
+
 def _has_port(arguments: list[str], place: int) -> bool:
     named = [text[5:] for text in arguments if text.startswith("port=")]
     plain = [text for text in arguments if "=" not in text]

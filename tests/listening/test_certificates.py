@@ -12,22 +12,26 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.x509.oid import NameOID
+from OpenSSL.SSL import Error as SSLError
 from OpenSSL.SSL import WantReadError
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from camd.listening.certificates import Certificate, NoCertificate
+from camd.listening.certificates import BACKLOG, Certificate, NoCertificate
 
 # Twisted hands pyOpenSSL that one's own objects, and asks them for names, which it
 # would rather leave to cryptography.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:(OpenSSL|twisted)")
 
 
-def pem(name: str) -> bytes:
+def pem(name: str, host: str = "localhost", rsa: bool = False) -> bytes:
     """A key and a certificate of that name."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key: Any = ec.generate_private_key(ec.SECP256R1())
+    if rsa:
+        key = generate_private_key(65537, 2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(timezone.utc)
     made = (
@@ -35,7 +39,7 @@ def pem(name: str) -> bytes:
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         # Twisted looks for those of a folder by this, and by nothing else.
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
@@ -69,27 +73,66 @@ def test_whoever_is_asked_for(certificate: Certificate, name: str | None) -> Non
     assert name_in(certificate, name) == "first"
 
 
-def name_in(certificate: Certificate, asked_for: str | None = "localhost") -> str:
-    """Whose certificate the next connection is made with, shaken hands for real."""
-    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+@pytest.mark.parametrize("name", ["localhost", "elsewhere", None])
+def test_no_cipher_without_forward_secrecy(
+    certificate: Certificate, name: str | None
+) -> None:
+    """A client of TLS 1.2 that has no other gets no connection; others do."""
+    assert cipher_in(certificate, "ECDHE+AESGCM", name) is not None
+    assert cipher_in(certificate, "AES128-GCM-SHA256:AES256-SHA", name) is None
+
+
+def test_no_such_cipher_by_any_certificate_of_a_folder(tmp_path: Path) -> None:
+    """The certificate of each name is as strict as the first one."""
+    for name in ("one.example", "two.example"):
+        (tmp_path / f"{name}.pem").write_bytes(pem(name, name, rsa=True))
+    certificate = Certificate(f"tls:{tmp_path}:8443:interface=127.0.0.1")
+    for asked_for in ("one.example", "two.example", "three.example", None):
+        assert cipher_in(certificate, "AES128-GCM-SHA256", asked_for) is None
+        if asked_for:
+            assert cipher_in(certificate, "ECDHE+AESGCM", asked_for) is not None
+
+
+def cipher_in(certificate: Certificate, offered: str, name: str | None) -> str | None:
+    """The cipher of TLS 1.2 that a client with these gets; None for no connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    client = context.wrap_bio(here, there, server_hostname=asked_for)
-    server = certificate.serverConnectionForTLS(cast(Any, None))
-    server.set_accept_state()
-    for _ in range(3):
-        with suppress(ssl.SSLWantReadError):
-            client.do_handshake()
-        if flight := there.read():
-            server.bio_write(flight)
-        with suppress(WantReadError):
-            server.do_handshake()
-        with suppress(WantReadError):
-            here.write(server.bio_read(65536))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(offered)
+    client = shaken(certificate, context, name)
+    found = client.cipher()
+    return found[0] if found else None
+
+
+def name_in(certificate: Certificate, asked_for: str | None = "localhost") -> str:
+    """Whose certificate the next connection is made with, shaken hands for real."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = shaken(certificate, context, asked_for)
     der = client.getpeercert(binary_form=True)
     assert der is not None
     (found,) = x509.load_der_x509_certificate(der).subject
     return str(found.value)
+
+
+def shaken(
+    certificate: Certificate, context: ssl.SSLContext, asked_for: str | None
+) -> ssl.SSLObject:
+    """A client that has shaken hands with the next connection, or failed to."""
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(here, there, server_hostname=asked_for)
+    server = certificate.serverConnectionForTLS(cast(Any, None))
+    server.set_accept_state()
+    for _ in range(3):
+        with suppress(ssl.SSLError):
+            client.do_handshake()
+        if flight := there.read():
+            server.bio_write(flight)
+        with suppress(SSLError):
+            server.do_handshake()
+        with suppress(WantReadError):
+            here.write(server.bio_read(65536))
+    return client
 
 
 def test_what_it_listens_on(certificate: Certificate) -> None:
@@ -97,8 +140,8 @@ def test_what_it_listens_on(certificate: Certificate) -> None:
     reactor = MemoryReactor()
     site = Factory()
     certificate.endpoint(reactor).listen(certificate.secured(site, reactor))
-    ((port, factory, _, interface),) = reactor.tcpServers
-    assert (port, interface) == (8443, "127.0.0.1")
+    ((port, factory, backlog, interface),) = reactor.tcpServers
+    assert (port, interface, backlog) == (8443, "127.0.0.1", BACKLOG)
     assert isinstance(factory, TLSMemoryBIOFactory)
     assert factory.wrappedFactory is site
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
+from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
@@ -18,6 +19,7 @@ from camd.listening.endpoints import (
     greeting,
     listen_fault,
     outside_address,
+    with_defaults,
 )
 
 # The machine may be busy with the other tests; how long one example takes says
@@ -201,3 +203,35 @@ def test_a_socket_without_its_folder(tmp_path: Path) -> None:
     listener = Listener(serverFromString(reactor, f"unix:{path}"), Factory())
     with pytest.raises(OSError, match="No such file"):
         listener.privilegedStartService()
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("tcp:8001", ":backlog=65535"),
+        ("tcp6:8001:interface=\\:\\:1", ":backlog=65535"),
+        ("haproxy:tcp:8001", ":backlog=65535"),
+        ("tcp:8001:backlog=7", ""),
+        ("tcp:8001:127.0.0.1:7", ""),
+        ("unix:/run/camd.sock", ":mode=660:backlog=65535"),
+        ("unix:/run/camd.sock:mode=666", ":backlog=65535"),
+        ("unix:/run/camd.sock:666:7", ""),
+        ("haproxy:unix:/run/camd.sock", ":mode=660:backlog=65535"),
+        ("systemd:domain=INET:name=http", ""),
+    ],
+)
+def test_what_a_string_does_not_say(text: str, added: str) -> None:
+    """A returning crowd finds room, and a socket is not for everybody."""
+    assert with_defaults(text) == text + added
+    assert listen_fault(with_defaults(text)) is None
+
+
+def test_a_unix_socket_is_for_its_user_and_group(tmp_path: Path) -> None:
+    """What is not said opens it to nobody else."""
+    path = tmp_path / "camd.sock"
+    listener = Listener(
+        serverFromString(SelectReactor(), with_defaults(f"unix:{path}")), Factory()
+    )
+    listener.privilegedStartService()
+    assert path.stat().st_mode & 0o777 == 0o660
+    listener.stopService()
