@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 import subprocess
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from e2e.camera import encode, http_camera, number_in
-from e2e.client import stats, watching
+from e2e.camera import Mood, encode, http_camera, number_in
+from e2e.client import ask, stats, watching
 from e2e.conftest import Start
 from e2e.servers import PASSWORD, killed_and_back, motion, rtsp
 from e2e.video import Film, decode
@@ -58,6 +63,112 @@ def test_another_camd(start: Start) -> None:
             until(lambda: len(watcher.frames()) > 10, "some pictures")
         assert first.key not in second.log
     assert all(_own(seen.jpeg) is not None for seen in watcher.frames())
+
+
+def test_another_camd_whose_camera_is_gone(start: Start) -> None:
+    """What a camd holds or shows in place of a picture is not live behind it."""
+    with http_camera() as camera:
+        held = {"source": camera.address, "offline_picture": "hold"}
+        first = start({"robot": held, "shown": {**held, "offline_after": 1}})
+        second = start(
+            {
+                name: {"source": first.with_password(f"/api/{name}/stream")}
+                for name in ("robot", "shown")
+            }
+        )
+        with watching(second):
+            until(lambda: stats(second)["state"] == "live", "it is live")
+            camera.mood = Mood.SILENT
+            until(lambda: stats(second)["state"] == "stalled", "it is not")
+            frame = stats(second)["frames_published"]
+            # Past the first's heartbeat, and past what hangs up on a silent camera.
+            time.sleep(12)
+            told, shown = stats(second), stats(second, "shown")
+            assert (told["state"], told["frames_published"]) == ("stalled", frame)
+            assert told["frame_age"] > 12
+            assert shown["state"] in {"stalled", "idle"}
+            assert ask(second, "/readyz").status == 503
+            camera.mood = Mood.SENDING
+            until(lambda: stats(second)["state"] == "live", "it is live again")
+
+
+def test_a_daemon_that_was_suspended(start: Start) -> None:
+    """No camera is to blame for the time in which the daemon was stopped."""
+    with http_camera() as camera:
+        daemon = start({"robot": {"source": camera.address}, "test": {}})
+        with watching(daemon):
+            until(lambda: stats(daemon)["state"] == "live", "it is live")
+            daemon.process.send_signal(signal.SIGSTOP)
+            time.sleep(12)
+            daemon.process.send_signal(signal.SIGCONT)
+            frame = stats(daemon)["frames_published"]
+            until(lambda: stats(daemon)["frames_published"] > frame + 20, "pictures")
+        assert stats(daemon)["camera_reopens"] == 0
+    assert "stalled" not in daemon.log
+    assert "left behind" not in daemon.log
+
+
+class FilmServer:
+    """A camera that sends a film.
+
+    ``/moved`` redirects to it. ``/trap`` is the film to whoever asks first, and then
+    redirects to ``/stolen``.
+
+    :ivar paths: what it was asked for.
+    """
+
+    def __init__(self, film: Path) -> None:
+        self.paths: list[str] = []
+        server, content = self, film.read_bytes()
+
+        class Request(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                is_first = self.path not in server.paths
+                server.paths.append(self.path)
+                leads_to = {
+                    "/moved": "/film.ts",
+                    "/trap": "" if is_first else "/stolen",
+                }
+                if location := leads_to.get(self.path):
+                    self.send_response(302)
+                    self.send_header("Location", location)
+                    self.end_headers()
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "video/mp2t")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                with suppress(OSError):  # camd hangs up on what is no JPEG.
+                    self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                """Log nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Request)
+        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> FilmServer:
+        Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_a_film_that_redirects(start: Start, film: Film, tmp_path: Path) -> None:
+    """FFmpeg reads what is no JPEG, and goes nowhere but where camd was sent."""
+    # A container that can be read without its end.
+    path = tmp_path / "film.ts"
+    command = ["ffmpeg", "-loglevel", "error", "-i", str(film.path), "-c", "copy"]
+    subprocess.run([*command, str(path)], check=True)
+    with FilmServer(path) as server:
+        daemon = start({"robot": {"source": f"{server.origin}/moved"}})
+        until(lambda: stats(daemon)["state"] == "live", "FFmpeg reads it")
+        assert stats(daemon)["encoder"] in {None, "opencv"}
+        daemon = start({"robot": {"source": f"{server.origin}/trap"}})
+        until(lambda: stats(daemon)["state"] == "offline", "it is not followed")
+    assert "/stolen" not in server.paths
 
 
 def test_certificates(

@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, MutableMapping
 
-#: What OpenCV reads from the environment when it is loaded or opens a camera; a
-#: value that the user has set stays.
 _DEFAULTS = {
     # Failures are told by SourceError, once; OpenCV would print them at each try.
     "OPENCV_LOG_LEVEL": "SILENT",
@@ -18,7 +16,12 @@ _DEFAULTS = {
     # Whole seconds that a V4L2 camera may be silent before read() gives up; OpenCV's
     # own 10 s would hold the camera's thread long after its viewers saw it stall.
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "5",
+    # What OpenCV says to FFmpeg by itself; and no redirects, which camd has followed
+    # already. FFmpeg would follow them from https to http, and to other hosts.
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_flags;prefer_tcp|max_redirects;0",
 }
+"""What OpenCV reads from the environment when it is loaded or opens a camera; a value
+that the user has set stays."""
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
