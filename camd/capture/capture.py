@@ -55,6 +55,9 @@ class Intake(Protocol):
     def take_now(self) -> None:
         """Bring one picture as soon as possible, ahead of the pace."""
 
+    def why_silent(self, seconds: float) -> str:
+        """Return why no picture has come for so long, as far as it is known."""
+
     def check(self, now: float) -> None:
         """Give up what has hung for too long; called about once a second."""
 
@@ -307,7 +310,7 @@ class Capture:
             if late > SUSPENDED:
                 self.health.wait()
                 self._intake.forgive(late)
-            left = self.health.check_stall(self._interval)
+            left = self.health.check_stall(self._interval, self._why_silent)
             seconds = max(MOMENT, min(CHECK, left))
             self._intake.check(now)
         except Exception:
@@ -315,3 +318,10 @@ class Capture:
             self._log.failure("Camera {camera}: check", camera=self._name)
         if self.running:
             self._plan_check(seconds)
+
+    def _why_silent(self, seconds: float) -> str:
+        reason = self._intake.why_silent(seconds)
+        # What is wrong with the pictures that do come says more.
+        if not self._is_bad:
+            self._stats.last_error = reason
+        return reason

@@ -168,10 +168,11 @@ class Health:
             self.lost_at = None
             self._become(State.IDLE, "nobody watches")
 
-    def check_stall(self, interval: float) -> float:
+    def check_stall(self, interval: float, why: Callable[[float], str]) -> float:
         """Check whether pictures have come lately.
 
         :param interval: seconds between two pictures that are wanted.
+        :param why: returns the reason when none has come for so many seconds.
         :return: seconds from now at which the camera will be stalled, if none comes;
             infinite where it cannot be, or is already.
         """
@@ -182,7 +183,7 @@ class Health:
         left = self.patience - silence
         if left >= 0:
             return left
-        self._become(State.STALLED, f"no picture for {silence:.1f} s")
+        self._become(State.STALLED, why(silence))
         return math.inf
 
     def _become(self, state: State, why: object, again: bool = False) -> None:

@@ -75,6 +75,10 @@ class PullIntake:
         if not self._is_busy:
             self._begin()
 
+    def why_silent(self, seconds: float) -> str:
+        """Say no more than for how long."""
+        return f"no picture for {seconds:.1f} s"
+
     def check(self, now: float) -> None:
         """Leave the thread behind if it is stuck."""
         self._worker.check(now)

@@ -200,6 +200,12 @@ class PushIntake:
         else:
             self._start()
 
+    def why_silent(self, seconds: float) -> str:
+        """Return what the source says, where it is at work."""
+        if self._is_open:
+            return str(self._source.why_silent(seconds))
+        return f"no picture for {seconds:.1f} s"
+
     def check(self, now: float) -> None:
         """Stop a source that has brought no picture for long."""
         for threads in self._threads():

@@ -48,7 +48,7 @@ class HealthHarness:
     def silence(self, seconds: float = TIMEOUT + 0.1) -> None:
         """Let no picture come for so long."""
         self.clock.advance(seconds)
-        self.health.check_stall(INTERVAL)
+        self.health.check_stall(INTERVAL, str)
 
 
 HAPPENINGS = {
@@ -236,4 +236,4 @@ def test_the_moment_of_a_stall_is_told_ahead(harness: HealthHarness) -> None:
     """The next check can be made at that moment."""
     harness.see()
     harness.clock.advance(0.5)
-    assert harness.health.check_stall(INTERVAL) == TIMEOUT - 0.5
+    assert harness.health.check_stall(INTERVAL, str) == TIMEOUT - 0.5

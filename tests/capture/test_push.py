@@ -336,9 +336,10 @@ def test_stalled_and_back() -> None:
     harness.run(1, FPS)
     harness.run(2.1)
     assert harness.state is State.STALLED
+    assert harness.stats.last_error == "silent for 2 s"
     assert harness.source.calls == ["start"]
     harness.source.send()
-    assert harness.state is State.LIVE
+    assert (harness.state, harness.stats.last_error) == (State.LIVE, None)
 
 
 def test_given_up() -> None:
@@ -372,6 +373,7 @@ def test_bad_pictures_are_no_silence() -> None:
         harness.source.send(b"garbage")
         harness.run(1)
     assert harness.state is State.STALLED
+    assert harness.stats.last_error == "no SOI at the start"
     assert harness.source.calls == ["start"]
 
 

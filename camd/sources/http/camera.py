@@ -149,7 +149,7 @@ class HttpCamera:
     def _answered(self, answer: Answer, client: Client) -> None:
         if client is not self._client:
             return
-        self._came = "it answers, but sends nothing"
+        self._came = "it answers, but sends no picture"
         self._answer = answer
         self._body = Body(answer.kind, self)
         answer.response.deliverBody(self._body)
@@ -207,8 +207,8 @@ class HttpCamera:
             return True
         # The stream of another camd.
         if number == b"0":
-            state = _shown(headers.get(b"x-camera-state", b"offline"))
-            receiver.no_picture(f"{self._name}: its camera is {state}")
+            self._came = f"its camera is {_shown(headers.get(b'x-camera-state', b''))}"
+            receiver.no_picture(f"{self._name}: {self._came}")
             return False
         frame = number, headers.get(b"x-timestamp", b"")
         if frame == self._last_frame:

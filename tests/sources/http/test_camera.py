@@ -194,7 +194,7 @@ def test_why_it_is_silent() -> None:
     harness.web.answers = [stream_answer()]
     harness.start()
     assert str(harness.camera.why_silent(2)) == (
-        f"{name}: no picture for 2.0 s; it answers, but sends nothing"
+        f"{name}: no picture for 2.0 s; it answers, but sends no picture"
     )
     harness.web.wire.send(part(b"x", "text/plain"))
     assert str(harness.camera.why_silent(2)) == (
