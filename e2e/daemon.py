@@ -152,6 +152,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         raise
 
 
+def ports_of(daemon: Daemon, count: int) -> list[int]:
+    """Return the ports that a daemon listens on, in the order of its settings.
+
+    :param count: how many there are.
+    """
+
+    def said() -> list[int] | None:
+        found = re.findall(r"Listening on \S+:(\d+)", daemon.log)
+        return list(map(int, found)) if len(found) >= count else None
+
+    return until(said, "the daemon listens on all of its ports")
+
+
 def _port(process: subprocess.Popen[bytes], log: Path) -> int | None:
     text = log.read_text()
     assert process.poll() is None, f"the daemon has ended:\n{text}"

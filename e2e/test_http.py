@@ -17,7 +17,7 @@ import pytest
 from camd.formats.multipart import Parser
 from e2e.client import STREAM, stats
 from e2e.conftest import check_log
-from e2e.daemon import Daemon, running
+from e2e.daemon import Daemon, ports_of, running
 from e2e.video import decode
 from e2e.waiting import PATIENCE, until
 
@@ -42,7 +42,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("http")
     loopback = "tcp:0:interface=127.0.0.1"
     # What is waited for comes last.
-    listen = [f"haproxy:{loopback}", f"unix:{folder / 'socket'}:mode=600", loopback]
+    listen = [loopback, f"haproxy:{loopback}", f"unix:{folder / 'socket'}:mode=600"]
     with running(folder, {"robot": {"source": "pattern"}}, listen=listen) as daemon:
         yield daemon
     check_log(daemon)
@@ -111,9 +111,7 @@ def test_megabytes_behind_a_stream(daemon: Daemon) -> None:
 
 def proxy_port(daemon: Daemon) -> int:
     """Return the port that only proxies are to connect to."""
-    found = re.search(r"\(PROXY\) starting on (\d+)", daemon.log)
-    assert found is not None
-    return int(found[1])
+    return ports_of(daemon, 2)[1]
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS.keys())

@@ -8,7 +8,6 @@ by side; each test then looks at its own proxy.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,7 +18,7 @@ import pytest
 from e2e.camera import HttpCamera, Mood, http_camera
 from e2e.client import STREAM, Watcher, stats, watching
 from e2e.conftest import check_log
-from e2e.daemon import Daemon, running
+from e2e.daemon import Daemon, ports_of, running
 from e2e.lateness import FPS, Arrival, compare
 from e2e.proxies import DEFAULT, IDLE, PROXY_PROTOCOL, RECOMMENDED, Setup
 from e2e.through import through
@@ -116,9 +115,7 @@ def _door(daemon: Daemon, setup: Setup) -> Daemon:
     """Return the daemon with the port that is for this proxy."""
     if setup is not PROXY_PROTOCOL:
         return daemon
-    found = re.search(r"CamdSite \(PROXY\) starting on (\d+)", daemon.log)
-    assert found, daemon.log
-    return replace(daemon, port=int(found[1]))
+    return replace(daemon, port=ports_of(daemon, 2)[1])
 
 
 @pytest.fixture(scope="module")

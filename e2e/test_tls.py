@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from e2e.authority import Authority, serial_of
 from e2e.chromium import chromium, cookie, enter
 from e2e.client import Watcher, ask, stats
 from e2e.conftest import check_log
-from e2e.daemon import Daemon, running
+from e2e.daemon import Daemon, ports_of, running
 from e2e.waiting import PATIENCE, until
 from e2e.wall import await_live, picture
 
@@ -47,8 +46,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[D
     here = "interface=127.0.0.1"
     file = folder / "both.pem"
     secured = [f"ssl:0:privateKey={file}:{here}", f"tls:{folder}:0:{here}"]
-    # What is waited for comes last.
-    listen = [*secured, f"tcp:0:{here}"]
+    listen = [f"tcp:0:{here}", *secured]
     place = tmp_path_factory.mktemp("tls")
     with running(place, {"robot": {"source": "pattern"}}, listen=listen) as daemon:
         yield daemon
@@ -58,9 +56,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[D
 @pytest.fixture(params=KINDS)
 def secured(request: pytest.FixtureRequest, daemon: Daemon) -> Daemon:
     """The daemon by its port for TLS, of each kind."""
-    ports = re.findall(r"CamdSite \(TLS\) starting on (\d+)", daemon.log)
-    assert len(ports) == len(KINDS), daemon.log
-    return replace(daemon, port=int(ports[KINDS.index(request.param)]), scheme="https")
+    _, *secured = ports_of(daemon, 1 + len(KINDS))
+    return replace(daemon, port=secured[KINDS.index(request.param)], scheme="https")
 
 
 def shaken(

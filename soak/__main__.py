@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import secrets
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 
 from e2e.camera import HttpCamera, http_camera
 from e2e.client import stats, watching
-from e2e.daemon import Daemon, running
+from e2e.daemon import Daemon, ports_of, running
 from e2e.waiting import until
 from soak.crowd import PROXY, Plan
 from soak.inspector import Inspector
@@ -95,12 +94,6 @@ def certificate(folder: Path) -> Path:
     return pem
 
 
-def tls_port(daemon: Daemon) -> int | None:
-    """Give the port for TLS, once it is there."""
-    found = re.search(r"CamdSite \(TLS\) starting on (\d+)", daemon.log)
-    return int(found[1]) if found else None
-
-
 @contextmanager
 def crowd(plan: Plan) -> Iterator[subprocess.Popen[str]]:
     """Have the viewers come, in a process of their own."""
@@ -150,7 +143,7 @@ def soak(folder: Path, minutes: float, viewers: int) -> Soaked:
     """Run a daemon under all of it."""
     guests = [secrets.token_urlsafe(24) for _ in range(2)]
     with http_camera(FPS) as camera, started(folder, camera) as daemon:
-        tls = until(lambda: tls_port(daemon), "the daemon listens with TLS")
+        _, tls = ports_of(daemon, 2)
         trouble = Trouble(daemon, folder / "daemon", camera, guests)
         before = settled(daemon)
         plan = Plan(

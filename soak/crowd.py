@@ -22,6 +22,9 @@ from typing import Any
 import aiohttp
 
 from camd.formats.multipart import Parser, Part
+from e2e.rude import Rude
+from soak.rude import ADDRESS as RUDE_ADDRESS
+from soak.rude import rudely
 
 #: Addresses of this computer that they come from, so that what one does is not laid at
 #: another's door. The proxy is one that the daemon is told to trust.
@@ -128,6 +131,9 @@ class Crowd:
             self._guest = await stack.enter_async_context(_session(source=GUEST))
             self._proxy = await stack.enter_async_context(_session(source=PROXY))
             everybody = [*self._seats(), *self._askers(), self._guessing()]
+            plan, answers = self._plan, self.figures.answers
+            rude = Rude(RUDE_ADDRESS, plan.port, plan.tls, plan.key, plan.cameras[0])
+            everybody += rudely(rude, answers)
             tasks = [asyncio.ensure_future(what) for what in everybody]
             await asyncio.wait(tasks, timeout=self._plan.seconds)
             self._leaving = True

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from e2e.rude import HUNG_UP
 from soak.process import course
 from soak.report import part
+from soak.rude import RUDE
 
 if TYPE_CHECKING:
     from soak.process import Sample
@@ -29,6 +31,7 @@ OLD = 5.0
 besides; a good one is there within some 20 ms."""
 
 EXPECTED = {
+    RUDE: {HUNG_UP},
     "wrong keys": {"401"},
     "wrong keys of one": {"401", "429"},
     "/api/robot/snapshot": {"200", "503"},
