@@ -1,4 +1,4 @@
-"""A call that is made again and again, and that lets go of its owner at the end."""
+"""A call that is repeated, and that holds its owner no longer when it has ended."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from twisted.internet.task import LoopingCall
 
 
 class PeriodicCall(LoopingCall):
-    """
-    A ``LoopingCall`` that counts by the clock that it is given.
+    """A ``LoopingCall`` on a clock of its own.
 
-    :param act: what is called; an exception of its own would end the calls.
+    :param act: what is called; an exception out of it would end the calls.
     """
 
     def __init__(self, act: Callable[[], object], clock: IReactorTime) -> None:
@@ -20,11 +19,12 @@ class PeriodicCall(LoopingCall):
         self.clock = clock
 
     def end(self) -> None:
-        """Stop for good, be it running or not."""
+        """Stop for good, whether it is running or not."""
         if self.running:
             self.stop()
-        # In a circle with its owner both would stay until the collector comes by, and
-        # that is seldom: a camera's last picture, and its source, with each reload.
+        # In a reference cycle both it and its owner would stay until the garbage
+        # collector runs, which is seldom: a camera's last picture, and its source, with
+        # each reload.
         self.f = _nothing
 
 

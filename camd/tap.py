@@ -225,7 +225,7 @@ def reload(daemon: Daemon, read: Callable[[], Settings], watch: Watch) -> None:
     """
     watch.reloading()
     try:
-        daemon.change(read())
+        daemon.apply(read())
     except config.ConfigError as error:
         for problem in error.problems:
             _log.error("Reload: {problem}", problem=problem)

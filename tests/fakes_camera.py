@@ -154,7 +154,8 @@ class FakePushSource:
 class FakeEncoder:
     """Makes the same JPEG of every picture, and counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, quality: int = 80) -> None:
+        self.quality = quality
         self.encoded = 0
         self.trouble: Exception | None = None
 
@@ -221,6 +222,7 @@ class FakeEnvironment:
 
     :ivar threads: the threads that were made, in order; each has its source beside it
         in :attr:`sources`.
+    :ivar encoders: the encoders that were made, in order.
     :ivar takes: what new threads begin with, see :class:`FakeThread`.
     :ivar always: what new sources give, see :class:`FakeSource`.
     :ivar placeholders: the words of those that were drawn; :attr:`sizes` are theirs,
@@ -237,6 +239,7 @@ class FakeEnvironment:
         self.always: Any = None
         self.threads: list[FakeThread] = []
         self.sources: list[FakeSource] = []
+        self.encoders: list[FakeEncoder] = []
         self.placeholders: list[Sequence[str]] = []
         self.sizes: list[tuple[int, int]] = []
         self.drawn_for: list[CameraSettings] = []
@@ -276,8 +279,9 @@ class FakeEnvironment:
         return self.push_source
 
     def new_encoder(self, quality: int) -> FakeEncoder:
-        """Make an encoder."""
-        return FakeEncoder()
+        """Make an encoder, and keep it."""
+        self.encoders.append(FakeEncoder(quality))
+        return self.encoders[-1]
 
     def new_placeholder(
         self, settings: CameraSettings, lines: Sequence[str], size: Size
@@ -329,7 +333,7 @@ class CameraHarness:
     def visit(self, agent: str = "curl/8") -> Viewer:
         """Let somebody in, whose connection takes all at once."""
         outlet = FakeOutlet()
-        viewer = self.camera.admit(outlet, "192.0.2.7", agent, NOBODY)
+        viewer = self.camera.add_viewer(outlet, "192.0.2.7", agent, NOBODY)
         outlet.drain()
         self.outlets[viewer] = outlet
         return viewer

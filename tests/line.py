@@ -17,7 +17,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from camd.delivery.outlet import RequestOutlet, SocketOutlet, outlet_for
-from camd.delivery.viewer import ClientInfo, Viewer
+from camd.delivery.viewer import ClientInfo, StreamLimits, Viewer
 from camd.formats.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.frame import WIRES
 from tests.fakes import NOBODY, FakeReactor, arrived, soon, tcp_pair, unix_pair
@@ -145,7 +145,7 @@ class Show(House):
         """Let the viewer open the outlet."""
         client_info = ClientInfo(1, "", "", 0, NOBODY)
         self.viewer = Viewer(
-            client_info, self.outlet, self._clock.seconds, self._size, 30
+            client_info, self.outlet, self._clock.seconds, StreamLimits(self._size, 30)
         )
         self.viewer.open(lambda: None)
 

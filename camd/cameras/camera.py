@@ -1,4 +1,4 @@
-"""One camera, wired up: its thread, its capture, its cache, its viewers."""
+"""One camera: its pipeline, its viewers, and all that others ask about it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from camd.cameras.pipeline import RELEASE, Environment, Pipeline
+from camd.cameras.pipeline import RELEASE, Environment, Pipeline, stream_limits
 from camd.capture.health import State
+from camd.config.changes import Needs, needed
 from camd.config.settings import CameraSettings
 from camd.delivery.outlet import Outlet
 from camd.delivery.tcp import has_congestion
@@ -24,23 +25,25 @@ from camd.sources.factory import is_device
 from camd.stats import CameraStats, Sent, ViewerCount
 
 DRAIN = 2.0
-"""Seconds for that where nothing is said: some parts on a link that still moves."""
+"""Seconds that streams have for their last part where nothing else is said: enough for
+some parts on a slow link."""
 
 
 class Camera(Service):
-    """
-    One camera and its viewers.
+    """One camera and its viewers.
 
-    With ``enable_frame_cache: false`` each viewer gets a feed of its own, which opens,
-    reads and encodes for it alone, as the usual generator loop does: for comparison.
+    With ``enable_frame_cache: false`` each viewer gets a pipeline of its own, which
+    opens, reads and encodes for it alone, as the usual generator loop does: for
+    comparison.
 
-    :ivar settings: its settings, resolved.
+    :ivar settings: the settings in force.
     :ivar stats: what it has done.
-    :ivar pipeline: the feed that all share, and that snapshots are taken from.
-    :ivar viewers: who watches, and through which feed.
-    :ivar shares: whether one feed serves all viewers.
+    :ivar pipeline: the one that viewers share, and that snapshots are taken from.
+    :ivar viewers: all viewers, and the pipeline that each is fed from.
     :ivar started: when the daemon started it, on the reactor's clock.
-    :ivar drain: seconds that streams have for their last part when they are to end.
+
+    :param viewer_count: counts the viewers of all cameras.
+    :param drain: seconds that streams have for their last part at the end.
     """
 
     _log = Logger()
@@ -53,136 +56,112 @@ class Camera(Service):
         drain: float = DRAIN,
     ) -> None:
         self.settings = settings
-        self.drain = drain
-        self._emptied: Deferred[None] | None = None
         self.stats = CameraStats()
         self.viewers: dict[Viewer, Pipeline] = {}
-        self.environment = environment
-        self._visits = viewer_count
-        self._settle()
+        self._viewer_count = viewer_count
+        self._environment = environment
+        self._drain = drain
+        self._empty: Deferred[None] | None = None
 
-    def _settle(self) -> None:
-        settings = self.settings
-        self.shares = settings.enable_frame_cache or is_device(settings.source)
+    # ---- Its life
 
     def startService(self) -> None:
         """Begin to capture, whether anybody watches or not."""
         super().startService()
         self._warn()
         self.started = self.now()
-        self.pipeline = self._new_feed()
+        self.pipeline = self._new_pipeline()
+        self.pipeline.start()
+
+    def stopService(self) -> Deferred[Any]:
+        """Finish all streams and release the source.
+
+        :return: fires when all are gone, ``drain`` seconds from now at the latest, or
+            :data:`RELEASE`.
+        """
+        super().stopService()
+        stopped = [pipeline.stop() for pipeline in self._pipelines()]
+        return DeferredList([self.finish_streams("shutdown"), *stopped])
+
+    def apply(self, settings: CameraSettings, drain: float) -> None:
+        """Go by these settings from now on.
+
+        The source is opened again only where they concern the device. Viewers stay, and
+        until there is a new picture they see the last one.
+
+        :param drain: as in the constructor.
+        """
+        self._drain = drain
+        needs = needed(self.settings, settings)
+        if needs is None:
+            return
+        self.settings = settings
+        self._warn()
+        if needs < Needs.CAMERA:
+            for pipeline in self._pipelines():
+                pipeline.apply(settings)
+        else:
+            self._replace_pipelines()
+
+    def _replace_pipelines(self) -> None:
+        former, last = self._pipelines(), self.pipeline
+        self.pipeline = self._new_pipeline(last)
+        for viewer, pipeline in self.viewers.items():
+            pipeline.drop(viewer)
+            viewer.apply(stream_limits(self.settings))
+            new = self.pipeline if self.shares else self._new_pipeline(last)
+            self.viewers[viewer] = new
+            new.take_over(viewer)
+        successors = self._pipelines()
+
+        def start(_: object) -> None:
+            # Meanwhile it may have been stopped, or have got other settings again.
+            for pipeline in successors & self._pipelines():
+                if self.running:
+                    pipeline.start()
+
+        # A device can be opened once only, so the one waits for the other.
+        DeferredList([pipeline.stop() for pipeline in former]).addCallback(start)
+
+    def _new_pipeline(self, former: Pipeline | None = None) -> Pipeline:
+        return Pipeline(self.settings, self.stats, self._environment, former)
+
+    def _pipelines(self) -> set[Pipeline]:
+        return {self.pipeline, *self.viewers.values()}
 
     def _warn(self) -> None:
-        """Say, once, what of the settings cannot be had."""
-        name, congestion = self.settings.name, self.settings.tcp_congestion
-        if self.shares and not self.settings.enable_frame_cache:
+        """Log what of the settings cannot be had."""
+        settings = self.settings
+        if self.shares and not settings.enable_frame_cache:
             self._log.warn(
                 "Camera {camera}: a device can be opened once only; "
                 "enable_frame_cache stays on",
-                camera=name,
+                camera=settings.name,
             )
-        if self.settings.camera_controls and not is_device(self.settings.source):
+        if settings.camera_controls and not is_device(settings.source):
             self._log.warn(
                 "Camera {camera}: camera_controls are for devices of this machine; "
                 "they are not used",
-                camera=name,
+                camera=settings.name,
             )
-        if congestion and not has_congestion(congestion):
+        if settings.tcp_congestion and not has_congestion(settings.tcp_congestion):
             self._log.warn(
                 "Camera {camera}: this kernel has no tcp_congestion {congestion}; "
                 "its own choice is used",
-                camera=name,
-                congestion=congestion,
+                camera=settings.name,
+                congestion=settings.tcp_congestion,
             )
 
-    def stopService(self) -> Deferred[Any]:
-        """
-        Let the viewers and the source go.
-
-        :return: fires when all are gone, :attr:`drain` seconds from now at the latest,
-            or :data:`RELEASE`.
-        """
-        super().stopService()
-        pipelines = {self.pipeline, *self.viewers.values()}
-        return DeferredList(
-            [self.end("shutdown"), *(pipeline.stop() for pipeline in pipelines)]
-        )
-
-    def end(self, reason: str) -> Deferred[None]:
-        """
-        End all streams, each behind the part that is under way.
-
-        :return: fires when all are gone; those that are not in time are cut off.
-        """
-        for viewer in list(self.viewers):
-            viewer.finish_stream(reason)
-        return self._when_empty(self.drain).addErrback(lambda _: self._cut_off(reason))
-
-    def _cut_off(self, reason: str) -> Deferred[None]:
-        for viewer in list(self.viewers):
-            viewer.abort(reason)
-        # Their connections end in the reactor's next turn, and are still to be counted.
-        return self._when_empty(RELEASE).addErrback(lambda _: None)
-
-    def _when_empty(self, within: float) -> Deferred[None]:
-        emptied: Deferred[None] = Deferred()
-        self._emptied = emptied
-        self._look_if_empty()
-        return emptied.addTimeout(within, self.environment.clock)
-
-    def _look_if_empty(self) -> None:
-        if not self.viewers and self._emptied is not None:
-            emptied, self._emptied = self._emptied, None
-            emptied.callback(None)
-
-    def change(self, settings: CameraSettings) -> None:
-        """
-        Go by these settings from now on.
-
-        The source is opened anew; those who watch stay, and go on seeing the last
-        picture until there is one by the new settings.
-        """
-        if settings == self.settings:
-            return
-        self.settings = settings
-        self._settle()
-        self._warn()
-        former, last = {self.pipeline, *self.viewers.values()}, self.pipeline
-        self.pipeline = Pipeline(settings, self.stats, self.environment)
-        self.pipeline.follow(last)
-        fresh = [self.pipeline]
-        for viewer, pipeline in self.viewers.items():
-            pipeline.cache.unsubscribe(viewer)
-            pipeline.heartbeat.remove(viewer)
-            fresh += self._hand_over(viewer, last)
-        # A device can be opened once only, so the one waits for the other.
-        released = DeferredList([pipeline.stop() for pipeline in former])
-        released.addCallback(lambda _: self._start(fresh))
-
-    def _hand_over(self, viewer: Viewer, last: Pipeline) -> list[Pipeline]:
-        """Show a viewer what another feed brings; give that one if it is new."""
-        pipeline = self.pipeline
-        if not self.shares:
-            pipeline = Pipeline(self.settings, self.stats, self.environment)
-            pipeline.follow(last)
-        self.viewers[viewer] = pipeline
-        pipeline.take_over(viewer)
-        return [] if self.shares else [pipeline]
-
-    def _start(self, pipelines: list[Pipeline]) -> None:
-        # It may have been stopped meanwhile, or changed again.
-        for pipeline in pipelines:
-            if self.running and pipeline in {self.pipeline, *self.viewers.values()}:
-                pipeline.start()
-
-    def _new_feed(self) -> Pipeline:
-        pipeline = Pipeline(self.settings, self.stats, self.environment)
-        pipeline.start()
-        return pipeline
+    # ---- What it tells
 
     def now(self) -> float:
         """Return the time on the clock that all of its moments are counted by."""
-        return self.environment.clock.seconds()
+        return self._environment.clock.seconds()
+
+    @property
+    def shares(self) -> bool:
+        """Whether one pipeline feeds all viewers."""
+        return self.settings.enable_frame_cache or is_device(self.settings.source)
 
     @property
     def state(self) -> State:
@@ -197,7 +176,7 @@ class Camera(Service):
     @property
     def newest(self) -> Frame | None:
         """The newest frame, which may be a placeholder; None before the first."""
-        return self.pipeline.cache.newest
+        return self.pipeline.fan_out.newest
 
     @property
     def picture_size(self) -> Size:
@@ -236,7 +215,7 @@ class Camera(Service):
 
     @property
     def retry_in(self) -> float:
-        """Seconds until the camera is tried again; 0 where nothing is waited for."""
+        """Seconds until the camera may be tried again; 0 for now."""
         return self.pipeline.capture.health.retry_in
 
     @property
@@ -249,13 +228,21 @@ class Camera(Service):
         """Whether streams end, and new ones are refused, as the camera is offline."""
         return self.pipeline.offline.closed
 
+    def sent(self) -> Sent:
+        """Return what all viewers were ever sent, those that left included."""
+        total = Sent()
+        total.add(self.stats.departed)
+        for viewer in self.viewers:
+            total.add(viewer.sent)
+        return total
+
     def snapshot(self) -> Deferred[Frame]:
         """Return the newest frame, as :meth:`Pipeline.snapshot`."""
         return self.pipeline.snapshot()
 
     def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
         """Return one of its frames as a rendition, as :meth:`FanOut.render`."""
-        return self.pipeline.cache.render(frame, rendition)
+        return self.pipeline.fan_out.render(frame, rendition)
 
     def placeholder(self) -> Deferred[Frame]:
         """Return what viewers see of an offline camera: no older than a second."""
@@ -266,9 +253,11 @@ class Camera(Service):
         settings = self.settings
         # A picture of the user's own is for a camera that is offline.
         plain = settings.model_copy(update={"offline_picture": "placeholder"})
-        return self.environment.new_placeholder(plain, (settings.name, *lines), size)
+        return self._environment.new_placeholder(plain, (settings.name, *lines), size)
 
-    def admit(
+    # ---- Its viewers
+
+    def add_viewer(
         self,
         outlet: Outlet,
         address: str,
@@ -282,22 +271,27 @@ class Camera(Service):
         :param rendition: what it is sent; None for the full picture.
         :param fps: the most frames a second; 0 for all.
         """
-        settings, environment = self.settings, self.environment
-        number = self._visits.arrive()
+        settings = self.settings
         client_info = ClientInfo(
-            number, address, user_agent, environment.wall(), principal
+            self._viewer_count.arrive(),
+            address,
+            user_agent,
+            self._environment.wall(),
+            principal,
         )
         viewer = Viewer(
             client_info,
             outlet,
-            environment.clock.seconds,
-            settings.stream_buffer_size,
-            settings.stream_timeout,
-            settings.max_frame_age,
+            self._environment.clock.seconds,
+            stream_limits(settings),
             rendition,
             fps,
         )
-        self.viewers[viewer] = self.pipeline if self.shares else self._new_feed()
+        pipeline = self.pipeline
+        if not self.shares:
+            pipeline = self._new_pipeline()
+            pipeline.start()
+        self.viewers[viewer] = pipeline
         self._log.info(
             "Client {number} connected to {camera} from {address} ({user_agent}). "
             "Total active clients: {active}",
@@ -305,34 +299,24 @@ class Camera(Service):
             camera=settings.name,
             address=address or "-",
             user_agent=user_agent,
-            active=self._visits.active,
+            active=self._viewer_count.active,
         )
-        self.viewers[viewer].join(viewer)
+        pipeline.join(viewer)
         return viewer
 
-    def sent(self) -> Sent:
-        """Add up what all viewers were ever sent, those who left included."""
-        total = Sent()
-        total.add(self.stats.departed)
-        for viewer in self.viewers:
-            total.add(viewer.sent)
-        return total
-
-    def departed(self, viewer: Viewer, reason: str | None = None) -> None:
-        """
-        Note that this viewer's connection is gone.
+    def remove_viewer(self, viewer: Viewer, reason: str | None = None) -> None:
+        """Forget a viewer whose connection is gone.
 
         :param reason: why, where the viewer does not know better; None for the client.
         """
-        viewer.reason = viewer.reason or reason
         pipeline = self.viewers.pop(viewer)
         pipeline.leave(viewer)
         # At shutdown it has been stopped already.
         if pipeline is not self.pipeline and self.running:
             pipeline.stop()
-        self._look_if_empty()
-        self._visits.depart()
+        viewer.reason = viewer.reason or reason
         self.stats.depart(viewer.sent, viewer.reason)
+        self._viewer_count.depart()
         self._log.info(
             "Client {number} disconnected after {duration:.1f} s, {frames} frames: "
             "{reason}. Total active clients: {active}",
@@ -342,5 +326,43 @@ class Camera(Service):
             duration=self.now() - viewer.came,
             frames=viewer.sent.frames,
             reason=viewer.reason or "closed by the client",
-            active=self._visits.active,
+            active=self._viewer_count.active,
         )
+        if not self.viewers and self._empty is not None:
+            empty, self._empty = self._empty, None
+            empty.callback(None)
+
+    def finish_stream(self, viewer: Viewer, reason: str) -> None:
+        """End one stream behind the part under way; cut it off if that is late."""
+
+        def cut_off() -> None:
+            if viewer in self.viewers:
+                viewer.abort(reason)
+
+        viewer.finish_stream(reason)
+        self._environment.clock.callLater(self._drain, cut_off)
+
+    def finish_streams(self, reason: str) -> Deferred[None]:
+        """End all streams, each behind the part that is under way.
+
+        :return: fires when all are gone; those that are not in time are cut off.
+        """
+        for viewer in list(self.viewers):
+            viewer.finish_stream(reason)
+
+        def cut_off(_: object) -> Deferred[None]:
+            for viewer in list(self.viewers):
+                viewer.abort(reason)
+            # Their connections end in the reactor's next turn, and are to be counted.
+            return self._when_empty(RELEASE).addErrback(lambda _: None)
+
+        return self._when_empty(self._drain).addErrback(cut_off)
+
+    def _when_empty(self, within: float) -> Deferred[None]:
+        """Wait until no viewer is left; fails if that takes longer."""
+        empty: Deferred[None] = Deferred()
+        if self.viewers:
+            self._empty = empty
+        else:
+            empty.callback(None)
+        return empty.addTimeout(within, self._environment.clock)

@@ -1,9 +1,10 @@
 """What viewers see while a camera gives no pictures.
 
-At first its last picture, which the heartbeat repeats. After ``offline_after``, or at
-once where there is no last picture, something that nobody can take for a live one: a
-placeholder once a second, drawn in a thread that is not the camera's; or the streams
-end. It counts from the last good picture, whatever the camera has done since.
+First the camera's last picture, which the heartbeat repeats. After ``offline_after``,
+or at once where there is no last picture, something that nobody can take for a live
+one: a placeholder once a second, drawn in a thread that is not the camera's; or the
+streams end. The time counts from the last good picture, whatever the camera has done
+since.
 """
 
 from __future__ import annotations
@@ -34,18 +35,17 @@ EARLY = 0.1
 DAY = 24 * 3600
 """Seconds after which the time of day alone says too little."""
 
-Draw = Callable[[Sequence[str], Size], Deferred[bytes]]
-"""Makes a JPEG of lines of text, of about that size, without blocking."""
+Draw = Callable[[CameraSettings, Sequence[str], Size], Deferred[bytes]]
+"""Draws a JPEG of lines of text, of about that size, without blocking."""
 
 
 class OfflinePicture:
-    """
-    Shows the viewers of a camera what it shows in place of pictures.
+    """Publishes placeholders, or ends the streams, while a camera is offline.
 
     :param health: what is known of the camera.
-    :param cache: the newest frame, and those who watch.
-    :param publish: takes each placeholder, as if it were a frame.
-    :param wall: gives Unix seconds.
+    :param fan_out: the newest frame, and the viewers.
+    :param publish: takes each placeholder as if it were a frame.
+    :param wall: returns Unix seconds.
     """
 
     _log = Logger()
@@ -54,7 +54,7 @@ class OfflinePicture:
         self,
         settings: CameraSettings,
         health: Health,
-        cache: FanOut,
+        fan_out: FanOut,
         draw: Draw,
         publish: Callable[[Frame], None],
         clock: IReactorTime,
@@ -62,7 +62,7 @@ class OfflinePicture:
     ) -> None:
         self._settings = settings
         self._health = health
-        self._cache = cache
+        self._fan_out = fan_out
         self._draw = draw
         self._publish = publish
         self._clock = clock
@@ -70,34 +70,73 @@ class OfflinePicture:
         self._size: Size | None = None
         self._last: Frame | None = None
         self._waiting: list[Deferred[Frame]] = []
-        self._drawing = self._failed = False
-        self._loop = PeriodicCall(self.look, clock)
+        self._is_drawing = self._has_failed = False
+        self._loop = PeriodicCall(self.update, clock)
 
     def start(self) -> None:
-        """Look from now on, once a second, what is to be shown."""
+        """Update once a second from now on."""
         self._loop.start(EVERY, now=False)
 
     def stop(self) -> None:
         """Leave no call behind."""
         self._loop.end()
 
+    def apply(self, settings: CameraSettings) -> None:
+        """Go by these settings from now on."""
+        self._settings = settings
+
     @property
     def closed(self) -> bool:
-        """Whether streams end, and new ones are turned away."""
-        return self._settings.offline_picture == "close" and self._is_over()
+        """Whether streams end, and new ones are refused."""
+        return self._settings.offline_picture == "close" and self._is_held_enough
 
-    def look(self) -> None:
-        """Do what it is time for; also to be called when somebody comes."""
+    def update(self) -> None:
+        """Publish a placeholder or end the streams, if it is time for that.
+
+        To be called when a viewer comes, too.
+        """
         if self.closed:
-            self._cache.finish_streams("camera offline")
-        elif self._cache and self._is_due():
+            self._fan_out.finish_streams("camera offline")
+        elif self._fan_out and self._is_due:
             shown = self.picture()
             shown.addCallbacks(self._show, lambda _: None)
             shown.addErrback(lambda f: self._log.failure("A placeholder", f))
 
+    def _show(self, frame: Frame) -> None:
+        # A true picture may have come while this one was drawn.
+        if self._fan_out and self._is_due:
+            self._publish(frame)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether placeholders are to be shown now."""
+        choice, newest = self._settings.offline_picture, self._fan_out.newest
+        if choice == "close":
+            return False
+        if newest is not None and not newest.is_placeholder:
+            return choice != "hold" and self._is_held_enough
+        # There is no picture to hold. Viewers wait for one, at most until a heartbeat
+        # would be due.
+        patience = self._settings.heartbeat_interval or math.inf
+        waited = self._clock.seconds() - self._health.seen_at
+        return self._health.lost_at is not None or waited >= patience
+
+    @property
+    def _is_held_enough(self) -> bool:
+        """Whether the last picture has been held for as long as the settings say."""
+        silence = self._clock.seconds() - self._silent_since
+        is_lost = self._health.lost_at is not None
+        return is_lost and silence >= self._settings.offline_after
+
+    @property
+    def _silent_since(self) -> float:
+        lost_at = self._health.lost_at
+        return self._health.seen_at if lost_at is None else lost_at
+
+    # ---- Drawing
+
     def picture(self) -> Deferred[Frame]:
-        """
-        Give a placeholder that is no older than a second.
+        """Return a placeholder that is no older than a second.
 
         :return: fails if it cannot be drawn; that has been logged.
         """
@@ -106,113 +145,75 @@ class OfflinePicture:
         self._waiting.append(asked)
         if last is not None and now - last.captured < (1 - EARLY) * EVERY:
             self._answer(last)
-        elif not self._drawing:
-            self._drawing = True
-            drawn = self._draw(self._words(), self._stream_size())
-            frame = drawn.addCallback(self._frame)
+        elif not self._is_drawing:
+            self._is_drawing = True
+            drawn = self._draw(self._settings, self._words(), self._stream_size())
+            frame = drawn.addCallback(self._new_frame)
             frame.addErrback(self._not_drawn)
             frame.addBoth(self._answer)
         return asked
 
     def _forget(self, asked: Deferred[Frame]) -> None:
-        """Answer this one no more: it was cancelled."""
-        self._waiting.remove(asked)
+        self._waiting.remove(asked)  # It was cancelled.
 
-    def _frame(self, jpeg: bytes) -> Frame:
-        health, now = self._health, self._clock.seconds()
+    def _new_frame(self, jpeg: bytes) -> Frame:
+        now = self._clock.seconds()
         # No client is to take it for new by its time: that is when the last true
         # picture came.
-        timestamp = self._wall() - (now - self._since())
-        size, state = measure(jpeg), health.state.value
-        self._failed = False
+        timestamp = self._wall() - (now - self._silent_since)
+        size, state = measure(jpeg), self._health.state.value
+        self._has_failed = False
         self._last = Frame(jpeg, 0, now, timestamp, size, state)
         return self._last
 
     def _not_drawn(self, failure: Failure) -> Failure:
-        if not self._failed:
-            self._failed = True
+        if not self._has_failed:
+            self._has_failed = True
             self._log.failure(
                 "Camera {camera}: no placeholder", failure, camera=self._settings.name
             )
         return failure
 
     def _answer(self, outcome: Frame | Failure) -> None:
-        self._drawing = False
+        self._is_drawing = False
         waiting, self._waiting = self._waiting, []
         for asked in waiting:
             asked.callback(outcome)
 
-    def _show(self, frame: Frame) -> None:
-        # A true picture may have come while this one was drawn.
-        if self._cache and self._is_due():
-            self._publish(frame)
-
-    def _is_due(self) -> bool:
-        """Tell whether placeholders are to be shown now."""
-        choice, newest = self._settings.offline_picture, self._cache.newest
-        if choice == "close":
-            return False
-        if newest is None or newest.is_placeholder:
-            return self._is_known() or self._is_overdue()
-        return choice != "hold" and self._is_over()
-
-    def _is_known(self) -> bool:
-        """Tell whether the camera is known to be in trouble."""
-        return self._health.lost_at is not None
-
-    def _is_over(self) -> bool:
-        """Tell whether the camera's last picture has been held long enough."""
-        silence = self._clock.seconds() - self._since()
-        return self._is_known() and silence >= self._settings.offline_after
-
-    def _is_overdue(self) -> bool:
-        """Tell whether those who wait for a first picture have to be sent something."""
-        patience = self._settings.heartbeat_interval or math.inf
-        return self._clock.seconds() - self._health.seen_at >= patience
-
-    def _since(self) -> float:
-        lost_at = self._health.lost_at
-        return self._health.seen_at if lost_at is None else lost_at
-
     def _stream_size(self) -> Size:
-        """Give the size of the pictures that viewers had, or else will have."""
-        newest, expected = self._cache.newest, self._health.mode
+        """Return the size of the pictures that viewers had, or else will have."""
+        settings, newest = self._settings, self._fan_out.newest
         if newest is not None and not newest.is_placeholder:
             self._size = newest.size
-        if self._size is None and expected is not None:
+        if self._size is not None:
+            return self._size
+        expected = self._health.mode
+        if expected is not None:
             return Size(expected.width, expected.height)
-        return self._size or _asked_for(self._settings)
+        width, height = settings.camera_width, settings.camera_height
+        is_turned = settings.rotate in (90, 270)
+        return Size(height, width) if is_turned else Size(width, height)
 
     def _words(self) -> Sequence[str]:
-        now = self._wall()
-        since = now - (self._clock.seconds() - self._since())
-        # Those who watch need the date only where the hour could mislead them.
-        form = "%H:%M:%S" if now - since < DAY else "%Y-%m-%d %H:%M"
-        moment = time.strftime(form, time.localtime(since))
-        words = "no signal" if self._is_known() else "waiting for a picture"
-        return self._settings.name, f"{words} since {moment}", self._reason()
-
-    def _reason(self) -> str:
-        """
-        Say in a few words what is wrong, and what comes next.
+        """Return the name, since when there is no picture, and what comes next.
 
         Not the reason that the log has: that may name hosts and paths, and a stream may
         be shown to anybody.
         """
-        health = self._health
-        if health.state is not State.OFFLINE:
-            return "it sends nothing" if self._is_known() else ""
-        seconds = math.ceil(health.retry_in)
-        then = f"trying again in {seconds} s" if seconds else "trying again now"
-        return f"{self._what_is_wrong()}; {then}"
-
-    def _what_is_wrong(self) -> str:
-        if not self._health.missing:
-            return "not available"
-        return "not there" if self._health.mode is None else "unplugged"
-
-
-def _asked_for(settings: CameraSettings) -> Size:
-    """Give the size of pictures as the settings say it, turned as they say."""
-    width, height = settings.camera_width, settings.camera_height
-    return Size(height, width) if settings.rotate in (90, 270) else Size(width, height)
+        health, now = self._health, self._wall()
+        since = now - (self._clock.seconds() - self._silent_since)
+        # Viewers need the date only where the hour could mislead them.
+        form = "%H:%M:%S" if now - since < DAY else "%Y-%m-%d %H:%M"
+        moment = time.strftime(form, time.localtime(since))
+        is_lost = health.lost_at is not None
+        what = "no signal" if is_lost else "waiting for a picture"
+        if health.state is State.OFFLINE:
+            if not health.missing:
+                reason = "not available"
+            else:
+                reason = "not there" if health.mode is None else "unplugged"
+            seconds = math.ceil(health.retry_in)
+            reason += f"; trying again {f'in {seconds} s' if seconds else 'now'}"
+        else:
+            reason = "it sends nothing" if is_lost else ""
+        return self._settings.name, f"{what} since {moment}", reason

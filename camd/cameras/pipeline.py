@@ -1,4 +1,4 @@
-"""The way of frames from one source to those who share it, wired up."""
+"""The way of frames from one source to the viewers that share it, wired up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from camd.capture.worker import OwnThread, ReaderThread, Worker
 from camd.config.settings import CameraSettings
 from camd.delivery.fanout import FanOut
 from camd.delivery.heartbeat import Heartbeat
-from camd.delivery.viewer import Viewer
+from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Frame
@@ -72,38 +72,52 @@ class Environment(Protocol):
 
 
 class Pipeline:
-    """
-    The way of frames from one source to those who share it.
+    """The way of frames from one source to the viewers that share it.
 
-    :ivar capture: what brings the frames in.
-    :ivar cache: the newest frame.
-    :ivar heartbeat: what keeps silent streams alive.
-    :ivar offline: what is shown while no pictures come.
+    :ivar capture: brings the frames in.
+    :ivar fan_out: sends them to the viewers, and keeps the newest.
+    :ivar heartbeat: keeps silent streams alive.
+    :ivar offline: shows something else while no pictures come.
+
+    :param former: the pipeline that this one takes the place of, whose last picture
+        holds until there is a new one; None where there is none.
     """
 
     def __init__(
-        self, settings: CameraSettings, stats: CameraStats, environment: Environment
+        self,
+        settings: CameraSettings,
+        stats: CameraStats,
+        environment: Environment,
+        former: Pipeline | None = None,
     ) -> None:
         self._clock = environment.clock
         self._started = False
-        self._patience = settings.camera_timeout
-        cache = self.cache = FanOut(environment.clock, stats, environment.scale)
-        # Nothing here may know the feed itself: in a circle, it would stay when it has
-        # been replaced, with its source and its last picture.
+        self._settings = settings
+        self._encoder = environment.new_encoder(settings.jpeg_quality)
+        # Nothing here may know the pipeline itself: in a reference cycle it would stay
+        # when it has been replaced, with its source and its last picture.
+        fan_out = FanOut(environment.clock, stats, environment.scale)
+        self.fan_out = fan_out
+        if former is not None:
+            fan_out.newest = former.fan_out.newest
         heartbeat = self.heartbeat = Heartbeat(
-            environment.clock,
-            settings.heartbeat_interval,
-            settings.stream_fps,
+            environment.clock, settings.heartbeat_interval, settings.stream_fps
         )
 
         def publish(frame: Frame) -> None:
-            cache.publish(frame)
+            fan_out.publish(frame)
             heartbeat.published()
 
-        health = _health(settings, environment)
+        health = _new_health(settings, environment)
         self.capture = Capture(
             settings.name,
-            lambda capture: _intake(capture, settings, stats, environment),
+            partial(
+                _new_intake,
+                settings=settings,
+                stats=stats,
+                environment=environment,
+                encoder=self._encoder,
+            ),
             health,
             publish,
             fps=settings.stream_fps,
@@ -115,25 +129,33 @@ class Pipeline:
         self.offline = OfflinePicture(
             settings,
             health,
-            cache,
-            partial(environment.new_placeholder, settings),
+            fan_out,
+            environment.new_placeholder,
             publish,
             environment.clock,
             environment.wall,
         )
 
     def start(self) -> None:
-        """Begin to capture; for those who came before now as well."""
+        """Begin to capture; for viewers that came before now as well."""
         self._started = True
         self.heartbeat.start()
         self.offline.start()
         self.capture.start()
-        if self.cache:
+        if self.fan_out:
             self.capture.wake()
 
-    def follow(self, former: Pipeline) -> None:
-        """Hold the last picture of the feed that this one takes the place of."""
-        self.cache.newest = former.cache.newest
+    def apply(self, settings: CameraSettings) -> None:
+        """Go by these settings from now on, as far as the source stays as it is."""
+        former, self._settings = self._settings, settings
+        if stream_limits(settings) != stream_limits(former):
+            self.fan_out.apply(stream_limits(settings))
+        self._encoder.quality = settings.jpeg_quality
+        self.heartbeat.apply(settings.heartbeat_interval, settings.stream_fps)
+        self.offline.apply(settings)
+        self.capture.apply(
+            settings.stream_fps, settings.idle_fps, settings.camera_timeout
+        )
 
     def stop(self) -> Deferred[object]:
         """Release the source, without waiting longer than :data:`RELEASE` for it."""
@@ -146,57 +168,67 @@ class Pipeline:
     def join(self, viewer: Viewer) -> None:
         """Show this viewer the newest frame, and every one from now on."""
         if self._started and not self.capture.awake:
-            # What it shows is from when somebody watched last; a new one comes at once.
-            self.cache.newest = None
+            # The frame is from when somebody watched last; a new one comes at once.
+            self.fan_out.newest = None
             self.capture.wake()
-        self.cache.subscribe(viewer)
+        self.fan_out.subscribe(viewer)
         self.heartbeat.add(viewer)
-        viewer.open(self.cache.newest_for(viewer))
-        self.offline.look()
+        viewer.open(self.fan_out.newest_for(viewer))
+        self.offline.update()
 
     def take_over(self, viewer: Viewer) -> None:
-        """Show every frame from now on to a viewer who has seen another feed's."""
-        self.cache.subscribe(viewer)
+        """Show every frame from now on to a viewer that another pipeline has fed."""
+        self.fan_out.subscribe(viewer)
         self.heartbeat.add(viewer)
-        viewer.switch_to(self.cache.newest_for(viewer))
+        viewer.switch_to(self.fan_out.newest_for(viewer))
+
+    def drop(self, viewer: Viewer) -> None:
+        """Show this viewer no more, and go on as if it were still there."""
+        self.fan_out.unsubscribe(viewer)
+        self.heartbeat.remove(viewer)
 
     def leave(self, viewer: Viewer) -> None:
-        """Show this viewer no more."""
-        self.cache.unsubscribe(viewer)
-        self.heartbeat.remove(viewer)
-        if not self.cache:
+        """Show this viewer no more; rest if it was the last one."""
+        self.drop(viewer)
+        if not self.fan_out:
             self.capture.rest()
 
     def snapshot(self) -> Deferred[Frame]:
-        """
-        Give the newest frame; one that is taken for this while nobody watches.
+        """Return the newest frame; one that is taken for this while nobody watches.
 
         :return: fails when there is none: never a placeholder, and never the last
             picture of a camera that is offline.
         """
         if not self._started:
-            return fail(SourceError("the camera is being opened anew"))
+            return fail(SourceError("the camera is being opened again"))
         live = self.capture.awake and self.capture.state is not State.OFFLINE
-        newest = self.cache.newest
+        newest = self.fan_out.newest
         if live and newest is not None and not newest.is_placeholder:
             return succeed(newest)
         taken = self.capture.snapshot()
-        taken.addTimeout(self._patience, self._clock)
+        taken.addTimeout(self._settings.camera_timeout, self._clock)
         return taken
 
 
-def _intake(
+def stream_limits(settings: CameraSettings) -> StreamLimits:
+    """Return how far a camera's viewers may fall behind."""
+    return StreamLimits(
+        settings.stream_buffer_size, settings.stream_timeout, settings.max_frame_age
+    )
+
+
+def _new_intake(
     capture: Capture,
     settings: CameraSettings,
     stats: CameraStats,
     environment: Environment,
+    encoder: Encoder,
 ) -> Intake:
     """Return what brings a camera's pictures in, as its source wants it."""
     clock, fps = environment.clock, settings.stream_fps
 
     def worker(new_source: Callable[[], Source]) -> Worker:
         def new_reader() -> ReaderThread:
-            encoder = environment.new_encoder(settings.jpeg_quality)
             reader = Reader(new_source(), encoder, clock.seconds, settings.max_pixels)
             thread = environment.new_thread(f"camera {settings.name}")
             return ReaderThread(reader, thread)
@@ -226,7 +258,7 @@ def _intake(
     )
 
 
-def _health(settings: CameraSettings, environment: Environment) -> Health:
+def _new_health(settings: CameraSettings, environment: Environment) -> Health:
     path = local_path(settings.source)
     # Only devices: a file may be on a server that does not answer.
     device = path if is_device(settings.source) else None

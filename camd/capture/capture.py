@@ -52,6 +52,9 @@ class Intake(Protocol):
         :param now: the first one at once.
         """
 
+    def set_fps(self, fps: float) -> None:
+        """Bring viewers at most so many frames a second, from the next pace on."""
+
     def take_now(self) -> None:
         """Bring one picture as soon as possible, ahead of the pace."""
 
@@ -157,6 +160,17 @@ class Capture:
     def releases(self) -> bool:
         """Whether the camera is released when nobody watches."""
         return not self._idle_fps
+
+    def apply(self, fps: float, idle_fps: float, timeout: float) -> None:
+        """Go by these rates and this time-out from now on; the source stays open."""
+        self.health.timeout = timeout
+        if (fps, idle_fps) == (self._fps, self._idle_fps):
+            return
+        self._fps, self._idle_fps = fps, idle_fps
+        self._intake.set_fps(fps)
+        if self.running:
+            idle = idle_fps or 1 / RELEASE_AFTER
+            self._set_pace(fps if self.awake else idle, now=False)
 
     def start(self) -> None:
         """Begin, with nobody watching."""

@@ -55,9 +55,9 @@ class Health:
         after that; like all moments here on the reactor's clock.
     :ivar lost_at: :attr:`seen_at` as it was when the trouble began; None without any.
     :ivar retry_at: the moment from which on it may be tried again.
+    :ivar timeout: seconds without a picture until the camera counts as stalled.
     :ivar missing: whether its device was not there at the last try.
 
-    :param timeout: seconds without a picture until the camera counts as stalled.
     :param asked_fps: the rate that the camera is asked for.
     :param is_missing: whether it is a device that is not there; must not block.
     """
@@ -80,7 +80,7 @@ class Health:
         self.lost_at: float | None = None
         self.missing = False
         self._name = name
-        self._timeout = timeout
+        self.timeout = timeout
         self._clock = clock
         self._backoff = backoff
         self._is_missing = is_missing
@@ -111,7 +111,7 @@ class Health:
             1 / fps if fps else 0,
             min(self._gaps),
         )
-        return max(self._timeout, PATIENCE * slowest)
+        return max(self.timeout, PATIENCE * slowest)
 
     def wait(self) -> None:
         """Count the silence from now on: there was no reason for a picture before."""
@@ -134,7 +134,7 @@ class Health:
         self.mode = mode
         self.missing = False
         self._backoff.reset()
-        if now - captured > self._timeout and now - captured > self.patience:
+        if now - captured > self.timeout and now - captured > self.patience:
             text = f"its picture is {now - captured:.1f} s old"
             self._become(State.STALLED, text)
             return reopened

@@ -70,6 +70,10 @@ class PullIntake:
             self._loop.stop()
         self._loop.start(1 / fps, now=now)
 
+    def set_fps(self, fps: float) -> None:
+        """See :meth:`Intake.set_fps <camd.capture.capture.Intake.set_fps>`."""
+        self._fps = fps
+
     def take_now(self) -> None:
         """Begin a job, if none is under way; it is followed by one for the snapshot."""
         if not self._is_busy:

@@ -188,6 +188,12 @@ class PushIntake:
         elif now:
             self._start()
 
+    def set_fps(self, fps: float) -> None:
+        """See :meth:`Intake.set_fps <camd.capture.capture.Intake.set_fps>`."""
+        self._fps = fps
+        if self._pull is not None:
+            self._pull.set_fps(fps)
+
     def take_now(self) -> None:
         """Take the next picture, and ask for it now where that can be done."""
         self._due = self._clock.seconds()
@@ -271,6 +277,7 @@ class PushIntake:
         try:
             if self._pull is None:
                 self._pull = self._new_pull(capture, new_source, self._pull_failed)
+                self._pull.set_fps(self._fps)
         except SourceError as error:
             self.failed(error)
             return

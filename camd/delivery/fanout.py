@@ -28,7 +28,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from camd.delivery.ladder import Ladder, Scale
 from camd.delivery.rung import Rung
-from camd.delivery.viewer import Viewer
+from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.rendition import Rendition
 from camd.frame import Frame
 from camd.stats import CameraStats
@@ -42,6 +42,8 @@ class FanOut:
     """
 
     def __init__(self, clock: IReactorTime, stats: CameraStats, scale: Scale) -> None:
+        self._clock = clock
+
         def rate() -> float:
             return stats.rate.per_second(clock.seconds())
 
@@ -99,6 +101,19 @@ class FanOut:
         viewer.want(rendition, fps)
         self.subscribe(viewer)
         viewer.switch_to(self.newest_for(viewer))
+
+    def apply(self, limits: StreamLimits) -> None:
+        """Hold all viewers to these limits from now on."""
+        for viewer in list(self._rung_of):
+            # They may be sent to together with others than before.
+            self.unsubscribe(viewer)
+            viewer.apply(limits)
+            self.subscribe(viewer)
+            newest = self.newest_for(viewer)
+            viewer.switch_to(newest)
+            # A round may be under way, and have yet to come to this viewer.
+            if (frame := newest()) is not None and viewer.last is not None:
+                viewer.offer(frame, self._clock.seconds())
 
     def finish_streams(self, reason: str) -> None:
         """End all streams, each behind a whole part."""

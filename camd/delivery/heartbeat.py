@@ -58,13 +58,24 @@ class Heartbeat:
         # And the call that brings each its last picture, if it came in a silence.
         self.viewers: dict[Viewer, IDelayedCall] = {}
         self._clock = clock
-        self._interval = interval
-        self._fastest = 1 / fps
-        self._overdue_after = overdue_after(self._fastest)
+        self._set(interval, fps)
         self._came = clock.seconds()
         self._overdue: IDelayedCall | None = None
         self._sent = 0
         self._sweep = PeriodicCall(self._look, clock)
+
+    def _set(self, interval: float, fps: float) -> None:
+        self._interval = interval
+        self._fastest = 1 / fps
+        self._overdue_after = overdue_after(self._fastest)
+
+    def apply(self, interval: float, fps: float) -> None:
+        """Go by these from now on."""
+        if (interval, 1 / fps) != (self._interval, self._fastest):
+            self._set(interval, fps)
+            if self._sweep.running:
+                self._sweep.stop()
+                self.start()
 
     def start(self) -> None:
         """Begin to look at the viewers, ten times in each interval."""

@@ -39,6 +39,21 @@ class ClientInfo:
     principal: Principal
 
 
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How far a stream may fall behind; exchanged whole when settings change.
+
+    :ivar buffer_size: 1: a frame that comes while the last one is under way is
+        skipped; more: it waits, and the next one takes its place.
+    :ivar timeout: seconds without progress until the viewer is cut off.
+    :ivar max_age: seconds after which a frame is not sent any more; 0 for never.
+    """
+
+    buffer_size: int
+    timeout: float
+    max_age: float = 0
+
+
 class Lane(NamedTuple):
     """What viewers that are sent to together have in common.
 
@@ -76,14 +91,12 @@ class Viewer:
     :ivar came: when it came, on the reactor's clock.
     :ivar reason: why its stream ended; None as long as only the client may have.
     :ivar rendition: what it is sent; None for the full picture.
-    :ivar lane: which viewers of its rendition it can be sent to together with.
+    :ivar lane: which viewers of its rendition it can be sent to together with. It
+        changes only while it is not subscribed.
 
     :param outlet: the way out; opened here.
     :param clock: returns the reactor's time.
-    :param buffer_size: 1: a frame that comes while the last one is under way is
-        skipped; more: it waits, and the next one takes its place.
-    :param timeout: seconds without progress until the viewer is cut off.
-    :param max_age: seconds after which a frame is not sent any more; 0 for never.
+    :param limits: how far it may fall behind.
     :param rendition: what it is sent; None for the full picture.
     :param fps: the most frames a second; 0 for all.
     """
@@ -95,7 +108,7 @@ class Viewer:
         "_is_finishing",
         "_is_held_up",
         "_last",
-        "_may_wait",
+        "_limits",
         "_meter",
         "_moved_at",
         "_newest",
@@ -103,7 +116,6 @@ class Viewer:
         "_progress",
         "_sent",
         "_sent_at",
-        "_timeout",
         "_totals",
         "_totals_before",
         "_waiting",
@@ -119,20 +131,17 @@ class Viewer:
         client_info: ClientInfo,
         outlet: Outlet,
         clock: Callable[[], float],
-        buffer_size: int,
-        timeout: float,
-        max_age: float = 0,
+        limits: StreamLimits,
         rendition: Rendition | None = None,
         fps: float = 0,
     ) -> None:
         self.client_info = client_info
         self.reason: str | None = None
         self.rendition = rendition
-        self.lane = Lane(outlet.wire, max_age or math.inf, fps or math.inf)
+        self.lane = Lane(outlet.wire, math.inf, fps or math.inf)
         self._outlet = outlet
         self._clock = clock
-        self._may_wait = buffer_size > 1
-        self._timeout = timeout
+        self.apply(limits)
         self.came = self._sent_at = self._moved_at = clock()
         # What it was sent by itself; as long as it is fast, its batch counts the rest.
         self._sent = Sent()
@@ -145,6 +154,11 @@ class Viewer:
         self._is_held_up = False
         self._is_finishing = False
         self._meter = Meter(self.came)
+
+    def apply(self, limits: StreamLimits) -> None:
+        """Keep to these limits from now on; only while it is not subscribed."""
+        self._limits = limits
+        self.lane = self.lane._replace(max_age=limits.max_age or math.inf)
 
     def open(self, newest: Callable[[], Frame | None]) -> None:
         """Send the response's headers, and at once behind them the newest frame.
@@ -259,7 +273,7 @@ class Viewer:
             self._moved_at = now
         elif (progress := self._outlet.progress()) != self._progress:
             self._progress, self._moved_at = progress, now
-        elif now - self._moved_at >= self._timeout:
+        elif now - self._moved_at >= self._limits.timeout:
             self.abort("stalled")
 
     def fps(self, now: float) -> float:
@@ -318,7 +332,7 @@ class Viewer:
 
     def _keep(self, frame: Frame) -> None:
         """Let a frame wait for room: it is the newest, and replaces any other."""
-        if self._may_wait:
+        if self._limits.buffer_size > 1:
             self._waiting = frame
         else:
             self._sent.skipped += 1

@@ -1,7 +1,7 @@
-"""What systemd is told: that camd is ready, that it is well, that it ends.
+"""Tell systemd that camd is ready, that it is well, and that it ends.
 
 The protocol is sd_notify(3): one datagram of ``NAME=value`` lines to the socket that
-systemd names in the environment. Without systemd nobody listens, and nothing is sent.
+systemd names in the environment. Without systemd nothing is sent.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from collections.abc import Callable, Iterable, Mapping
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from camd.cameras.camera import Camera
 from camd.capture.health import State
+from camd.periodic import PeriodicCall
 
 Notify = Callable[[str], None]
 """Sends lines to systemd; never fails."""
 
-LOOK = 0.25
-"""Seconds between two looks whether all cameras are known to work or not."""
+CHECK_EVERY = 0.25
+"""Seconds between two checks of whether all cameras are known to work or not."""
 
 
 def notifier(environ: Mapping[str, str]) -> Notify:
-    """
-    Make what tells systemd.
+    """Return what sends lines to systemd.
 
     :param environ: the environment, in which systemd names its socket.
     """
@@ -35,7 +34,7 @@ def notifier(environ: Mapping[str, str]) -> Notify:
         return lambda lines: None
     # "@" stands for the null byte of an abstract socket.
     place = "\0" + address[1:] if address.startswith("@") else address
-    # Kept: a datagram a second need not open a socket each.
+    # Kept open: it is used once a second.
     sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     sender.setblocking(False)
 
@@ -43,17 +42,16 @@ def notifier(environ: Mapping[str, str]) -> Notify:
         try:
             sender.sendto(lines.encode(), place)
         except OSError:
-            # It is systemd's loss: a daemon does not end because nobody listens.
+            # A daemon does not end because nobody listens.
             return
 
     return send
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
-    """
-    Give the seconds within which systemd wants a sign of life; None for never.
+    """Return the seconds within which systemd wants a sign of life; None for never.
 
-    :param pid: of this process: the variables may have been meant for another one.
+    :param pid: this process's: the variables may be meant for another one.
     """
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
@@ -62,14 +60,13 @@ def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
 
 
 class Watch(Service):
-    """
-    Tells systemd that camd is ready, and then again and again that it is well.
+    """Tells systemd when camd is ready, and then regularly that it is well.
 
     It is ready once each camera is known to give pictures, or not to. It is well while
-    the reactor turns, as that is what calls this, and while no camera has so many
+    the reactor runs, as that is what calls this, and while no camera has so many
     threads stuck in its driver that it can begin no other one.
 
-    :param cameras: gives all cameras there are by then.
+    :param cameras: returns all cameras that there are by then.
     :param within: seconds within which a sign of life is wanted; None for never.
     """
 
@@ -83,22 +80,21 @@ class Watch(Service):
         self._cameras = cameras
         self._notify = notify
         self._every = within / 2 if within else None
-        self._fed = 0.0
-        self._ready = False
+        self._fed_at = 0.0
+        self._is_ready = False
         self._clock = clock
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
+        self._loop = PeriodicCall(self._check, clock)
 
     def startService(self) -> None:
-        """Begin to look."""
+        """Begin to check."""
         super().startService()
-        self._fed = self._clock.seconds()
-        self._loop.start(LOOK, now=False)
+        self._fed_at = self._clock.seconds()
+        self._loop.start(CHECK_EVERY, now=False)
 
     def stopService(self) -> None:
         """Say that camd ends."""
         super().stopService()
-        self._loop.stop()
+        self._loop.end()
         self._notify("STOPPING=1")
 
     def reloading(self) -> None:
@@ -110,22 +106,15 @@ class Watch(Service):
         """Say that they have been read."""
         self._notify("READY=1")
 
-    def _look(self) -> None:
-        if not self._ready:
-            self._look_for_cameras()
-        now = self._clock.seconds()
-        if self._every is not None and now - self._fed >= self._every:
-            self._feed(now)
-
-    def _look_for_cameras(self) -> None:
-        states = [camera.state for camera in self._cameras()]
-        if State.STARTING not in states:
-            self._ready = True
-            live = sum(state is State.LIVE for state in states)
+    def _check(self) -> None:
+        cameras, now = list(self._cameras()), self._clock.seconds()
+        states = [camera.state for camera in cameras]
+        if not self._is_ready and State.STARTING not in states:
+            self._is_ready = True
+            live = states.count(State.LIVE)
             status = f"STATUS={live} of {len(states)} cameras live"
             self._notify(f"READY=1\n{status}")
-
-    def _feed(self, now: float) -> None:
-        if not any(camera.stuck for camera in self._cameras()):
-            self._fed = now
+        is_due = self._every is not None and now - self._fed_at >= self._every
+        if is_due and not any(camera.stuck for camera in cameras):
+            self._fed_at = now
             self._notify("WATCHDOG=1")

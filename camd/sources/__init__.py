@@ -217,7 +217,12 @@ class PushSource(Protocol):
 
 
 class Encoder(Protocol):
-    """Makes JPEGs of pictures."""
+    """Makes JPEGs of pictures.
+
+    :ivar quality: 1 (small) to 100 (good); may be changed at any time.
+    """
+
+    quality: int
 
     def encode(self, picture: Image) -> bytes:
         """Return the picture as one whole JPEG.

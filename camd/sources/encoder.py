@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import cv2
-
 from camd.sources import EncodeError, Image
 
 
 class JpegEncoder:
-    """
-    Encodes with the one quality it was made for.
+    """Encodes pictures with OpenCV.
 
-    :param quality: 1 (small) to 100 (good).
+    :ivar quality: 1 (small) to 100 (good); may be changed at any time.
     """
 
     def __init__(self, quality: int) -> None:
-        self._parameters = (cv2.IMWRITE_JPEG_QUALITY, quality)
+        self.quality = quality
 
     def encode(self, picture: Image) -> bytes:
-        """
-        One whole JPEG.
+        """Return the picture as one whole JPEG.
 
         :raises EncodeError: when OpenCV does not take the picture, as when it is
             empty.
         """
+        # Not before there are pixels: many a camera sends JPEGs, and OpenCV is large.
+        import cv2
+
         try:
-            encoded, jpeg = cv2.imencode(".jpg", picture, self._parameters)
+            parameters = (cv2.IMWRITE_JPEG_QUALITY, self.quality)
+            encoded, jpeg = cv2.imencode(".jpg", picture, parameters)
         except cv2.error as error:
             raise EncodeError(f"OpenCV: {error.err or error}") from error
         if not encoded:

@@ -153,9 +153,7 @@ def make_encoder(quality: int) -> Encoder:
     """Return the encoder for one camera.
 
     :param quality: 1 (small) to 100 (good), as JPEG libraries count it.
-    :raises SourceError: when OpenCV cannot be imported.
     """
-    _require_opencv()
     from camd.sources.encoder import JpegEncoder
 
     return JpegEncoder(quality)
@@ -186,10 +184,10 @@ def make_placeholder(
     """
     if camera.offline_picture not in PICTURE_CHOICES:
         return Path(camera.offline_picture).read_bytes()
-    encoder = make_encoder(camera.jpeg_quality)
+    _require_opencv()
     from camd.sources.drawing.placeholder import draw
 
-    return encoder.encode(draw(lines, width, height))
+    return make_encoder(camera.jpeg_quality).encode(draw(lines, width, height))
 
 
 def is_device(address: str) -> bool:

@@ -109,9 +109,11 @@ class CamdSite(Site):
         origins: Collection[str],
         base: str,
         resource_policy: str,
+        connections: int = MOST_CONNECTIONS,
     ) -> None:
         """Answer by these from now on; what is being answered is not touched."""
         self.resource = root
+        self.connections.most = connections
         self._proxies = proxies
         self._origins = Origins(origins)
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)

@@ -85,7 +85,7 @@ class StreamResource(Resource):
         gone = request.notifyFinish()
         channel: Any = request.channel
         channel.has_viewer = True
-        viewer = self._camera.admit(
+        viewer = self._camera.add_viewer(
             outlet_for(request, form, self._camera.settings.tcp_congestion),
             self._proxies.client(request),
             printable(request.getHeader(b"User-Agent")),
@@ -98,7 +98,7 @@ class StreamResource(Resource):
 
     def _departed(self, outcome: Failure | None, viewer: Viewer) -> None:
         lost = isinstance(outcome, Failure) and not outcome.check(ConnectionDone)
-        self._camera.departed(viewer, "connection lost" if lost else None)
+        self._camera.remove_viewer(viewer, "connection lost" if lost else None)
 
 
 class SnapshotResource(Resource):

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import LogLevel, capturedLogs
 
+from camd.cameras.camera import DRAIN
 from camd.cameras.pipeline import RELEASE
 from camd.capture.health import State
 from camd.frame import Frame
@@ -28,13 +29,13 @@ def results(asked: Deferred[Frame]) -> list[Any]:
 
 def test_one_capture_for_all():
     """However many watch, each picture is taken once, and all get the same bytes."""
-    place = CameraHarness()
-    viewers = [place.visit() for _ in range(5)]
-    read = place.source.calls.count("read")
-    place.environment.run(1)
-    assert place.source.calls.count("read") == read + FPS
-    assert len(place.environment.sources) == 1
-    first, *others = (place.sent(viewer) for viewer in viewers)
+    harness = CameraHarness()
+    viewers = [harness.visit() for _ in range(5)]
+    read = harness.source.calls.count("read")
+    harness.environment.run(1)
+    assert harness.source.calls.count("read") == read + FPS
+    assert len(harness.environment.sources) == 1
+    first, *others = (harness.sent(viewer) for viewer in viewers)
     assert len(first) >= FPS
     for other in others:
         assert all(a is b for a, b in zip(first, other, strict=True))
@@ -42,41 +43,41 @@ def test_one_capture_for_all():
 
 def test_who_comes_later_is_shown_the_newest_at_once():
     """A viewer who joins others gets the frame that they saw last."""
-    place = CameraHarness()
-    one = place.visit()
-    place.environment.run(1)
-    other = place.visit()
-    assert place.sent(other)[0] is place.sent(one)[-1]
-    assert place.source.calls.count("read") == 2 + FPS
+    harness = CameraHarness()
+    one = harness.visit()
+    harness.environment.run(1)
+    other = harness.visit()
+    assert harness.sent(other)[0] is harness.sent(one)[-1]
+    assert harness.source.calls.count("read") == 2 + FPS
 
 
 def test_capture_rests_when_the_last_one_has_gone():
     """Frames are brought in until the last viewer leaves, and then no more."""
-    place = CameraHarness()
-    one, other = place.visit(), place.visit()
-    place.camera.departed(one)
-    assert place.camera.pipeline.capture.awake
-    place.camera.departed(other)
-    published = place.camera.stats.published
-    place.environment.run(3)
-    assert place.camera.stats.published == published
+    harness = CameraHarness()
+    one, other = harness.visit(), harness.visit()
+    harness.camera.remove_viewer(one)
+    assert harness.camera.pipeline.capture.awake
+    harness.camera.remove_viewer(other)
+    published = harness.camera.stats.published
+    harness.environment.run(3)
+    assert harness.camera.stats.published == published
 
 
 def test_no_old_frame_after_a_rest():
     """Who comes when nobody watched is not shown what was seen last time."""
-    place = CameraHarness()
-    one = place.visit()
-    place.environment.run(1)
-    place.camera.departed(one)
-    place.environment.run(1.2)
-    place.thread.takes = None
-    late = place.visit()
-    place.environment.run(1)
-    assert place.sent(late) == []
-    place.thread.finish()
-    (block,) = place.sent(late)
-    assert b"X-Frame: %d\r\n" % place.camera.stats.published in block
-    assert block not in place.sent(one)
+    harness = CameraHarness()
+    one = harness.visit()
+    harness.environment.run(1)
+    harness.camera.remove_viewer(one)
+    harness.environment.run(1.2)
+    harness.thread.takes = None
+    late = harness.visit()
+    harness.environment.run(1)
+    assert harness.sent(late) == []
+    harness.thread.finish()
+    (block,) = harness.sent(late)
+    assert b"X-Frame: %d\r\n" % harness.camera.stats.published in block
+    assert block not in harness.sent(one)
 
 
 # ---- Each with a feed of its own, for comparison
@@ -84,11 +85,11 @@ def test_no_old_frame_after_a_rest():
 
 def test_without_the_cache_each_has_a_source():
     """With enable_frame_cache: false every viewer opens, reads and encodes alone."""
-    place = CameraHarness(enable_frame_cache=False)
+    harness = CameraHarness(enable_frame_cache=False)
     for _ in range(3):
-        place.visit()
-    place.environment.run(1)
-    shared, *own = place.environment.sources
+        harness.visit()
+    harness.environment.run(1)
+    shared, *own = harness.environment.sources
     assert len(own) == 3
     assert all(source.calls.count("read") > FPS for source in own)
     assert shared.calls.count("read") <= 3
@@ -96,44 +97,44 @@ def test_without_the_cache_each_has_a_source():
 
 def test_without_the_cache_a_source_goes_with_its_viewer():
     """The source is closed, its thread ended and its viewer told of nothing more."""
-    place = CameraHarness(enable_frame_cache=False)
-    gone, here = place.visit(), place.visit()
-    place.environment.run(1)
-    place.camera.departed(gone)
-    sent = len(place.sent(gone))
-    place.environment.run(1)
-    assert [source.is_open for source in place.environment.sources] == [
+    harness = CameraHarness(enable_frame_cache=False)
+    gone, here = harness.visit(), harness.visit()
+    harness.environment.run(1)
+    harness.camera.remove_viewer(gone)
+    sent = len(harness.sent(gone))
+    harness.environment.run(1)
+    assert [source.is_open for source in harness.environment.sources] == [
         True,
         False,
         True,
     ]
-    assert [thread.stops for thread in place.environment.threads] == [0, 1, 0]
-    assert len(place.sent(gone)) == sent
-    assert len(place.sent(here)) > FPS
+    assert [thread.stops for thread in harness.environment.threads] == [0, 1, 0]
+    assert len(harness.sent(gone)) == sent
+    assert len(harness.sent(here)) > FPS
 
 
 def test_without_the_cache_the_end():
     """At shutdown every source is closed and every thread is told to end once."""
-    place = CameraHarness(enable_frame_cache=False)
-    viewers = [place.visit(), place.visit()]
-    place.environment.run(1)
-    stopped = place.stop()
+    harness = CameraHarness(enable_frame_cache=False)
+    viewers = [harness.visit(), harness.visit()]
+    harness.environment.run(1)
+    stopped = harness.stop()
     for viewer in viewers:
-        place.camera.departed(viewer)
-    place.environment.run(1)
+        harness.camera.remove_viewer(viewer)
+    harness.environment.run(1)
     assert len(stopped) == 1
-    assert not any(source.is_open for source in place.environment.sources)
-    assert [thread.stops for thread in place.environment.threads] == [1, 1, 1]
+    assert not any(source.is_open for source in harness.environment.sources)
+    assert [thread.stops for thread in harness.environment.threads] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("source", ["0", "/dev/video0", "/dev/v4l/by-id/usb-cam"])
 def test_a_device_keeps_its_cache(source):
     """It can be opened once only, so that all share it; the log says so, once."""
     with capturedLogs() as events:
-        place = CameraHarness(enable_frame_cache=False, source=source)
+        harness = CameraHarness(enable_frame_cache=False, source=source)
         for _ in range(3):
-            place.visit()
-    assert len(place.environment.sources) == 1
+            harness.visit()
+    assert len(harness.environment.sources) == 1
     assert len([line for line in said(events) if "opened once only" in line]) == 1
 
 
@@ -142,12 +143,12 @@ def test_a_device_keeps_its_cache(source):
 
 def test_the_last_frame_comes_again_when_the_next_is_overdue():
     """It is sent once more, soon, for clients that show one only when more comes."""
-    place = CameraHarness()
-    viewer = place.visit()
-    place.environment.run(1)
-    place.thread.takes = None
-    place.environment.run(1)
-    *_, last, again = place.sent(viewer)
+    harness = CameraHarness()
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.thread.takes = None
+    harness.environment.run(1)
+    *_, last, again = harness.sent(viewer)
     assert again is last
     assert (viewer.sent.frames, viewer.sent.heartbeats) == (FPS + 1, 1)
 
@@ -172,18 +173,18 @@ def test_a_camera_that_hangs():
 
 def test_a_camera_that_fails_keeps_its_viewers():
     """A viewer stays through an outage and goes on where the camera does."""
-    place = CameraHarness()
-    viewer = place.visit()
-    place.environment.run(1)
-    place.source.reads.append(SourceError("unplugged"))
-    place.source.opens.extend([SourceError("no such device")] * 3)
-    place.environment.run(10)
-    assert place.camera.state is State.OFFLINE
+    harness = CameraHarness()
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.source.reads.append(SourceError("unplugged"))
+    harness.source.opens.extend([SourceError("no such device")] * 3)
+    harness.environment.run(10)
+    assert harness.camera.state is State.OFFLINE
     frames = viewer.sent.frames
-    place.environment.run(10)
-    assert place.camera.state is State.LIVE
+    harness.environment.run(10)
+    assert harness.camera.state is State.LIVE
     assert viewer.sent.frames > frames
-    assert place.outlets[viewer].aborted == 0
+    assert harness.outlets[viewer].aborted == 0
 
 
 # ---- Counts and log lines
@@ -191,10 +192,10 @@ def test_a_camera_that_fails_keeps_its_viewers():
 
 def test_the_line_of_arrival():
     """The log tells who came, and how many there are."""
-    place = CameraHarness()
+    harness = CameraHarness()
     with capturedLogs() as events:
-        place.visit()
-        place.visit("VLC/3.0.24")
+        harness.visit()
+        harness.visit("VLC/3.0.24")
     assert said(events)[1] == (
         "Client 2 connected to robot from 192.0.2.7 (VLC/3.0.24). "
         "Total active clients: 2"
@@ -203,12 +204,12 @@ def test_the_line_of_arrival():
 
 def test_the_line_of_departure():
     """The log tells who left, when, after how many frames, why, and who is left."""
-    place = CameraHarness()
-    viewers = [place.visit() for _ in range(5)]
-    place.environment.run(2)
+    harness = CameraHarness()
+    viewers = [harness.visit() for _ in range(5)]
+    harness.environment.run(2)
     viewers[2].reason = "stalled"
     with capturedLogs() as events:
-        place.camera.departed(viewers[2])
+        harness.camera.remove_viewer(viewers[2])
     assert said(events) == [
         "Client 3 disconnected after 2.0 s, 33 frames: stalled. Total active clients: 4"
     ]
@@ -216,10 +217,10 @@ def test_the_line_of_departure():
 
 def test_a_client_that_closed():
     """Without another reason it was the client who ended the stream."""
-    place = CameraHarness()
-    viewer = place.visit()
+    harness = CameraHarness()
+    viewer = harness.visit()
     with capturedLogs() as events:
-        place.camera.departed(viewer)
+        harness.camera.remove_viewer(viewer)
     assert said(events) == [
         "Client 1 disconnected after 0.0 s, 1 frames: closed by the client. "
         "Total active clients: 0"
@@ -237,40 +238,40 @@ def test_viewers_are_counted_over_all_cameras():
     assert (first.client_info.number, second.client_info.number) == (1, 2)
     assert (viewer_count.ever, viewer_count.active) == (2, 2)
     assert list(one.camera.viewers) == [first]
-    one.camera.departed(first)
+    one.camera.remove_viewer(first)
     assert (viewer_count.ever, viewer_count.active) == (2, 1)
     assert list(one.camera.viewers) == []
 
 
 def test_what_is_known_of_a_viewer():
     """Address and user agent are kept, and since when it is there, in Unix time."""
-    place = CameraHarness()
-    place.environment.run(3)
-    client_info = place.visit("Safari").client_info
+    harness = CameraHarness()
+    harness.environment.run(3)
+    client_info = harness.visit("Safari").client_info
     assert (client_info.address, client_info.user_agent) == ("192.0.2.7", "Safari")
     assert client_info.since == EPOCH + 3
 
 
 def test_what_a_viewer_was_sent_is_not_forgotten():
     """Its figures are added to the camera's when it leaves."""
-    place = CameraHarness()
-    viewer = place.visit()
-    place.environment.run(1)
-    place.camera.departed(viewer)
-    assert place.camera.stats.departed.frames == viewer.sent.frames == FPS + 1
-    assert place.camera.stats.departed.bytes == sum(map(len, place.sent(viewer)))
+    harness = CameraHarness()
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.camera.remove_viewer(viewer)
+    assert harness.camera.stats.departed.frames == viewer.sent.frames == FPS + 1
+    assert harness.camera.stats.departed.bytes == sum(map(len, harness.sent(viewer)))
 
 
 def test_a_congestion_control_that_is_not_there():
     """It is said once, and the camera works without."""
     with capturedLogs() as events:
-        place = CameraHarness(tcp_congestion="nosuchthing")
+        harness = CameraHarness(tcp_congestion="nosuchthing")
     warnings = [e for e in events if e["log_level"] is LogLevel.warn]
     assert said(warnings) == [
         "Camera robot: this kernel has no tcp_congestion nosuchthing; "
         "its own choice is used"
     ]
-    assert len(place.sent(place.visit())) == 1
+    assert len(harness.sent(harness.visit())) == 1
 
 
 @pytest.mark.parametrize(
@@ -298,41 +299,41 @@ def test_controls_of_what_has_none(source, warnings):
 
 def test_a_snapshot_while_somebody_watches():
     """It is the newest frame; nothing is taken for it."""
-    place = CameraHarness()
-    place.visit()
-    place.environment.run(1)
-    read = place.source.calls.count("read")
-    (frame,) = results(place.camera.snapshot())
-    assert frame is place.camera.newest
-    assert place.source.calls.count("read") == read
+    harness = CameraHarness()
+    harness.visit()
+    harness.environment.run(1)
+    read = harness.source.calls.count("read")
+    (frame,) = results(harness.camera.snapshot())
+    assert frame is harness.camera.newest
+    assert harness.source.calls.count("read") == read
 
 
 def test_a_snapshot_while_nobody_watches():
     """It is taken now, however new the last one is."""
-    place = CameraHarness()
-    place.camera.departed(place.visit())
-    place.environment.run(0.25)
-    (frame,) = results(place.camera.snapshot())
+    harness = CameraHarness()
+    harness.camera.remove_viewer(harness.visit())
+    harness.environment.run(0.25)
+    (frame,) = results(harness.camera.snapshot())
     assert frame.captured == 0.25
 
 
 def test_a_snapshot_of_a_camera_that_hangs():
     """It is given up after camera_timeout."""
-    place = CameraHarness(takes=None, camera_timeout=2)
-    got = results(place.camera.snapshot())
-    place.environment.run(1.9)
+    harness = CameraHarness(takes=None, camera_timeout=2)
+    got = results(harness.camera.snapshot())
+    harness.environment.run(1.9)
     assert got == []
-    place.environment.run(0.2)
+    harness.environment.run(0.2)
     assert [type(problem) for problem in got] == [TimeoutError]
 
 
 def test_a_snapshot_before_the_first_frame():
     """With a viewer waiting for the first frame, the snapshot waits for it, too."""
-    place = CameraHarness(takes=None)
-    viewer = place.visit()
-    got = results(place.camera.snapshot())
-    place.thread.finish()
-    place.thread.finish()
+    harness = CameraHarness(takes=None)
+    viewer = harness.visit()
+    got = results(harness.camera.snapshot())
+    harness.thread.finish()
+    harness.thread.finish()
     assert [frame.number for frame in got] == [1]
     assert viewer.sent.frames == 1
 
@@ -342,74 +343,74 @@ def test_a_snapshot_before_the_first_frame():
 
 def test_the_end():
     """Streams end behind their part, the source is closed, the thread ends."""
-    place = CameraHarness()
-    viewer = place.visit()
-    place.environment.run(1)
-    stopped = place.stop()
-    assert (viewer.reason, place.outlets[viewer].finished) == ("shutdown", 1)
-    assert (place.source.is_open, place.thread.stops) == (False, 1)
+    harness = CameraHarness()
+    viewer = harness.visit()
+    harness.environment.run(1)
+    stopped = harness.stop()
+    assert (viewer.reason, harness.outlets[viewer].finished) == ("shutdown", 1)
+    assert (harness.source.is_open, harness.thread.stops) == (False, 1)
     assert stopped == []
-    place.camera.departed(viewer)
+    harness.camera.remove_viewer(viewer)
     assert len(stopped) == 1
-    assert place.environment.clock.getDelayedCalls() == []
+    assert harness.environment.clock.getDelayedCalls() == []
 
 
 def test_the_end_of_a_viewer_that_is_not_through():
     """Who takes longer than drain_seconds for the last part is cut off."""
-    place = CameraHarness()
-    viewer = place.visit()
-    place.environment.run(1)
-    place.outlets[viewer].busy = True
-    stopped = place.stop()
-    place.environment.clock.advance(place.camera.drain * 0.9)
-    assert (stopped, place.outlets[viewer].aborted) == ([], 0)
-    place.environment.clock.advance(place.camera.drain * 0.2)
-    assert (stopped, place.outlets[viewer].aborted) == ([], 1)
-    place.camera.departed(viewer)
+    harness = CameraHarness()
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.outlets[viewer].busy = True
+    stopped = harness.stop()
+    harness.environment.clock.advance(DRAIN * 0.9)
+    assert (stopped, harness.outlets[viewer].aborted) == ([], 0)
+    harness.environment.clock.advance(DRAIN * 0.2)
+    assert (stopped, harness.outlets[viewer].aborted) == ([], 1)
+    harness.camera.remove_viewer(viewer)
     assert len(stopped) == 1
-    assert place.environment.clock.getDelayedCalls() == []
+    assert harness.environment.clock.getDelayedCalls() == []
 
 
 def test_the_end_of_a_viewer_whose_end_is_not_told():
     """Whatever becomes of its connection, the end is not put off much longer."""
-    place = CameraHarness()
-    place.visit()
-    place.environment.run(1)
-    stopped = place.stop()
-    place.environment.clock.pump([place.camera.drain, RELEASE])
+    harness = CameraHarness()
+    harness.visit()
+    harness.environment.run(1)
+    stopped = harness.stop()
+    harness.environment.clock.pump([DRAIN, RELEASE])
     assert len(stopped) == 1
-    assert place.environment.clock.getDelayedCalls() == []
+    assert harness.environment.clock.getDelayedCalls() == []
 
 
 @pytest.mark.parametrize("watched", [False, True])
 def test_the_end_of_a_camera_that_hangs(watched):
     """A source that hangs in a read puts the end off by RELEASE and no more."""
-    place = CameraHarness()
+    harness = CameraHarness()
     if watched:
-        place.visit()
-    place.environment.run(1)
-    place.thread.takes = None
-    place.environment.run(3)
-    stopped = place.stop()
-    for viewer in list(place.camera.viewers):
-        place.camera.departed(viewer)
-    place.environment.clock.advance(RELEASE * 0.9)
+        harness.visit()
+    harness.environment.run(1)
+    harness.thread.takes = None
+    harness.environment.run(3)
+    stopped = harness.stop()
+    for viewer in list(harness.camera.viewers):
+        harness.camera.remove_viewer(viewer)
+    harness.environment.clock.advance(RELEASE * 0.9)
     assert stopped == []
-    place.environment.clock.advance(RELEASE * 0.2)
+    harness.environment.clock.advance(RELEASE * 0.2)
     assert len(stopped) == 1
-    assert place.thread.stops == 1
+    assert harness.thread.stops == 1
 
 
 def test_a_read_that_ends_after_the_end():
     """It changes nothing any more, and nobody is told."""
-    place = CameraHarness()
-    place.environment.run(1)
-    place.thread.takes = None
-    place.environment.run(1)
-    place.stop()
-    place.environment.clock.advance(1)
+    harness = CameraHarness()
+    harness.environment.run(1)
+    harness.thread.takes = None
+    harness.environment.run(1)
+    harness.stop()
+    harness.environment.clock.advance(1)
     with capturedLogs() as events:
-        place.thread.finish()
-        place.thread.finish()
+        harness.thread.finish()
+        harness.thread.finish()
     assert list(events) == []
-    assert not place.source.is_open
+    assert not harness.source.is_open

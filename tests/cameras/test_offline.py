@@ -19,22 +19,22 @@ from tests.fakes_camera import EPOCH, FPS, PLACEHOLDER, CameraHarness, tiny_jpeg
 DEVICE = "/dev/video7"
 
 
-def numbers(place: CameraHarness, viewer: Viewer) -> list[int]:
+def numbers(harness: CameraHarness, viewer: Viewer) -> list[int]:
     """The numbers of the frames that this viewer was sent; 0 is a placeholder."""
-    blocks = place.sent(viewer)
+    blocks = harness.sent(viewer)
     return [int(block.partition(b"X-Frame: ")[2].split()[0]) for block in blocks]
 
 
-def unplug(place: CameraHarness) -> None:
+def unplug(harness: CameraHarness) -> None:
     """Let the next read fail, and all tries to open it after that."""
-    place.source.reads.append(SourceError("it gives no pictures"))
-    place.source.opens.extend([SourceError("no such device")] * 1000)
+    harness.source.reads.append(SourceError("it gives no pictures"))
+    harness.source.opens.extend([SourceError("no such device")] * 1000)
 
 
-def plug(place: CameraHarness) -> None:
+def plug(harness: CameraHarness) -> None:
     """Let it be opened again."""
-    place.source.opens.clear()
-    place.environment.there = True
+    harness.source.opens.clear()
+    harness.environment.there = True
 
 
 def moment(seconds: float) -> str:
@@ -48,181 +48,181 @@ def moment(seconds: float) -> str:
 @pytest.mark.parametrize("kind", ["stalled", "offline"])
 def test_held_first_then_a_placeholder(kind: str) -> None:
     """The last picture is held for offline_after; then there is one a second."""
-    place = CameraHarness(heartbeat_interval=2)
-    viewer = place.visit()
-    place.environment.run(1)
+    harness = CameraHarness(heartbeat_interval=2)
+    viewer = harness.visit()
+    harness.environment.run(1)
     if kind == "offline":
-        unplug(place)
+        unplug(harness)
     else:
-        place.thread.takes = None
-    place.environment.run(9.9)
-    assert place.camera.state is State(kind)
-    last = place.camera.stats.published
-    held = numbers(place, viewer)[last:]
+        harness.thread.takes = None
+    harness.environment.run(9.9)
+    assert harness.camera.state is State(kind)
+    last = harness.camera.stats.published
+    held = numbers(harness, viewer)[last:]
     assert held
     assert set(held) == {last}
-    assert place.environment.placeholders == []
-    place.environment.run(1)
-    assert numbers(place, viewer)[-1] == 0
-    place.environment.run(10)
+    assert harness.environment.placeholders == []
+    harness.environment.run(1)
+    assert numbers(harness, viewer)[-1] == 0
+    harness.environment.run(10)
     assert viewer.sent.frames == last + 11
-    assert len(place.environment.placeholders) == 11
+    assert len(harness.environment.placeholders) == 11
 
 
 def test_it_counts_from_the_last_picture() -> None:
     """A camera that stalls first and fails later is lost since the stall."""
-    place = CameraHarness(offline_after=10)
-    viewer = place.visit()
-    place.environment.run(1)
-    place.thread.takes = None
-    place.environment.run(6)
-    unplug(place)
-    place.thread.finish()
-    place.thread.takes = 0
-    place.environment.run(3.9)
-    assert 0 not in numbers(place, viewer)
-    place.environment.run(1.1)
-    assert 0 in numbers(place, viewer)
+    harness = CameraHarness(offline_after=10)
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.thread.takes = None
+    harness.environment.run(6)
+    unplug(harness)
+    harness.thread.finish()
+    harness.thread.takes = 0
+    harness.environment.run(3.9)
+    assert 0 not in numbers(harness, viewer)
+    harness.environment.run(1.1)
+    assert 0 in numbers(harness, viewer)
 
 
 def test_pictures_come_back() -> None:
     """The first true picture is shown at once, and no placeholder after it."""
-    place = CameraHarness(offline_after=1)
-    viewer = place.visit()
-    place.environment.run(1)
-    unplug(place)
-    place.environment.run(5)
-    assert numbers(place, viewer)[-1] == 0
-    first = place.camera.stats.published + 1
-    plug(place)
-    place.environment.run(4)
-    shown = numbers(place, viewer)
+    harness = CameraHarness(offline_after=1)
+    viewer = harness.visit()
+    harness.environment.run(1)
+    unplug(harness)
+    harness.environment.run(5)
+    assert numbers(harness, viewer)[-1] == 0
+    first = harness.camera.stats.published + 1
+    plug(harness)
+    harness.environment.run(4)
+    shown = numbers(harness, viewer)
     assert set(shown[shown.index(first) :]) == set(range(first, shown[-1] + 1))
-    drawn = len(place.environment.placeholders)
-    place.environment.run(5)
-    assert len(place.environment.placeholders) == drawn
+    drawn = len(harness.environment.placeholders)
+    harness.environment.run(5)
+    assert len(harness.environment.placeholders) == drawn
 
 
 def test_what_it_says() -> None:
     """Name, since when, why and when it is tried again, in the pictures' own size."""
-    place = CameraHarness(source="rtsp://me:secret@host/", offline_after=3)
-    place.visit()
-    place.environment.run(2)
-    unplug(place)
-    place.environment.run(4)
-    place.environment.placeholders.clear()
-    place.environment.run(4)
+    harness = CameraHarness(source="rtsp://me:secret@host/", offline_after=3)
+    harness.visit()
+    harness.environment.run(2)
+    unplug(harness)
+    harness.environment.run(4)
+    harness.environment.placeholders.clear()
+    harness.environment.run(4)
     since = f"no signal since {moment(2)}"
-    assert place.environment.placeholders[:3] == [
+    assert harness.environment.placeholders[:3] == [
         ("robot", since, f"not available; trying again in {seconds} s")
         for seconds in (3, 2, 1)
     ]
-    assert set(place.environment.sizes) == {(32, 24)}
+    assert set(harness.environment.sizes) == {(32, 24)}
 
 
 @pytest.mark.parametrize(("seen", "word"), [(True, "unplugged"), (False, "not there")])
 def test_a_device_that_is_missing(seen: bool, word: str) -> None:
     """It says whether it was there before."""
-    place = CameraHarness(0 if seen else None, source=DEVICE, offline_after=0)
-    place.visit()
-    place.environment.there = False
-    unplug(place)
-    place.thread.takes = 0.25
+    harness = CameraHarness(0 if seen else None, source=DEVICE, offline_after=0)
+    harness.visit()
+    harness.environment.there = False
+    unplug(harness)
+    harness.thread.takes = 0.25
     if not seen:
-        place.thread.finish()
-    place.environment.run(3)
-    assert place.environment.placeholders[-1][-1].startswith(f"{word}; trying again")
+        harness.thread.finish()
+    harness.environment.run(3)
+    assert harness.environment.placeholders[-1][-1].startswith(f"{word}; trying again")
 
 
 def test_lost_yesterday() -> None:
     """The date is told when the hour alone would mislead."""
-    place = CameraHarness()
-    place.environment.run(1)
-    unplug(place)
-    place.environment.run(1)
-    place.environment.clock.advance(25 * 3600)
-    place.visit()
-    place.environment.run(1)
+    harness = CameraHarness()
+    harness.environment.run(1)
+    unplug(harness)
+    harness.environment.run(1)
+    harness.environment.clock.advance(25 * 3600)
+    harness.visit()
+    harness.environment.run(1)
     date = time.strftime("%Y-%m-%d %H:%M", time.localtime(EPOCH + 1))
-    assert place.environment.placeholders[-1][1] == f"no signal since {date}"
+    assert harness.environment.placeholders[-1][1] == f"no signal since {date}"
 
 
 def test_no_client_takes_it_for_a_live_one() -> None:
     """Its headers have number 0, the camera's state, and the last picture's time."""
-    place = CameraHarness(offline_after=1)
-    viewer = place.visit()
-    place.environment.run(1)
-    unplug(place)
-    place.environment.run(5)
-    block = place.sent(viewer)[-1]
+    harness = CameraHarness(offline_after=1)
+    viewer = harness.visit()
+    harness.environment.run(1)
+    unplug(harness)
+    harness.environment.run(5)
+    block = harness.sent(viewer)[-1]
     assert b"\r\nX-Frame: 0\r\nX-Camera-State: offline\r\n\r\n" in block
     assert b"\r\nX-Timestamp: %.6f\r\n" % (EPOCH + 1) in block
     assert PLACEHOLDER in block
-    assert b"X-Camera-State" not in place.sent(viewer)[0]
+    assert b"X-Camera-State" not in harness.sent(viewer)[0]
 
 
 def test_drawn_once_for_all_and_for_nobody() -> None:
     """It is drawn once a second for all viewers together, and not for none."""
-    place = CameraHarness(offline_after=1)
-    viewers = [place.visit() for _ in range(3)]
-    place.environment.run(1)
-    unplug(place)
-    place.environment.run(5)
-    drawn = len(place.environment.placeholders)
+    harness = CameraHarness(offline_after=1)
+    viewers = [harness.visit() for _ in range(3)]
+    harness.environment.run(1)
+    unplug(harness)
+    harness.environment.run(5)
+    drawn = len(harness.environment.placeholders)
     assert drawn == 5
-    assert len({place.sent(viewer)[-1] for viewer in viewers}) == 1
+    assert len({harness.sent(viewer)[-1] for viewer in viewers}) == 1
     for viewer in viewers:
-        place.camera.departed(viewer)
-    place.environment.run(10)
-    assert len(place.environment.placeholders) == drawn
+        harness.camera.remove_viewer(viewer)
+    harness.environment.run(10)
+    assert len(harness.environment.placeholders) == drawn
 
 
 def test_comings_and_goings_draw_no_more() -> None:
     """Who comes within a second is shown the one that was drawn last, at once."""
-    place = CameraHarness()
-    unplug(place)
-    place.environment.run(2)
+    harness = CameraHarness()
+    unplug(harness)
+    harness.environment.run(2)
     for _ in range(20):
-        viewer = place.visit()
-        assert numbers(place, viewer) == [0]
-        place.camera.departed(viewer)
-    assert len(place.environment.placeholders) == 1
+        viewer = harness.visit()
+        assert numbers(harness, viewer) == [0]
+        harness.camera.remove_viewer(viewer)
+    assert len(harness.environment.placeholders) == 1
 
 
 def test_a_true_picture_while_it_is_drawn() -> None:
     """A placeholder that is late is not shown behind a picture."""
-    place = CameraHarness(offline_after=1)
+    harness = CameraHarness(offline_after=1)
     late: Deferred[bytes] = Deferred()
-    place.environment.draw = lambda: late
-    viewer = place.visit()
-    place.environment.run(1)
-    unplug(place)
-    place.environment.run(5)
-    assert len(place.environment.placeholders) == 1
-    plug(place)
-    place.environment.run(8)
-    assert place.camera.state is State.LIVE
+    harness.environment.draw = lambda: late
+    viewer = harness.visit()
+    harness.environment.run(1)
+    unplug(harness)
+    harness.environment.run(5)
+    assert len(harness.environment.placeholders) == 1
+    plug(harness)
+    harness.environment.run(8)
+    assert harness.camera.state is State.LIVE
     late.callback(PLACEHOLDER)
-    place.environment.run(1)
-    assert 0 not in numbers(place, viewer)
+    harness.environment.run(1)
+    assert 0 not in numbers(harness, viewer)
 
 
 @pytest.mark.parametrize("drawn", [None, b"no JPEG at all"])
 def test_it_cannot_be_drawn(drawn: bytes | None) -> None:
     """That is said once; the last picture stays, and the viewers do."""
-    place = CameraHarness(offline_after=1)
-    viewer = place.visit()
-    place.environment.run(1)
-    place.environment.draw = lambda: _promise(drawn)
-    unplug(place)
+    harness = CameraHarness(offline_after=1)
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.environment.draw = lambda: _promise(drawn)
+    unplug(harness)
     with capturedLogs() as events:
-        place.environment.run(10)
+        harness.environment.run(10)
     assert len(failures(events)) == 1
-    assert 0 not in numbers(place, viewer)
-    place.environment.draw = None
-    place.environment.run(1)
-    assert 0 in numbers(place, viewer)
-    assert place.outlets[viewer].aborted == 0
+    assert 0 not in numbers(harness, viewer)
+    harness.environment.draw = None
+    harness.environment.run(1)
+    assert 0 in numbers(harness, viewer)
+    assert harness.outlets[viewer].aborted == 0
 
 
 def _promise(drawn: bytes | None) -> Deferred[bytes]:
@@ -238,25 +238,25 @@ def _promise(drawn: bytes | None) -> Deferred[bytes]:
 
 def test_who_comes_to_a_lost_camera() -> None:
     """There is no last picture to hold; a placeholder comes at once."""
-    place = CameraHarness()
-    unplug(place)
-    place.environment.run(3)
-    viewer = place.visit()
-    assert numbers(place, viewer) == [0]
+    harness = CameraHarness()
+    unplug(harness)
+    harness.environment.run(3)
+    viewer = harness.visit()
+    assert numbers(harness, viewer) == [0]
     assert viewer.sent.frames == 1
 
 
 def test_waiting_for_a_first_picture() -> None:
     """After heartbeat_interval something must be sent, and it says that it waits."""
-    place = CameraHarness(takes=None, heartbeat_interval=5, camera_timeout=60)
-    viewer = place.visit()
-    place.environment.run(4.9)
-    assert place.sent(viewer) == []
-    place.environment.run(1)
-    assert set(numbers(place, viewer)) == {0}
+    harness = CameraHarness(takes=None, heartbeat_interval=5, camera_timeout=60)
+    viewer = harness.visit()
+    harness.environment.run(4.9)
+    assert harness.sent(viewer) == []
+    harness.environment.run(1)
+    assert set(numbers(harness, viewer)) == {0}
     words = ("robot", f"waiting for a picture since {moment(0)}", "")
-    assert place.environment.placeholders[0] == words
-    assert place.environment.sizes[0] == (640, 480)
+    assert harness.environment.placeholders[0] == words
+    assert harness.environment.sizes[0] == (640, 480)
 
 
 @pytest.mark.parametrize(
@@ -264,20 +264,20 @@ def test_waiting_for_a_first_picture() -> None:
 )
 def test_waiting_for_a_turned_picture(rotate: int, size: tuple[int, int]) -> None:
     """What is shown ahead of the first picture is as wide and high as pictures are."""
-    place = CameraHarness(takes=None, heartbeat_interval=1, rotate=rotate)
-    place.visit()
-    place.environment.run(2)
-    assert place.environment.sizes[0] == size
+    harness = CameraHarness(takes=None, heartbeat_interval=1, rotate=rotate)
+    harness.visit()
+    harness.environment.run(2)
+    assert harness.environment.sizes[0] == size
 
 
 def test_the_first_picture_after_the_wait() -> None:
     """When the camera comes at last, its frame is sent at once."""
-    place = CameraHarness(takes=None)
-    viewer = place.visit()
-    place.environment.run(6)
-    place.thread.finish()
-    place.thread.finish()
-    assert numbers(place, viewer)[-1] == 1
+    harness = CameraHarness(takes=None)
+    viewer = harness.visit()
+    harness.environment.run(6)
+    harness.thread.finish()
+    harness.thread.finish()
+    assert numbers(harness, viewer)[-1] == 1
 
 
 # ---- Other choices
@@ -285,45 +285,45 @@ def test_the_first_picture_after_the_wait() -> None:
 
 def test_hold_for_ever() -> None:
     """The last picture is repeated, and nothing else is ever shown."""
-    place = CameraHarness(offline_picture="hold", offline_after=1)
-    viewer = place.visit()
-    place.environment.run(1)
-    unplug(place)
-    place.environment.run(600)
-    assert set(numbers(place, viewer)[FPS:]) == {place.camera.stats.published}
-    assert place.outlets[viewer].aborted == place.outlets[viewer].finished == 0
+    harness = CameraHarness(offline_picture="hold", offline_after=1)
+    viewer = harness.visit()
+    harness.environment.run(1)
+    unplug(harness)
+    harness.environment.run(600)
+    assert set(numbers(harness, viewer)[FPS:]) == {harness.camera.stats.published}
+    assert harness.outlets[viewer].aborted == harness.outlets[viewer].finished == 0
 
 
 def test_close() -> None:
     """Streams end after offline_after, each behind a whole part."""
-    place = CameraHarness(offline_picture="close", offline_after=3)
-    one, busy = place.visit(), place.visit()
-    place.environment.run(1)
-    place.outlets[busy].busy = True
-    unplug(place)
-    place.environment.run(2.9)
-    assert not place.camera.closed
-    assert place.outlets[one].finished == 0
-    place.environment.run(2)
-    assert place.camera.closed
-    assert (one.reason, place.outlets[one].finished) == ("camera offline", 1)
-    assert place.outlets[busy].finished == 0
-    place.outlets[busy].drain()
-    assert place.outlets[busy].finished == 1
-    assert place.environment.placeholders == []
+    harness = CameraHarness(offline_picture="close", offline_after=3)
+    one, busy = harness.visit(), harness.visit()
+    harness.environment.run(1)
+    harness.outlets[busy].busy = True
+    unplug(harness)
+    harness.environment.run(2.9)
+    assert not harness.camera.closed
+    assert harness.outlets[one].finished == 0
+    harness.environment.run(2)
+    assert harness.camera.closed
+    assert (one.reason, harness.outlets[one].finished) == ("camera offline", 1)
+    assert harness.outlets[busy].finished == 0
+    harness.outlets[busy].drain()
+    assert harness.outlets[busy].finished == 1
+    assert harness.environment.placeholders == []
 
 
 def test_closed_no_more() -> None:
     """When pictures come back, streams can be had again."""
-    place = CameraHarness(offline_picture="close", offline_after=1)
-    place.environment.run(1)
-    unplug(place)
-    place.environment.run(5)
-    assert place.camera.closed
-    plug(place)
-    place.environment.run(30)
-    assert not place.camera.closed
-    assert numbers(place, place.visit()) == [1]
+    harness = CameraHarness(offline_picture="close", offline_after=1)
+    harness.environment.run(1)
+    unplug(harness)
+    harness.environment.run(5)
+    assert harness.camera.closed
+    plug(harness)
+    harness.environment.run(30)
+    assert not harness.camera.closed
+    assert numbers(harness, harness.visit()) == [1]
 
 
 # ---- A thread that is stuck
@@ -331,35 +331,35 @@ def test_closed_no_more() -> None:
 
 def test_a_stuck_thread_and_its_viewers() -> None:
     """A new thread brings pictures; what the old one brings late is not published."""
-    place = CameraHarness()
-    viewer = place.visit()
-    place.environment.run(1)
-    place.thread.takes = None
-    place.environment.run(STUCK + 3)
-    assert place.camera.stats.threads_left_behind == 1
-    assert place.camera.state is State.LIVE
-    assert len(place.environment.threads) == 2
-    shown = numbers(place, viewer)
-    place.source.always = tiny_jpeg(77)
-    place.thread.finish()
-    place.thread.finish()
-    assert numbers(place, viewer) == shown
-    assert (place.source.is_open, place.thread.stops) == (False, 1)
-    assert place.outlets[viewer].aborted == 0
+    harness = CameraHarness()
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.thread.takes = None
+    harness.environment.run(STUCK + 3)
+    assert harness.camera.stats.threads_left_behind == 1
+    assert harness.camera.state is State.LIVE
+    assert len(harness.environment.threads) == 2
+    shown = numbers(harness, viewer)
+    harness.source.always = tiny_jpeg(77)
+    harness.thread.finish()
+    harness.thread.finish()
+    assert numbers(harness, viewer) == shown
+    assert (harness.source.is_open, harness.thread.stops) == (False, 1)
+    assert harness.outlets[viewer].aborted == 0
 
 
 def test_a_stuck_thread_does_not_keep_the_end() -> None:
     """The end takes the current source along and waits for no other."""
-    place = CameraHarness()
-    place.visit()
-    place.environment.run(1)
-    place.thread.takes = None
-    place.environment.run(STUCK + 3)
-    stopped: list[Any] = place.stop()
-    for viewer in list(place.camera.viewers):
-        place.camera.departed(viewer)
+    harness = CameraHarness()
+    harness.visit()
+    harness.environment.run(1)
+    harness.thread.takes = None
+    harness.environment.run(STUCK + 3)
+    stopped: list[Any] = harness.stop()
+    for viewer in list(harness.camera.viewers):
+        harness.camera.remove_viewer(viewer)
     assert len(stopped) == 1
-    assert not place.environment.sources[1].is_open
+    assert not harness.environment.sources[1].is_open
 
 
 # ---- Asked for by itself
@@ -367,10 +367,10 @@ def test_a_stuck_thread_does_not_keep_the_end() -> None:
 
 def test_who_asks_no_more() -> None:
     """Who goes away while it is drawn is forgotten; the next one is still served."""
-    place = CameraHarness()
+    harness = CameraHarness()
     late: Deferred[bytes] = Deferred()
-    place.environment.draw = lambda: late
-    offline = place.camera.pipeline.offline
+    harness.environment.draw = lambda: late
+    offline = harness.camera.pipeline.offline
     gone, here = offline.picture(), offline.picture()
     gone.addErrback(lambda _: None)
     gone.cancel()
@@ -378,4 +378,4 @@ def test_who_asks_no_more() -> None:
     here.addCallback(got.append)
     late.callback(PLACEHOLDER)
     assert [frame.jpeg for frame in got] == [PLACEHOLDER]
-    assert len(place.environment.placeholders) == 1
+    assert len(harness.environment.placeholders) == 1

@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 
 from camd.delivery.fanout import FanOut
 from camd.delivery.rung import ROUND
-from camd.delivery.viewer import Viewer
+from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.multipart import Form
 from camd.formats.rendition import Rendition
 from camd.frame import WIRES, Frame, MultipartWire, Wire
@@ -102,7 +102,12 @@ class FanOutHarness:
     ) -> Viewer:
         """Let one more viewer in."""
         viewer = Viewer(
-            CLIENT, outlet, self.reactor.seconds, 2, 30, max_age, rendition, fps
+            CLIENT,
+            outlet,
+            self.reactor.seconds,
+            StreamLimits(2, 30, max_age),
+            rendition,
+            fps,
         )
         self.fanout.subscribe(viewer)
         viewer.open(self.fanout.newest_for(viewer))
@@ -114,7 +119,10 @@ class FanOutHarness:
     def add_named(self, name: str) -> Viewer:
         """Let one in whose frames are logged, from the next one on."""
         viewer = Viewer(
-            CLIENT, LoggingOutlet(name, self.log), self.reactor.seconds, 2, 30
+            CLIENT,
+            LoggingOutlet(name, self.log),
+            self.reactor.seconds,
+            StreamLimits(2, 30),
         )
         self.fanout.subscribe(viewer)
         viewer.open(lambda: None)
@@ -315,7 +323,7 @@ def test_a_frame_fetched_between_rounds_is_sent_once() -> None:
     harness = FanOutHarness()
     harness.add_crowd(ROUND)
     outlet = FakeOutlet()
-    viewer = Viewer(CLIENT, outlet, harness.reactor.seconds, 2, 30)
+    viewer = Viewer(CLIENT, outlet, harness.reactor.seconds, StreamLimits(2, 30))
     viewer.open(lambda: harness.fanout.newest)
     harness.fanout.subscribe(viewer)
     block = harness.publish().block(PLAIN)
@@ -345,7 +353,9 @@ def test_a_viewer_that_left_is_let_go_even_if_no_round_ends() -> None:
     harness = FanOutHarness()
     harness.add_crowd()
     for number in range(1, 21):
-        brief = KnownViewer(CLIENT, FakeOutlet(), harness.reactor.seconds, 2, 30)
+        brief = KnownViewer(
+            CLIENT, FakeOutlet(), harness.reactor.seconds, StreamLimits(2, 30)
+        )
         harness.fanout.subscribe(brief)
         harness.publish()
         harness.reactor.turn()
@@ -705,7 +715,7 @@ def test_a_viewer_that_left_is_let_go() -> None:
     harness = FanOutHarness()
     with uncollected():
         outlet = FakeOutlet()
-        viewer = KnownViewer(CLIENT, outlet, lambda: 0.0, 2, 30)
+        viewer = KnownViewer(CLIENT, outlet, lambda: 0.0, StreamLimits(2, 30))
         harness.fanout.subscribe(viewer)
         viewer.open(lambda: None)
         outlet.drain()

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from camd.delivery.heartbeat import GRACE, Heartbeat
-from camd.delivery.viewer import ClientInfo, Viewer
+from camd.delivery.viewer import ClientInfo, StreamLimits, Viewer
 from camd.frame import Frame
 from tests.fakes import NOBODY, PLAIN, FakeOutlet, failures, frame
 
@@ -30,7 +30,10 @@ class Room:
         """Let a viewer in, whose opening leaves at once."""
         outlet = outlet or FakeOutlet()
         viewer = Viewer(
-            ClientInfo(1, "", "", 0, NOBODY), outlet, self.clock.seconds, 2, 30
+            ClientInfo(1, "", "", 0, NOBODY),
+            outlet,
+            self.clock.seconds,
+            StreamLimits(2, 30),
         )
         self.heartbeat.add(viewer)
         viewer.open(lambda: self.newest or self.placeholder)

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 from twisted.internet.task import Clock
 
-from camd.delivery.viewer import Viewer
+from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.multipart import Form
 from camd.frame import WIRES, Frame, Wire
 from camd.stats import Sent
@@ -36,7 +36,7 @@ def viewer_of(
     outlet: FakeOutlet, clock: Clock, size: int = 2, max_age: float = 0
 ) -> Viewer:
     """A viewer that has come in before the first frame, with its opening sent."""
-    viewer = Viewer(CLIENT, outlet, clock.seconds, size, TIMEOUT, max_age)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(size, TIMEOUT, max_age))
     viewer.open(lambda: None)
     outlet.drain()
     return viewer
@@ -55,7 +55,7 @@ def frames(count: int) -> list[Frame]:
 def test_waits_for_the_opening(clock: Clock) -> None:
     """Until the headers have left nothing is sent; then the cached frame, at once."""
     outlet, one = FakeOutlet(), frame()
-    viewer = Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT))
     viewer.open(lambda: one)
     assert outlet.sent == []
     outlet.drain()
@@ -71,14 +71,14 @@ def test_first_frame_without_waiting(clock: Clock) -> None:
             self.busy = False
 
     outlet, one = Quick(), frame()
-    Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT).open(lambda: one)
+    Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT)).open(lambda: one)
     assert outlet.sent == blocks(one)
 
 
 def test_first_frame_is_the_newest_when_ready(clock: Clock) -> None:
     """What counts is the newest frame when the opening has left, not before."""
     outlet = FakeOutlet()
-    viewer = Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT))
     newest = [frame(1)]
     viewer.open(lambda: newest[0])
     newest[0] = frame(2)
@@ -89,7 +89,7 @@ def test_first_frame_is_the_newest_when_ready(clock: Clock) -> None:
 def test_first_frame_of_another_feed(clock: Clock) -> None:
     """Who has seen nothing yet begins with what the feed has that took over."""
     outlet, one = FakeOutlet(), frame(2)
-    viewer = Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT))
     viewer.open(lambda: frame(1))
     viewer.switch_to(lambda: one)
     outlet.drain()
@@ -123,7 +123,7 @@ def test_nothing_overtakes_a_frame_that_waits(clock: Clock) -> None:
 def test_frame_during_the_opening_is_sent_once(clock: Clock) -> None:
     """A frame that came while the headers left is not fetched from the cache too."""
     outlet, one = FakeOutlet(), frame()
-    viewer = Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT))
     viewer.open(lambda: one)
     viewer.offer(one, 0)
     outlet.drain()
@@ -134,7 +134,7 @@ def test_frame_during_the_opening_is_sent_once(clock: Clock) -> None:
 def test_cached_frame_only_in_the_beginning(clock: Clock) -> None:
     """An outlet that is ready again is not sent the frame it has had."""
     outlet, one = FakeOutlet(full=True), frame()
-    viewer = Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT))
     viewer.open(lambda: one)
     outlet.drain()
     outlet.drain()
@@ -264,7 +264,7 @@ def test_cached_frame_may_be_too_old(clock: Clock) -> None:
     """A newcomer is not sent a cached frame that is too old either."""
     outlet = FakeOutlet()
     clock.advance(10)
-    viewer = Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT, 2)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT, 2))
     viewer.open(lambda: frame(1))
     outlet.drain()
     assert outlet.sent == []
@@ -366,7 +366,7 @@ def test_let_go_without_progress(clock: Clock) -> None:
 def test_let_go_when_even_the_headers_do_not_leave(clock: Clock) -> None:
     """A client that never reads anything at all is aborted too."""
     outlet = FakeOutlet()
-    viewer = Viewer(CLIENT, outlet, clock.seconds, 2, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(2, TIMEOUT))
     viewer.open(lambda: None)
     viewer.poll(TIMEOUT)
     assert viewer.reason == "stalled"
@@ -445,7 +445,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.heartbeats = 0
         self.numbers: dict[bytes, int] = {}
         self.alive: weakref.WeakSet[Tracked] = weakref.WeakSet()
-        self.viewer = Viewer(CLIENT, self.outlet, self.clock.seconds, size, TIMEOUT)
+        self.viewer = Viewer(
+            CLIENT, self.outlet, self.clock.seconds, StreamLimits(size, TIMEOUT)
+        )
         self.viewer.open(lambda: self.newest)
 
     @rule()
@@ -526,7 +528,7 @@ test_any_order = AnyOrder.TestCase
 def test_a_client_that_never_has_room_is_let_go(clock: Clock, size: int) -> None:
     """It has stalled, whether or not a frame may wait for it."""
     outlet = FakeOutlet()
-    viewer = Viewer(CLIENT, outlet, clock.seconds, size, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(size, TIMEOUT))
     viewer.open(lambda: frame(1))
     outlet.drain()
     outlet.doubtful = True
@@ -541,7 +543,7 @@ def test_a_client_that_never_has_room_is_let_go(clock: Clock, size: int) -> None
 def test_a_client_that_has_room_again_is_kept(clock: Clock, size: int) -> None:
     """When a frame has been begun, its time runs anew."""
     outlet = FakeOutlet()
-    viewer = Viewer(CLIENT, outlet, clock.seconds, size, TIMEOUT)
+    viewer = Viewer(CLIENT, outlet, clock.seconds, StreamLimits(size, TIMEOUT))
     viewer.open(lambda: frame(1))
     outlet.drain()
     for second in range(3 * TIMEOUT):

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from camd.capture.health import State
-from camd.process.systemd import LOOK, Watch, notifier, watchdog_interval
+from camd.process.systemd import CHECK_EVERY, Watch, notifier, watchdog_interval
 
 
 def camera(state: State, stuck: bool = False) -> Any:
@@ -19,8 +19,8 @@ def camera(state: State, stuck: bool = False) -> Any:
     return SimpleNamespace(state=state, stuck=stuck)
 
 
-class Told:
-    """What systemd was told, and cameras to be changed by the test."""
+class WatchHarness:
+    """A watch that has been started, and what it told systemd."""
 
     def __init__(self, *cameras: Any, within: float | None = None) -> None:
         self.lines: list[str] = []
@@ -31,60 +31,64 @@ class Told:
         watch.startService()
 
     def run(self, seconds: float) -> list[str]:
-        """Let time pass; give what was told in it."""
+        """Let time pass; return what was told in it."""
         before = len(self.lines)
-        self.clock.pump([LOOK] * round(seconds / LOOK))
+        self.clock.pump([CHECK_EVERY] * round(seconds / CHECK_EVERY))
         return self.lines[before:]
 
 
 def test_ready_when_all_are_known() -> None:
     """A camera that has yet to be tried is waited for, and said once."""
-    told = Told(camera(State.LIVE), camera(State.STARTING))
-    assert told.run(60) == []
-    told.cameras[1] = camera(State.OFFLINE)
-    assert told.run(60) == ["READY=1\nSTATUS=1 of 2 cameras live"]
+    harness = WatchHarness(camera(State.LIVE), camera(State.STARTING))
+    assert harness.run(60) == []
+    harness.cameras[1] = camera(State.OFFLINE)
+    assert harness.run(60) == ["READY=1\nSTATUS=1 of 2 cameras live"]
 
 
 @pytest.mark.parametrize("state", set(State) - {State.STARTING})
 def test_every_known_state_is_ready(state: State) -> None:
     """Whether it works or not, it is known."""
     count = int(state is State.LIVE)
-    assert Told(camera(state)).run(1) == [f"READY=1\nSTATUS={count} of 1 cameras live"]
+    assert WatchHarness(camera(state)).run(1) == [
+        f"READY=1\nSTATUS={count} of 1 cameras live"
+    ]
 
 
 def test_signs_of_life() -> None:
     """They come in half the time that systemd waits for."""
-    told = Told(camera(State.STARTING), within=10)
-    assert told.run(60) == ["WATCHDOG=1"] * 12
+    harness = WatchHarness(camera(State.STARTING), within=10)
+    assert harness.run(60) == ["WATCHDOG=1"] * 12
 
 
 def test_no_signs_of_life_where_none_are_wanted() -> None:
     """Without a watchdog nothing is sent."""
-    assert Told(camera(State.STARTING)).run(60) == []
+    assert WatchHarness(camera(State.STARTING)).run(60) == []
 
 
 def test_a_stuck_camera_gives_no_sign_of_life() -> None:
     """While one camera can begin no thread, systemd waits in vain."""
-    told = Told(camera(State.STARTING), camera(State.STARTING, stuck=True), within=10)
-    assert told.run(60) == []
-    told.cameras[1] = camera(State.STARTING)
-    assert told.run(LOOK) == ["WATCHDOG=1"]
+    harness = WatchHarness(
+        camera(State.STARTING), camera(State.STARTING, stuck=True), within=10
+    )
+    assert harness.run(60) == []
+    harness.cameras[1] = camera(State.STARTING)
+    assert harness.run(CHECK_EVERY) == ["WATCHDOG=1"]
 
 
 def test_the_end() -> None:
     """It is told at the end, and then nothing more."""
-    told = Told(camera(State.STARTING), within=1)
-    told.watch.stopService()
-    assert told.lines == ["STOPPING=1"]
-    assert told.run(60) == []
+    harness = WatchHarness(camera(State.STARTING), within=1)
+    harness.watch.stopService()
+    assert harness.lines == ["STOPPING=1"]
+    assert harness.run(60) == []
 
 
 def test_reloading() -> None:
     """Systemd wants to know when it began, on the monotonic clock."""
-    told = Told(camera(State.LIVE))
-    told.watch.reloading()
-    told.watch.reloaded()
-    began, done = told.lines
+    harness = WatchHarness(camera(State.LIVE))
+    harness.watch.reloading()
+    harness.watch.reloaded()
+    began, done = harness.lines
     assert began.startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert done == "READY=1"
 

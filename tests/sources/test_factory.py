@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from camd.config.settings import CameraSettings
 from camd.sources import CameraMode, Source, SourceError
-from camd.sources.factory import make_encoder, make_source, push_source
+from camd.sources.factory import make_placeholder, make_source, push_source
 from camd.sources.folder import Folder
 from camd.sources.http.camera import HttpCamera
 from camd.sources.live import Live
@@ -101,7 +102,7 @@ def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceError, match="OpenCV cannot be used"):
         make_source(settings("pattern"))
     with pytest.raises(SourceError, match="OpenCV cannot be used"):
-        make_encoder(80)
+        make_placeholder(CameraSettings(name="robot"), ["robot"], 320, 240)
 
 
 def test_folder_needs_no_opencv(

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from camd.cameras.camera import DRAIN
 from tests.fakes_camera import CameraHarness, FakeDaemon
 
 STREAM, SNAPSHOT = "/api/robot/stream", "/api/robot/snapshot"
@@ -111,8 +112,8 @@ def test_viewers_stay_in_their_rendition_through_a_reload() -> None:
     harness = CameraHarness()
     rendition = harness.camera.rendition_for(1)
     viewer = harness.visit()
-    harness.camera.pipeline.cache.move(viewer, rendition)
-    changed = harness.camera.settings.model_copy(update={"jpeg_quality": 50})
-    harness.camera.change(changed)
+    harness.camera.pipeline.fan_out.move(viewer, rendition)
+    changed = harness.camera.settings.model_copy(update={"camera_fps": 10})
+    harness.camera.apply(changed, DRAIN)
     harness.environment.run(1)
     assert b"1/4@60:" in harness.sent(viewer)[-1]
