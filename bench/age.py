@@ -208,7 +208,7 @@ CROWD = 4000
 
 def answer(server: Server) -> tuple[float, int]:
     """How long one request for the stats takes, in ms, and how many watch."""
-    url = f"http://{server.host}:{server.port}/api/robot/stream/stats?api_key={KEY}"
+    url = f"http://{server.host}:{server.port}/api/robot0/stream/stats?api_key={KEY}"
     began = time.monotonic()
     with urllib.request.urlopen(url, timeout=10) as response:
         stats = response.read()

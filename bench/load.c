@@ -48,20 +48,18 @@ struct age { float arrived, age; };
 
 static struct {
 	const char *host, *path;
-	int port, http10, viewers, slow, slow_rcvbuf, sources, inflight, pid;
+	int port, http10, viewers, slow, streams, slow_rcvbuf, sources, inflight, pid;
 	double seconds, settle, wait, slow_rate, passing_rate, bar;
 	double mark[MARKS];
 	int marks;
 } option = {
 	.host = "127.0.0.1", .path = "/", .port = 8001, .viewers = 1,
-	.slow_rcvbuf = 32768, .sources = 1, .inflight = 64, .seconds = 10,
+	.slow_rcvbuf = 32768, .sources = 1, .streams = 1, .inflight = 64, .seconds = 10,
 	.settle = 1, .wait = 20, .slow_rate = 20000, .bar = 14.7,
 };
 
 static struct viewer *viewers;
 static int all_viewers, poll_fd, in_window, opening;
-static char request[1024];
-static int request_length;
 static double now, window_began;
 
 static struct samples gaps, lateness, first_pictures;
@@ -195,6 +193,23 @@ static void enter(struct viewer *v)
 		epoll_ctl(poll_fd, EPOLL_CTL_ADD, v->fd, &event);
 }
 
+static char request[1024];
+
+/* A "{n}" in the path stands for one of the streams, each viewer for the next. */
+static int write_request(const struct viewer *v)
+{
+	const char *mark = strstr(option.path, "{n}");
+	char path[512];
+	if (mark)
+		snprintf(path, sizeof path, "%.*s%d%s", (int)(mark - option.path),
+		         option.path, (int)((v - viewers) % option.streams), mark + 3);
+	else
+		snprintf(path, sizeof path, "%s", option.path);
+	return snprintf(
+		request, sizeof request, "GET %s HTTP/1.%d\r\nHost: %s:%d\r\n\r\n",
+		path, !option.http10, option.host, option.port);
+}
+
 static void connected(struct viewer *v)
 {
 	/* Slow viewers are read by the clock, not by what has come. */
@@ -204,7 +219,8 @@ static void connected(struct viewer *v)
 	int error = 0;
 	socklen_t size = sizeof error;
 	getsockopt(v->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	if (error || send(v->fd, request, request_length, MSG_NOSIGNAL) < request_length) {
+	int length = write_request(v);
+	if (error || send(v->fd, request, length, MSG_NOSIGNAL) < length) {
 		leave(v, &refused);
 		return;
 	}
@@ -417,7 +433,7 @@ static void usage_error(void)
 	        "load --port N --path P [--host A] [--viewers N] [--seconds S]\n"
 	        "     [--http10 1] [--pid SERVER] [--settle S] [--wait S] [--bar FPS]\n"
 	        "     [--slow K --slow-rate BYTES --slow-rcvbuf BYTES] [--marks S,S]\n"
-	        "     [--passing PER_SECOND] [--sources N] [--inflight N]\n");
+	        "     [--passing PER_SECOND] [--sources N] [--inflight N] [--streams N]\n");
 	exit(2);
 }
 
@@ -434,7 +450,7 @@ static void read_options(int count, char **word)
 		{ "port", &option.port, 0 }, { "viewers", &option.viewers, 0 },
 		{ "http10", &option.http10, 0 }, { "pid", &option.pid, 0 },
 		{ "slow", &option.slow, 0 }, { "slow-rcvbuf", &option.slow_rcvbuf, 0 },
-		{ "sources", &option.sources, 0 }, { "inflight", &option.inflight, 0 },
+		{ "sources", &option.sources, 0 }, { "streams", &option.streams, 0 }, { "inflight", &option.inflight, 0 },
 		{ "seconds", 0, &option.seconds }, { "settle", 0, &option.settle },
 		{ "wait", 0, &option.wait }, { "bar", 0, &option.bar },
 		{ "slow-rate", 0, &option.slow_rate },
@@ -470,9 +486,6 @@ static void prepare(void)
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	signal(SIGPIPE, SIG_IGN);
-	request_length = snprintf(
-		request, sizeof request, "GET %s HTTP/1.%d\r\nHost: %s:%d\r\n\r\n",
-		option.path, !option.http10, option.host, option.port);
 	all_viewers = option.viewers + (option.passing_rate ? PASSING_AT_ONCE : 0);
 	viewers = calloc(all_viewers + 1, sizeof *viewers);
 	poll_fd = epoll_create1(EPOLL_CLOEXEC);

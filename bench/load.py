@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bench.compiled import program
-from bench.servers import pinned
+from bench.servers import CLIENT_CORE, pinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float]
 Options = Mapping[str, float | str]
-
-CLIENT_CORE = 1
 
 
 def words(options: Options) -> list[str]:

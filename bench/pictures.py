@@ -33,6 +33,7 @@ class Format:
 # What a webcam's picture of a room takes at quality 80.
 VGA = Format(640, 480, 40_000)
 HD = Format(1280, 720, 88_000)
+FULL_HD = Format(1920, 1080, 160_000)
 
 QUALITY = 80
 COUNT = 30

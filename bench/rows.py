@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import age, cost
+from bench import age, cameras, cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,16 @@ ROWS: dict[str, Measure] = {
     "cpu1000": lambda rig: cost.per_frame(rig, rig.vga, 1000),
     "cpu2000": lambda rig: cost.per_frame(rig, rig.vga, 2000),
     "cpu720p": lambda rig: cost.per_frame(rig, rig.hd, 200),
+    "http1": lambda rig: cameras.by_http(rig, 1),
+    "http5": lambda rig: cameras.by_http(rig, 5),
+    "http50": lambda rig: cameras.by_http(rig, 50),
+    "files1": lambda rig: cameras.by_folder(rig, 1),
+    "files5": lambda rig: cameras.by_folder(rig, 5),
+    "files50": lambda rig: cameras.by_folder(rig, 50),
+    "cameras16": lambda rig: cameras.many(rig, 16),
+    "cameras64": lambda rig: cameras.many(rig, 64),
+    "daemon": cameras.whole_daemon,
+    "small": cameras.memory,
     "held": cost.held,
     "first": age.first_picture,
     "late": age.lateness,
@@ -35,7 +45,12 @@ ROWS: dict[str, Measure] = {
 }
 
 # What takes longest, or says little more than the others, is not in a quick run.
-SLOW = frozenset({"cpu1000", "cpu2000", "held", "others", "memory", "churn", "answers"})
+SLOW = frozenset(
+    {
+        *("cpu1000", "cpu2000", "held", "others", "memory", "churn", "answers"),
+        *("http5", "http50", "files5", "files50", "cameras64", "daemon"),
+    }
+)
 
 
 def chosen(names: str | None, quick: bool) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 SERVER_CORE = 0
+CLIENT_CORE = 1
 LOOPBACK = "127.0.0.1"
 KEY = "benchbenchbench"
 FPS = 15
@@ -93,10 +94,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def running(
-    command: Sequence[str], host: str, port: int, path: str, cwd: Path
+    command: Sequence[str],
+    host: str,
+    port: int,
+    path: str,
+    cwd: Path,
+    core: int = SERVER_CORE,
 ) -> Iterator[Server]:
     """
-    A server while it is needed, on its own core, with a bare environment.
+    A server while it is needed, on a core of its own, with a bare environment.
 
     The environment would override camd's settings, so little of it is handed on.
     """
@@ -104,7 +110,7 @@ def running(
     bare = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            pinned(SERVER_CORE, command), stdout=out, stderr=out, cwd=cwd, env=bare
+            pinned(core, command), stdout=out, stderr=out, cwd=cwd, env=bare
         )
         server = Server(process.pid, host, port, path)
         try:
@@ -130,19 +136,49 @@ def floor(folder: Path, lowat: int = 0, host: str = LOOPBACK) -> Iterator[Server
 
 
 @contextmanager
+def mjpeg_cameras(folder: Path, fps: float = FPS) -> Iterator[str]:
+    """
+    Cameras over HTTP, on the clients' core: the address of any number of them.
+
+    :param fps: pictures a second of each.
+    """
+    port = free_port(LOOPBACK)
+    command = [sys.executable, "-m", "bench.mjpeg", LOOPBACK, str(port)]
+    command += [str(folder), str(fps)]
+    with running(command, LOOPBACK, port, "/", BUILD, CLIENT_CORE):
+        yield f"http://{LOOPBACK}:{port}/video"
+
+
+@contextmanager
+def relay(camera: str, cameras: int) -> Iterator[Server]:
+    """
+    The C relay, of so many streams of one camera.
+
+    :param camera: its address, as :func:`mjpeg_cameras` has it.
+    """
+    place, _, path = camera.removeprefix("http://").partition("/")
+    port, (host, _, there) = free_port(LOOPBACK), place.partition(":")
+    command = [str(program("relay")), LOOPBACK, str(port), host, there, f"/{path}"]
+    command.append(str(cameras))
+    with running(command, LOOPBACK, port, "/api/{n}/stream", BUILD) as server:
+        yield server
+
+
+@contextmanager
 def camd(
-    source: str, host: str = LOOPBACK, **settings: float | bool | str
+    source: str, host: str = LOOPBACK, cameras: int = 1, **settings: float | bool | str
 ) -> Iterator[Server]:
     """
-    The daemon under twistd, showing one source at 15 frames a second.
+    The daemon under twistd, showing a source at 15 frames a second.
 
+    :param cameras: how many cameras have this source.
     :param settings: more keys of camd.yaml; they win over the benchmark's own.
     """
     port = free_port(host)
     config: Mapping[str, object] = {
         "listen": f"tcp:{port}:interface={host}",
         "api_keys": {"bench": KEY},
-        "cameras": {"robot": {"source": source}},
+        "cameras": {f"robot{n}": {"source": source} for n in range(cameras)},
         "stream_fps": FPS,
         "camera_fps": FPS,
         "max_viewers": 10_000,
@@ -154,6 +190,6 @@ def camd(
         # JSON is YAML.
         file.write_text(json.dumps(config), encoding="utf-8")
         command = [twistd, "-n", "--pidfile=", "camd", "-c", str(file)]
-        path = f"/api/robot/stream?api_key={KEY}"
+        path = f"/api/robot{{n}}/stream?api_key={KEY}"
         with running(command, host, port, path, Path(folder)) as server:
             yield server
