@@ -32,7 +32,7 @@ from camd.web.channel import REQUEST_TIME, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
 from camd.web.embed import EmbedResource
-from camd.web.limits import UNLIMITED, Refusal, ViewerLimits
+from camd.web.limits import UNLIMITED, ViewerLimits
 from camd.web.metrics import MetricsResource
 from camd.web.qr import QrResource
 from camd.web.request import CamdRequest
@@ -56,6 +56,9 @@ RESOURCE_POLICY = b"Cross-Origin-Resource-Policy"
 
 MADE_TO_BE_EMBEDDED = {b"signature", b"api_key"}
 """Arguments of addresses that were made for an ``<img>``, in whatever page that is."""
+
+ALIASES = {b"snapshot.jpg": b"snapshot", b"stream.mjpg": b"stream"}
+"""Last parts of addresses for programs that insist on an ending, and what they mean."""
 
 OPEN_PATH = b"/healthz"
 """What answers without a key: it tells no more than that the daemon is alive."""
@@ -150,8 +153,7 @@ class CamdSite(Site):
             return Methods()
         if request.path in self._open or request.path.startswith(self._open_folders):
             return self._found(request)
-        # "//stream" and "/stream/" are what people make of "/stream".
-        request.postpath = [part for part in request.postpath or [] if part] or [b""]
+        request.postpath = _canonical(request.postpath or [])
         return self._behind_the_door(request)
 
     def _behind_the_door(self, request: CamdRequest) -> IResource:
@@ -201,6 +203,16 @@ class CamdSite(Site):
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 only: on HTTP/2 a viewer has no socket of its own."""
         return [b"http/1.1"]
+
+
+def _canonical(path: list[bytes]) -> list[bytes]:
+    """Return the parts of a path without what people and programs add to it.
+
+    ``//stream`` and ``/stream/`` mean ``/stream``. Some programs take an address for a
+    picture by its end alone: ``snapshot.jpg``, ``stream.mjpg``.
+    """
+    *parents, last = [part for part in path if part] or [b""]
+    return [*parents, ALIASES.get(last, last)]
 
 
 class Unauthorized(Answer):
@@ -259,7 +271,10 @@ class Forbidden(Answer):
 
 
 class FrontResource(Resource):
-    """``/``: the page, or what mjpg-streamer has there: ``/?action=stream``."""
+    """``/``: the page, or what mjpg-streamer has there.
+
+    ``/?action=stream`` is the first camera's, ``/?action=stream_1`` the second's.
+    """
 
     isLeaf = True
     opened_by = TO_SEE
@@ -344,15 +359,19 @@ def tree(
     :param page_settings: what the settings say of the page for people.
     """
     refusal = partial(limits.refusal, cameras)
-    places: dict[str, Resource] = {
-        name: _camera_tree(camera, proxies, refusal) for name, camera in cameras.items()
-    }
-    default = next(iter(cameras.values()))
-    stream, snapshot = (
-        StreamResource(default, proxies, refusal),
-        SnapshotResource(default),
+    places: dict[str, Resource] = {}
+    actions: dict[bytes, Resource] = {}
+    for number, (name, camera) in enumerate(cameras.items()):
+        stream = StreamResource(camera, proxies, refusal)
+        stream.putChild(b"stats", StatsResource(camera))
+        snapshot = SnapshotResource(camera)
+        places[name] = Tree("no such page", {"stream": stream, "snapshot": snapshot})
+        actions[b"stream_%d" % number] = stream
+        actions[b"snapshot_%d" % number] = snapshot
+    actions[b"stream"], actions[b"snapshot"] = (
+        actions[b"stream_0"],
+        actions[b"snapshot_0"],
     )
-    actions: dict[bytes, Resource] = {b"stream": stream, b"snapshot": snapshot}
     front = PageResource(cameras, access, proxies, base, page_settings)
     ancestors = page_settings.frame_ancestors
     embedded: dict[str, Resource] = {
@@ -379,17 +398,9 @@ def tree(
             "page": page.FilesResource(page_settings.title),
             "readyz": ReadyResource(cameras),
             # As µStreamer has them.
-            "stream": stream,
-            "snapshot": snapshot,
+            "stream": actions[b"stream"],
+            "snapshot": actions[b"snapshot"],
         },
-    )
-
-
-def _camera_tree(camera: Camera, proxies: Proxies, refusal: Refusal) -> Resource:
-    stream = StreamResource(camera, proxies, refusal)
-    stream.putChild(b"stats", StatsResource(camera))
-    return Tree(
-        "no such page", {"stream": stream, "snapshot": SnapshotResource(camera)}
     )
 
 

@@ -26,6 +26,47 @@ def test_aliases_of_the_stream(target):
     assert (len(house.camera.viewers), house.viewer_count.active) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("/?action=stream_0", "door"),
+        ("/?action=stream_1", "garden"),
+        ("/api/garden/stream.mjpg", "garden"),
+        ("//api/garden/stream/", "garden"),
+        ("/stream.mjpg", "door"),
+        ("/stream/", "door"),
+    ],
+)
+def test_other_addresses_of_a_stream(target: str, name: str) -> None:
+    """What programs and people make of an address opens what they meant."""
+    house = FakeDaemon("door", "garden")
+    line = house.ask(target)
+    assert line.headers["content-type"].startswith("multipart/x-mixed-replace")
+    assert [n for n, camera in house.cameras.items() if camera.viewers] == [name]
+    assert house.ask(target, key=None).status == 401
+
+
+@pytest.mark.parametrize(
+    "target", ["/api/door/snapshot.jpg", "/snapshot.jpg", "/?action=snapshot_0"]
+)
+def test_other_addresses_of_a_snapshot(target: str) -> None:
+    """The same holds for one picture."""
+    line = FakeDaemon("door").ask(target)
+    assert (line.status, line.headers["content-type"]) == (200, "image/jpeg")
+
+
+def test_a_link_with_an_ending() -> None:
+    """A link is good for the address that a program insists on, too."""
+    house = FakeDaemon()
+    link = house.access.links.sign("owner", "/api/robot/snapshot", 60)
+    assert house.ask(link.replace("snapshot?", "snapshot.jpg?"), key=None).status == 200
+
+
+def test_an_action_of_a_camera_that_is_not_there() -> None:
+    """There is the page, as for any other action."""
+    assert "text/html" in FakeDaemon().ask("/?action=stream_1").headers["content-type"]
+
+
 @pytest.mark.parametrize("target", ["/?action=stream", "/stream", "/snapshot"])
 def test_aliases_ask_for_a_key(target):
     """They are no way around it."""
