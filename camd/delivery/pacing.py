@@ -1,0 +1,308 @@
+"""When the next picture may leave, for one connection whose viewer acknowledges.
+
+A picture that leaves too early waits in some proxy's buffer and is old when it gets
+out; one that leaves too late lets the link idle. So each leaves just in time: its first
+byte reaches the slowest place of the way as the last byte of the one before leaves it.
+What is known for that comes from the viewer: a PONG answers the PING in front of each
+picture as soon as that has arrived, and an acknowledgement follows when the picture is
+drawn. BBR paces TCP by the same two figures; here the *choice* of what to send is put
+off as well, so that it is the newest.
+
+Nothing here does I/O or knows a clock: every call says what time it is, by the daemon's
+clock alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+ROUND_TRIP_HOLDS = 30.0
+"""Seconds that a shortest round trip is believed: routes change."""
+
+SAME = 1.05
+"""Round trips up to this many times the shortest confirm it."""
+
+NEWS = 0.3
+"""Weight of the latest sample of the bandwidth. A link that changes at once is believed
+after three or four pictures; one picture that was held up changes little."""
+
+GRACE = 0.05
+"""Seconds that an acknowledgement may be late in any case: three turns of a screen."""
+
+WAIT = 0.05
+"""Share of its own time that a picture should wait for the one before to be through:
+with none, each jitter would leave the link idle."""
+
+WAIT_LEAST = 0.005
+"""Seconds that it should wait at least."""
+
+LEAD_UP, LEAD_DOWN = 0.25, 0.5
+"""Share by which one picture that waited too little, or too long, moves the next."""
+
+LEAD_MOST = 0.25
+"""Seconds that pictures leave earlier at the most; as long as a slow page draws."""
+
+FIRST_ACK = 1.0
+"""Seconds that the first acknowledgement may take, while nothing is known."""
+
+PROBE_AFTER = 0.5
+"""Seconds that an acknowledgement is overdue until the connection itself is asked."""
+
+PROBE_MOST = 8.0
+"""The same at the most; it doubles as long as none comes."""
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """
+    One picture that has left and was not acknowledged.
+
+    :ivar key: what it is known by.
+    :ivar size: its bytes.
+    :ivar sent_at: when it left.
+    :ivar expected_at: when its acknowledgement should come.
+    :ivar alone: whether nothing else was under way when it left.
+    :ivar held: whether it left at the moment that :meth:`Pacer.send_at` had set.
+    :ivar pong_at: when its PING was answered; None as long as it is not.
+    """
+
+    key: Hashable
+    size: int
+    sent_at: float
+    expected_at: float
+    alone: bool
+    held: bool
+    pong_at: float | None = None
+
+
+class Pacer:
+    """
+    Says when the next picture may leave. Times are seconds of any one clock.
+
+    :ivar round_trip: the shortest seen lately, in seconds; None before the first.
+    :ivar unacked: bytes that have left and were not acknowledged.
+
+    :param max_lateness: seconds; what is under way never needs longer, unless it is a
+        picture that does so alone, and the one behind it.
+    """
+
+    __slots__ = (
+        "_acked_at",
+        "_bytes",
+        "_confirmed_at",
+        "_deviation",
+        "_late",
+        "_lead",
+        "_max_lateness",
+        "_probe",
+        "_probe_after",
+        "_probes",
+        "_seconds",
+        "_under_way",
+        "round_trip",
+        "unacked",
+    )
+
+    def __init__(self, max_lateness: float) -> None:
+        self.round_trip: float | None = None
+        self.unacked = 0
+        self._max_lateness = max_lateness
+        self._under_way: deque[UnderWay] = deque()
+        self._acked_at = self._confirmed_at = -math.inf
+        # What one picture has, and how long it takes. Two averages, so that two
+        # acknowledgements that come in a bunch do not look like a fast link.
+        self._bytes = self._seconds = 0.0
+        self._lead = self._late = self._deviation = 0.0
+        # How many probes there were, the last picture ahead of the one under way.
+        self._probes = 0
+        self._probe: UnderWay | None = None
+        self._probe_after = PROBE_AFTER
+
+    @property
+    def bandwidth(self) -> float | None:
+        """Bytes a second that get through; None before the first acknowledgement."""
+        return self._bytes / max(self._seconds, 1e-6) if self._bytes else None
+
+    def send_at(self, size: int, now: float) -> float:
+        """
+        Return when a picture of that many bytes may leave.
+
+        :return: ``now`` or less: at once. Infinity: not before something is heard.
+        """
+        if not self._under_way:
+            return now
+        bandwidth, round_trip = self.bandwidth, self.round_trip
+        if bandwidth is None or round_trip is None or self.is_late(now):
+            return math.inf
+        if now - self._confirmed_at > ROUND_TRIP_HOLDS:
+            return math.inf  # All must arrive first, to measure a round trip again.
+        most = bandwidth * (self._max_lateness - round_trip)
+        if len(self._under_way) > 1 and self.unacked + size > most:
+            return math.inf
+        return self._through_at(bandwidth, round_trip) - round_trip - self._lead
+
+    def _through_at(self, bandwidth: float, round_trip: float) -> float:
+        """Return when all that is under way should be acknowledged."""
+        begun = max(self._under_way[0].sent_at + round_trip, self._acked_at)
+        return begun + self.unacked / bandwidth
+
+    def is_late(self, now: float) -> bool:
+        """Whether an acknowledgement is overdue: then no estimate can be trusted."""
+        return bool(self._under_way) and now > self._overdue_at()
+
+    def _overdue_at(self) -> float:
+        first, bandwidth = self._under_way[0], self.bandwidth
+        if bandwidth is None:
+            return first.expected_at
+        expected_at = max(first.expected_at, self._acked_at + first.size / bandwidth)
+        return expected_at + self.patience(first.size)
+
+    def patience(self, size: int) -> float:
+        """Return the seconds that the acknowledgement of so many bytes may be late."""
+        taken = size * self._seconds / self._bytes if self._bytes else 0.0
+        return GRACE + taken / 2 + max(0.0, self._late) + 3 * self._deviation
+
+    def sent(self, key: Hashable, size: int, now: float) -> None:
+        """Note that a picture has left, behind its PING."""
+        alone = not self._under_way
+        held = not alone and now - self.send_at(size, now) < GRACE / 2
+        picture = UnderWay(key, size, now, now + FIRST_ACK, alone, held)
+        self._under_way.append(picture)
+        self.unacked += size
+        bandwidth, round_trip = self.bandwidth, self.round_trip
+        if bandwidth is not None and round_trip is not None:
+            picture.expected_at = self._through_at(bandwidth, round_trip)
+
+    def pong(self, key: Hashable, now: float) -> None:
+        """Note that the PING in front of this picture was answered."""
+        for picture in self._under_way:
+            if picture.key == key and picture.pong_at is None:
+                picture.pong_at = now
+                self._take_round_trip(picture, now)
+                return
+
+    def _take_round_trip(self, picture: UnderWay, now: float) -> None:
+        seconds, shortest = now - picture.sent_at, self.round_trip
+        held_long = now - self._confirmed_at > ROUND_TRIP_HOLDS
+        if shortest is None or (picture.alone and held_long):
+            shortest = seconds
+        if seconds <= shortest * SAME:
+            self.round_trip, self._confirmed_at = min(seconds, shortest), now
+        if picture.held:
+            # The rest is what it waited for the one before.
+            self._move_lead(seconds - shortest, picture.size)
+
+    def _move_lead(self, waited: float, size: int) -> None:
+        taken = size * self._seconds / self._bytes if self._bytes else 0.0
+        wanted = max(WAIT_LEAST, WAIT * taken) + 2 * self._deviation
+        gain = LEAD_UP if waited < wanted else LEAD_DOWN
+        self._lead += gain * (wanted - waited)
+        self._lead = min(max(self._lead, 0.0), LEAD_MOST)
+
+    def acked(self, key: Hashable, now: float) -> bool:
+        """
+        Note that this picture is on the screen, and that all before it have arrived.
+
+        :return: whether it was under way.
+        """
+        for count, picture in enumerate(self._under_way, 1):
+            if picture.key == key:
+                self._arrived(picture, count, now)
+                return True
+        return False
+
+    def _arrived(self, picture: UnderWay, count: int, now: float) -> None:
+        """Learn from so many pictures, of which this is the last."""
+        first, size = self._under_way[0], self._forget(count)
+        if self._bytes:  # Else it was expected by guess.
+            late = now - picture.expected_at
+            self._deviation += (abs(late - self._late) - self._deviation) / 4
+            self._late += (late - self._late) / 8
+        if first.pong_at is not None:
+            # They came one behind the other since then.
+            seconds = now - max(first.pong_at, self._acked_at)
+            news = NEWS if self._bytes else 1.0
+            self._bytes += news * (size - self._bytes)
+            self._seconds += news * (seconds - self._seconds)
+        self._acked_at = now
+        self._probe, self._probe_after = None, PROBE_AFTER
+
+    def _forget(self, count: int) -> int:
+        """Take the first pictures off; return their bytes."""
+        size = sum(self._under_way.popleft().size for _ in range(count))
+        self.unacked -= size
+        return size
+
+    def probe_at(self) -> float:
+        """
+        Return when to send a PING alone, as an acknowledgement may never come.
+
+        :return: infinity while nothing is under way, or a probe is.
+        """
+        if not self._under_way or self._probe is not None:
+            return math.inf
+        return self._overdue_at() + self._probe_after
+
+    def probed(self) -> int:
+        """Note that a probe was sent; return its number, which the PONG must have."""
+        self._probe = self._under_way[-1]
+        self._probes += 1
+        return self._probes
+
+    def probe_answered(self, number: int, now: float) -> None:
+        """
+        Note the answer: what was sent ahead of the probe has arrived, drawn or not.
+
+        A client that never acknowledges gets a picture after 0.5, 1, 2, 4 and 8 s.
+        """
+        if self._probe is None or number != self._probes:
+            return
+        last, self._probe = self._probe, None
+        self._forget(self._under_way.index(last) + 1)
+        self._acked_at = now
+        self._probe_after = min(2 * self._probe_after, PROBE_MOST)
+
+
+class RoundRobin:
+    """
+    Whose turn it is, of several who share a link: deficit round robin.
+
+    Each has its share of the *bytes* by its weight, be its pictures large or small
+    (Shreedhar and Varghese, "Efficient fair queueing using deficit round robin", 1996).
+    """
+
+    def __init__(self) -> None:
+        self._weights: dict[str, float] = {}
+        self._deficits: dict[str, float] = {}
+        self._order: deque[str] = deque()
+
+    def set(self, name: str, weight: float) -> None:
+        """Have this one take turns, or change its weight; greater than 0."""
+        if name not in self._weights:
+            self._order.append(name)
+            self._deficits[name] = 0.0
+        self._weights[name] = weight
+
+    def remove(self, name: str) -> None:
+        """Have this one take no more turns."""
+        self._order.remove(name)
+        del self._weights[name], self._deficits[name]
+
+    def pick(self, sizes: Mapping[str, int]) -> str:
+        """
+        Return whose turn it is, and count it as sent.
+
+        :param sizes: those that have something to send, and how many bytes; not empty.
+        """
+        quantum = max(sizes.values())
+        while True:
+            name = self._order[0]
+            if name in sizes and self._deficits[name] >= sizes[name]:
+                self._deficits[name] -= sizes[name]
+                return name
+            if name in sizes:
+                self._deficits[name] += quantum * self._weights[name]
+            self._order.rotate(-1)

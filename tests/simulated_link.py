@@ -1,0 +1,191 @@
+"""A link between a sender and a viewer, simulated event by event: nothing waits."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from camd.delivery.pacing import Pacer, RoundRobin
+
+PING = 14
+"""Bytes of a PING in front of a picture."""
+
+
+@dataclass(frozen=True)
+class LinkTraits:
+    """
+    What a link and the viewer behind it are like. Times are in seconds.
+
+    :ivar rates: moments, and the bytes a second that pass from then on; the first is 0.
+    :ivar delay: that each byte takes one way at least.
+    :ivar jitter: that it may take longer; the order stays.
+    :ivar draw: that the viewer needs to draw a picture.
+    :ivar draw_jitter: that it may need longer.
+    :ivar lost: share of the acknowledgements that never come.
+    """
+
+    rates: tuple[tuple[float, float], ...]
+    delay: float = 0.01
+    jitter: float = 0.0
+    draw: float = 0.01
+    draw_jitter: float = 0.0
+    lost: float = 0.0
+
+    def rate(self, now: float) -> float:
+        """Return the bytes a second at that moment."""
+        return [rate for since, rate in self.rates if since <= now][-1]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the screen: whose, when, how old, how large."""
+
+    camera: str
+    at: float
+    age: float
+    size: int
+
+
+@dataclass
+class CameraTraits:
+    """
+    What a camera gives.
+
+    :ivar fps: pictures a second.
+    :ivar size: bytes of one.
+    :ivar spread: share by which the size varies either way.
+    :ivar weight: its share of the link.
+    """
+
+    fps: float = 15.0
+    size: int = 40_000
+    spread: float = 0.1
+    weight: float = 1.0
+
+
+@dataclass
+class Simulation:
+    """
+    One sender, one link, one viewer: newest wins, when :class:`Pacer` allows.
+
+    The buffer in front of the link takes whatever comes, as a proxy's does.
+
+    :ivar shown: the pictures on the screen, in their order.
+    :ivar most_unacked: what was sent and not acknowledged, at its worst: pictures and
+        bytes, just after one was sent.
+    """
+
+    link: LinkTraits
+    cameras: dict[str, CameraTraits]
+    max_lateness: float = 1.0
+    seed: int = 0
+    shown: list[Shown] = field(default_factory=list)
+    sent: int = 0
+
+    def __post_init__(self) -> None:
+        self.pacer = Pacer(self.max_lateness)
+        self.turns = RoundRobin()
+        self._random = Random(self.seed)
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._counter = itertools.count()
+        self._pending: dict[str, tuple[float, int]] = {}
+        self._free_at = self._there_at = self._back_at = self._drawn_at = 0.0
+        self._wakes_at = 0.0
+        for name, camera in self.cameras.items():
+            self.turns.set(name, camera.weight)
+            self._at(self._random.uniform(0, 1 / camera.fps), self._capture(name))
+
+    def run(self, seconds: float) -> list[Shown]:
+        """Let this much time pass; return what was shown in all."""
+        while self._events and self._events[0][0] < seconds:
+            at, _, event = heapq.heappop(self._events)
+            event(at)
+            self._go_on(at)
+        return self.shown
+
+    def _at(self, at: float, event: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (at, next(self._counter), event))
+
+    def _capture(self, name: str) -> Callable[[float], None]:
+        camera = self.cameras[name]
+
+        def capture(now: float) -> None:
+            vary = self._random.uniform(-camera.spread, camera.spread)
+            self._pending[name] = now, int(camera.size * (1 + vary))
+            self._at(now + 1 / camera.fps, capture)
+
+        return capture
+
+    def _go_on(self, now: float) -> None:
+        send_at = self._send_what_may_go(now)
+        if self.pacer.probe_at() <= now:
+            self._probe(now)
+        at = min(send_at, self.pacer.probe_at())
+        if at < math.inf and not now <= self._wakes_at <= at:
+            self._wakes_at = at
+            self._at(at + 1e-6, lambda now: None)
+
+    def _send_what_may_go(self, now: float) -> float:
+        """Send; return when the next may go, infinity where nobody can say."""
+        while self._pending:
+            sizes = {name: size for name, (_, size) in self._pending.items()}
+            at = self.pacer.send_at(max(sizes.values()), now)
+            if at > now:
+                return at
+            self._send(self.turns.pick(sizes), now)
+        return math.inf
+
+    def _send(self, name: str, now: float) -> None:
+        captured, size = self._pending.pop(name)
+        self.sent += 1
+        key = self.sent
+        self.pacer.sent(key, size, now)
+        ping = self._arrival(PING, now)
+        self._at(ping, lambda at: self._back(at, lambda t: self.pacer.pong(key, t)))
+        arrival = self._arrival(size, now)
+        drawn = arrival + self.link.draw + self._extra(self.link.draw_jitter)
+        drawn = self._drawn_at = max(drawn, self._drawn_at)
+
+        def show(at: float) -> None:
+            self.shown.append(Shown(name, at, at - captured, size))
+            if self._random.random() >= self.link.lost:
+                self._back(at, lambda t: self.pacer.acked(key, t))
+
+        self._at(drawn, show)
+
+    def _probe(self, now: float) -> None:
+        number, arrival = self.pacer.probed(), self._arrival(PING, now)
+        answered = lambda t: self.pacer.probe_answered(number, t)  # noqa: E731
+        self._at(arrival, lambda at: self._back(at, answered))
+
+    def _extra(self, most: float) -> float:
+        return self._random.uniform(0, most)
+
+    def _arrival(self, size: int, now: float) -> float:
+        """Send bytes; return when the last of them is at the viewer."""
+        at, left = max(now, self._free_at), float(size)
+        while True:
+            rate = self.link.rate(at)
+            changes = [since for since, _ in self.link.rates if since > at]
+            until = min(changes, default=math.inf)
+            if at + left / rate <= until:
+                self._free_at = at + left / rate
+                break
+            left -= (until - at) * rate
+            at = until
+        there = self._free_at + self.link.delay + self._extra(self.link.jitter)
+        self._there_at = max(self._there_at, there)
+        return self._there_at
+
+    def _back(self, now: float, heard: Callable[[float], object]) -> None:
+        back = now + self.link.delay + self._extra(self.link.jitter)
+        self._back_at = max(self._back_at, back)
+        self._at(self._back_at, lambda at: _drop(heard(at)))
+
+
+def _drop(_: object) -> None:
+    """Take what nobody needs."""
