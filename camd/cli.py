@@ -6,6 +6,7 @@ The daemon itself is started with ``twistd camd``.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from camd import __version__
+from camd import __version__, watch
 from camd.config import ConfigError, Loaded, load
 from camd.config.masking import MASK, mask_url
 from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
@@ -91,7 +92,47 @@ def _parser() -> ArgumentParser:
     )
     cameras.add_argument("--json", action="store_true", help="as JSON, for scripts")
     cameras.set_defaults(run=_cameras)
+    _add_watch(commands.add_parser("watch", help="see how fresh a camd's pictures are"))
     return parser
+
+
+def _add_watch(command: ArgumentParser) -> None:
+    command.add_argument("url", metavar="URL", help="of the page or of a live channel")
+    command.add_argument("--stream", action="store_true", help="read a stream instead")
+    command.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    command.add_argument("--for", dest="time", help="how long: 30s, 5m (default: ever)")
+    command.add_argument(
+        "--max-age",
+        type=float,
+        metavar="SECONDS",
+        help="exit with 1 when p95 of the ages is above",
+    )
+    command.add_argument("--auto", action="store_true", help="sizes that fit the link")
+    command.add_argument("--width", type=int, help="pixels to have at least")
+    command.add_argument("--fps", type=float, help="the most pictures a second")
+    command.set_defaults(run=_watch)
+
+
+def _watch(options: Namespace, environ: Mapping[str, str]) -> int:
+    wanted = {
+        name: value
+        for name in ("auto", "width", "fps")
+        if (value := getattr(options, name))
+    }
+    try:
+        seconds = duration(options.time) if options.time else math.inf
+    except ValueError as error:
+        print(f"camd: --for: {error}", file=sys.stderr)
+        return 2
+    return watch.run(
+        options.url,
+        key=environ.get("CAMD_API_KEY", ""),
+        stream=options.stream,
+        seconds=seconds,
+        max_age=options.max_age,
+        as_json=options.json,
+        wanted=wanted,
+    )
 
 
 def _add_config(command: ArgumentParser) -> None:

@@ -35,6 +35,7 @@ from camd.web.access.cloudflare import CloudflareAccess, fetcher
 from camd.web.access.keys import Keys, keys_of
 from camd.web.client import Proxies
 from camd.web.limits import ViewerLimits
+from camd.web.live.channel import LiveChannel
 from camd.web.page import PageSettings
 from camd.web.site import MOST_CONNECTIONS, CamdSite, tree
 
@@ -88,6 +89,7 @@ class Daemon(MultiService):
         viewer_count = self._viewer_count = ViewerCount()
         GarbageCollection(lambda: viewer_count.active, reactor).setServiceParent(self)
         self.cameras: dict[str, Camera] = {}
+        self._live = LiveChannel(self.cameras, reactor, environment.wall)
         self._made_key: str | None = None
         self._cloudflare: CloudflareAccess | None = None
         # Nobody's, until the settings are applied.
@@ -165,6 +167,7 @@ class Daemon(MultiService):
             self._cloudflare.setServiceParent(self)
         keys = keys_of(settings, self._made_key, self._own_signing_key)
         self._access.change(keys, self._cloudflare)
+        self._live.close_all(lambda who: not self._access.still_sees(who))
         for camera in self.cameras.values():
             for viewer in list(camera.viewers):
                 if not self._access.still_sees(viewer.client_info.principal):
@@ -194,7 +197,9 @@ class Daemon(MultiService):
             connections = min(settings.max_connections or safe, safe)
         page = PageSettings(settings.page_title, settings.frame_ancestors)
         self.site.change(
-            tree(self.cameras, self._access, proxies, base, limits, page),
+            tree(
+                self.cameras, self._access, proxies, base, limits, page, live=self._live
+            ),
             proxies,
             settings.cors_origins,
             base,

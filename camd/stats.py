@@ -101,6 +101,9 @@ SCALE_BOUNDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 LATENESS_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds; below 0.1 nobody sees it, and above 1 it is trouble."""
 
+AGE_BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 5.0, 10.0)
+"""Seconds; a robot is steered well below 0.3, and above 1 a picture is late."""
+
 DEPARTURES = (
     "stalled",
     "failed",
@@ -177,6 +180,7 @@ class CameraStats:
     :ivar encoding: how long pictures took to encode.
     :ivar scaling: how long it took until all renditions of a frame were made.
     :ivar renditions: what came of each rendition that was ever wanted.
+    :ivar viewer_age: how old pictures were when live viewers reported them on screen.
     :ivar lateness: how old frames were when the last viewer had been told of them.
     """
 
@@ -195,6 +199,7 @@ class CameraStats:
     scaling: Histogram = field(default_factory=lambda: Histogram(SCALE_BOUNDS))
     renditions: dict[str, RenditionStats] = field(default_factory=dict)
     lateness: Histogram = field(default_factory=lambda: Histogram(LATENESS_BOUNDS))
+    viewer_age: Histogram = field(default_factory=lambda: Histogram(AGE_BOUNDS))
 
     def of(self, rendition: str) -> RenditionStats:
         """Return the figures of one rendition, by its name."""

@@ -120,6 +120,8 @@ class FakeOutlet:
     :ivar sent_directly: how many blocks went by :meth:`direct_send`.
     """
 
+    repeats = True
+
     def __init__(self, wire: Wire = PLAIN, full: bool = False) -> None:
         self.wire = wire
         self.busy = True
@@ -131,6 +133,11 @@ class FakeOutlet:
         self.sent_directly = 0
         self.aborted = 0
         self.finished = 0
+
+    @property
+    def offered_wire(self) -> Wire:
+        """The same for every block."""
+        return self.wire
 
     def open(self, ready: Callable[[], None]) -> None:
         """Stay busy with the opening until :meth:`drain`."""

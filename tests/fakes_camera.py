@@ -41,6 +41,7 @@ from camd.web.access.access import Access
 from camd.web.access.keys import Keys
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import UNLIMITED, ViewerLimits
+from camd.web.live.channel import LiveChannel
 from camd.web.site import CamdSite, tree
 from tests.fakes import NOBODY, FakeOutlet, FakeScaler
 
@@ -388,9 +389,12 @@ class FakeDaemon:
             )
             for name in names or ("robot",)
         }
+        self.live = LiveChannel(
+            self.cameras, self.environment.clock, self.environment.wall
+        )
         keys = Keys({"owner": KEY})
         self.access = access = Access(keys, self.environment.wall)
-        self.root = tree(self.cameras, access, proxies, base, limits)
+        self.root = tree(self.cameras, access, proxies, base, limits, live=self.live)
         self.site = CamdSite(
             self.root, access, self.environment.clock, proxies, origins, base
         )

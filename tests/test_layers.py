@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"formats", "listening", "periodic", "rights", "stats"},
     {"config", "frame"},
     # Where frames come from, where they go, and what the log says of both.
-    {"delivery", "logs", "sources"},
+    {"delivery", "logs", "sources", "watch"},
     {"capture"},
     {"cameras"},
     # What is answered, and to whom; what the system is asked for and told.

@@ -304,6 +304,10 @@ class Camera(Service):
         pipeline.join(viewer)
         return viewer
 
+    def move(self, viewer: Viewer, rendition: Rendition | None, fps: float = 0) -> None:
+        """Send a viewer another rendition or rate, as :meth:`FanOut.move`."""
+        self.viewers[viewer].fan_out.move(viewer, rendition, fps)
+
     def remove_viewer(self, viewer: Viewer, reason: str | None = None) -> None:
         """Forget a viewer whose connection is gone.
 

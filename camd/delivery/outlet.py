@@ -40,13 +40,24 @@ class Outlet(Protocol):
     """The way out to one viewer.
 
     :ivar busy: whether something is still under way, so that nothing may be sent.
+    :ivar repeats: whether the heartbeat is the last frame again.
     """
 
-    busy: bool
+    @property
+    def busy(self) -> bool:
+        """See above."""
+
+    @property
+    def repeats(self) -> bool:
+        """See above."""
 
     @property
     def wire(self) -> Wire:
-        """How blocks for this outlet are laid out; never changes."""
+        """How blocks for :meth:`direct_send` are laid out."""
+
+    @property
+    def offered_wire(self) -> Wire:
+        """How they are laid out for :meth:`send`; mostly the same."""
 
     def open(self, ready: Callable[[], None]) -> None:
         """Send the response's headers and the opening.
@@ -96,6 +107,8 @@ class SocketOutlet:
     transport's own is waiting: ``startWriting`` asks, ``resumeProducing`` answers.
     """
 
+    repeats = True
+
     # As in Viewer: there may be thousands.
     __slots__ = (
         "_congestion",
@@ -130,6 +143,11 @@ class SocketOutlet:
         self._rest: memoryview | None = None
         self._moved = self._doubts = self._widest = 0
         self._owns_socket = False
+
+    @property
+    def offered_wire(self) -> Wire:
+        """The same: a stream has one wire."""
+        return self.wire
 
     def open(self, ready: Callable[[], None]) -> None:
         """Send headers and opening through Twisted, and take over the socket."""
@@ -239,6 +257,8 @@ class SocketOutlet:
 class RequestOutlet:
     """Any other transport, through ``Request.write``, which adds chunk framing."""
 
+    repeats = True
+
     def __init__(self, request: Request, wire: MultipartWire, congestion: str) -> None:
         self.wire = wire
         self.busy = True
@@ -246,6 +266,11 @@ class RequestOutlet:
         self._transport: Any = request.transport
         self._congestion = congestion
         self._drained = 0
+
+    @property
+    def offered_wire(self) -> Wire:
+        """The same: a stream has one wire."""
+        return self.wire
 
     def open(self, ready: Callable[[], None]) -> None:
         """Send what comes first and become the request's producer."""

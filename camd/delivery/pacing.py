@@ -165,6 +165,11 @@ class Pacer:
         taken = size * self._seconds / self._bytes if self._bytes else 0.0
         return GRACE + taken / 2 + max(0.0, self._late) + 3 * self._deviation
 
+    def ack_within(self, size: int) -> float:
+        """Return the seconds from a picture's leaving to its acknowledgement."""
+        taken = size * self._seconds / self._bytes if self._bytes else FIRST_ACK
+        return (self.round_trip or 0.0) + taken + self.patience(size)
+
     def sent(self, key: Hashable, size: int, now: float) -> None:
         """Note that a picture has left, behind its PING."""
         alone = not self._under_way
@@ -176,13 +181,18 @@ class Pacer:
         if bandwidth is not None and round_trip is not None:
             picture.expected_at = self._through_at(bandwidth, round_trip)
 
-    def pong(self, key: Hashable, now: float) -> None:
-        """Note that the PING in front of this picture was answered."""
+    def pong(self, key: Hashable, now: float) -> bool:
+        """
+        Note that the PING in front of this picture was answered.
+
+        :return: whether it was under way.
+        """
         for picture in self._under_way:
             if picture.key == key and picture.pong_at is None:
                 picture.pong_at = now
                 self._take_round_trip(picture, now)
-                return
+                return True
+        return False
 
     def _take_round_trip(self, picture: UnderWay, now: float) -> None:
         seconds, shortest = now - picture.sent_at, self.round_trip
@@ -252,18 +262,21 @@ class Pacer:
         self._probes += 1
         return self._probes
 
-    def probe_answered(self, number: int, now: float) -> None:
+    def probe_answered(self, number: int, now: float) -> bool:
         """
         Note the answer: what was sent ahead of the probe has arrived, drawn or not.
 
         A client that never acknowledges gets a picture after 0.5, 1, 2, 4 and 8 s.
+
+        :return: whether that probe was under way.
         """
         if self._probe is None or number != self._probes:
-            return
+            return False
         last, self._probe = self._probe, None
         self._forget(self._under_way.index(last) + 1)
         self._acked_at = now
         self._probe_after = min(2 * self._probe_after, PROBE_MOST)
+        return True
 
 
 class RoundRobin:

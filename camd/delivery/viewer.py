@@ -91,6 +91,9 @@ class Viewer:
     :ivar came: when it came, on the reactor's clock.
     :ivar reason: why its stream ended; None as long as only the client may have.
     :ivar rendition: what it is sent; None for the full picture.
+    :ivar screen_age: seconds; how old the last picture was when the client reported it
+        to be on the screen, an upper bound; None for one that reports nothing.
+    :ivar fast_since: when its batch began to send to it, the last time.
     :ivar lane: which viewers of its rendition it can be sent to together with. It
         changes only while it is not subscribed.
 
@@ -121,9 +124,11 @@ class Viewer:
         "_waiting",
         "came",
         "client_info",
+        "fast_since",
         "lane",
         "reason",
         "rendition",
+        "screen_age",
     )
 
     def __init__(
@@ -137,6 +142,8 @@ class Viewer:
     ) -> None:
         self.client_info = client_info
         self.reason: str | None = None
+        self.screen_age: float | None = None
+        self.fast_since = 0.0
         self.rendition = rendition
         self.lane = Lane(outlet.wire, math.inf, fps or math.inf)
         self._outlet = outlet
@@ -181,7 +188,7 @@ class Viewer:
         :param fps: the most frames a second; 0 for all.
         """
         self.rendition = rendition
-        self.lane = self.lane._replace(fps=fps or math.inf)
+        self.lane = self.lane._replace(wire=self._outlet.wire, fps=fps or math.inf)
 
     @property
     def is_fast(self) -> bool:
@@ -225,6 +232,7 @@ class Viewer:
     def attach(self, totals: BatchTotals) -> None:
         """Be sent to by the batch that counts here."""
         self._totals = totals
+        self.fast_since = self._clock()
         self._totals_before = totals.sent.copy()
 
     def detach(self) -> None:
@@ -241,7 +249,10 @@ class Viewer:
 
         :return: whether it was sent.
         """
-        self._leave_batch()  # It may be busy after this.
+        if not self._outlet.repeats:
+            self._go_on()
+            return False
+        self.leave_batch()  # It may be busy after this.
         if self._waiting is not None:
             self._go_on()  # Better than to repeat: a frame that found no room before.
             return False
@@ -282,21 +293,22 @@ class Viewer:
 
     def abort(self, reason: str) -> None:
         """Cut the connection. The request then reports that it is gone."""
-        self._leave_batch()
+        self.leave_batch()
         self.reason = self.reason or reason
         self._waiting = None
         self._outlet.abort()
 
     def finish_stream(self, reason: str) -> None:
         """End the stream once the part that is under way is through."""
-        self._leave_batch()
+        self.leave_batch()
         self.reason = self.reason or reason
         self._waiting = None
         self._is_finishing = True
         if not self._outlet.busy:
             self._outlet.finish()
 
-    def _leave_batch(self) -> None:
+    def leave_batch(self) -> None:
+        """Be offered the frames one by one from now on; no harm if it is already."""
         if self._totals is not None:
             self._totals.someone_left = True
             self.detach()
@@ -321,7 +333,8 @@ class Viewer:
         if now - frame.captured > self.lane.max_age:
             self._sent.skipped += 1
             return
-        block = frame.block(self._outlet.wire)
+        outlet = self._outlet
+        block = frame.block(outlet.wire if sent else outlet.offered_wire)
         self._is_held_up = not self._outlet.send(block, sent)
         if self._is_held_up:
             self._keep(frame)

@@ -110,6 +110,12 @@ class CameraCollector(Collector):
             self._cameras,
             lambda stats: stats.lateness,
         )
+        yield _histogram(
+            "camd_viewer_age_seconds",
+            "Age of pictures on the screens of live viewers, at the most.",
+            self._cameras,
+            lambda stats: stats.viewer_age,
+        )
 
 
 def _build_info() -> Metric:

@@ -33,6 +33,8 @@ from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
 from camd.web.embed import EmbedResource
 from camd.web.limits import UNLIMITED, ViewerLimits
+from camd.web.live.channel import LiveChannel
+from camd.web.live.resource import LiveResource
 from camd.web.metrics import MetricsResource
 from camd.web.qr import QrResource
 from camd.web.request import CamdRequest
@@ -351,21 +353,31 @@ def tree(
     base: str = "",
     limits: ViewerLimits = UNLIMITED,
     page_settings: page.PageSettings = page.DEFAULTS,
+    *,
+    live: LiveChannel,
 ) -> Resource:
     """
     Build all that camd answers. The first camera is the default one.
 
     :param base: what stands ahead of every path in the addresses that are told.
     :param page_settings: what the settings say of the page for people.
+    :param live: what live connections share.
     """
-    refusal = partial(limits.refusal, cameras)
+    refusal = live.refusal = partial(limits.refusal, cameras)
     places: dict[str, Resource] = {}
     actions: dict[bytes, Resource] = {}
     for number, (name, camera) in enumerate(cameras.items()):
         stream = StreamResource(camera, proxies, refusal)
         stream.putChild(b"stats", StatsResource(camera))
         snapshot = SnapshotResource(camera)
-        places[name] = Tree("no such page", {"stream": stream, "snapshot": snapshot})
+        places[name] = Tree(
+            "no such page",
+            {
+                "live": LiveResource(live, proxies, camera),
+                "snapshot": snapshot,
+                "stream": stream,
+            },
+        )
         actions[b"stream_%d" % number] = stream
         actions[b"snapshot_%d" % number] = snapshot
     actions[b"stream"], actions[b"snapshot"] = (
@@ -389,6 +401,7 @@ def tree(
                     "cameras": CamerasResource(cameras, base),
                     "qr": QrResource(),
                     "session": SessionResource(access, proxies, base),
+                    "live": LiveResource(live, proxies),
                     "sign": SignResource(cameras, access, base),
                 },
             ),

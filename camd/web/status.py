@@ -163,6 +163,9 @@ def _client(viewer: Viewer, now: float) -> dict[str, Any]:
         "bytes": sent.bytes,
         "heartbeats": sent.heartbeats,
         "frame_age": _age(viewer.last.captured if viewer.last else None, now),
+        "screen_age": None
+        if viewer.screen_age is None
+        else round(viewer.screen_age, 3),
     }
 
 

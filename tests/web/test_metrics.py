@@ -65,6 +65,7 @@ NAMES = {
     "camd_rendition_frames_skipped_total": "counter",
     "camd_scale_seconds": "histogram",
     "camd_capture_to_send_seconds": "histogram",
+    "camd_viewer_age_seconds": "histogram",
     "camd_camera_state": "gauge",
     "camd_camera_reopens_total": "counter",
     "camd_threads_left_behind_total": "counter",

@@ -110,6 +110,7 @@ WATCHING = {
     "skipped": 0,
     "heartbeats": 0,
     "frame_age": 0,
+    "screen_age": None,
 }
 
 

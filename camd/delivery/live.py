@@ -1,0 +1,433 @@
+"""The live channel's way out: many cameras on one connection, each picture in time.
+
+A viewer of the live channel is a :class:`~camd.delivery.viewer.Viewer` like any other,
+with a :class:`LiveOutlet`. That one is busy for as long as :mod:`camd.delivery.pacing`
+wants nothing to be sent, and says when something may; the viewer has the newest frame
+for that moment. All outlets of one connection share a :class:`LiveConnection`.
+
+Viewers that keep up are sent to by their batch, as streams are, and are asked to
+acknowledge each fourth picture only: an acknowledgement costs more than a picture. One
+that is late, by its acknowledgements or its socket, makes its connection leave all
+batches, and each picture is then paced and asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from camd.delivery.outlet import Outlet
+from camd.delivery.pacing import Pacer, RoundRobin
+from camd.delivery.tcp import Send
+from camd.delivery.viewer import Viewer
+from camd.formats import live
+from camd.formats.live import PictureKey
+from camd.frame import Frame, Wire
+
+ASKS_EACH = 4
+"""Which pictures are to be acknowledged by those that keep up: each fourth one."""
+
+IN_TIME = 32
+"""Pictures acknowledged in time until a viewer counts as one that keeps up."""
+
+REMEMBERED = 512
+"""Pictures of a camera whose time is known when they are acknowledged: 34 s at 15 a
+second, and nothing is waited for longer."""
+
+CONTROLS = 64
+"""Small messages that may wait for room; a client that reads none is cut off."""
+
+
+class Asked(NamedTuple):
+    """When a picture was taken that viewers are asked to acknowledge, and went out."""
+
+    captured: float
+    built_at: float
+    size: int
+
+
+class LiveCamera:
+    """One camera as the live channel knows it.
+
+    :ivar number: what it is called in pictures.
+    :ivar asked: frame number -> its times, of those to be acknowledged.
+    """
+
+    def __init__(self, number: int, clock: Callable[[], float]) -> None:
+        self.number = number
+        self.asked: dict[int, Asked] = {}
+        # Rendition -> the bytes of its last picture, as far as one was ever built.
+        self._sizes: dict[int, int] = {}
+        self._clock = clock
+        self._wires: dict[tuple[int, bool], LiveWire] = {}
+
+    def wire(self, rendition: int, *, asks_all: bool) -> LiveWire:
+        """Return how its pictures are laid out in one rendition."""
+        key = rendition, asks_all
+        if key not in self._wires:
+            self._wires[key] = LiveWire(self, rendition, asks_all=asks_all)
+        return self._wires[key]
+
+    def built(self, frame: Frame, rendition: int, size: int, *, asks: bool) -> None:
+        """Note that a picture is about to go out."""
+        self._sizes[rendition] = size
+        if asks:
+            self.asked.pop(frame.number, None)
+            if len(self.asked) >= REMEMBERED:
+                del self.asked[next(iter(self.asked))]
+            self.asked[frame.number] = Asked(frame.captured, self._clock(), size)
+
+    def size_of(self, rendition: int) -> int | None:
+        """Return the bytes of its last picture in a rendition; None before one."""
+        return self._sizes.get(rendition)
+
+
+class LiveWire(Wire):
+    """How one camera's pictures are laid out on the live channel, in one rendition."""
+
+    __slots__ = ("_asks_all", "_camera", "_rendition")
+
+    def __init__(self, camera: LiveCamera, rendition: int, *, asks_all: bool) -> None:
+        self._camera = camera
+        self._rendition = rendition
+        self._asks_all = asks_all
+
+    def build(self, frame: Frame) -> bytes:
+        """Lay out one frame, with a PING ahead where it is to be acknowledged."""
+        asks = self._asks_all or frame.number % ASKS_EACH == 0
+        block = live.picture(
+            frame.jpeg,
+            PictureKey(self._camera.number, frame.number),
+            self._rendition,
+            frame.timestamp,
+            frame.size,
+            asks=asks,
+        )
+        self._camera.built(frame, self._rendition, len(block), asks=asks)
+        return block
+
+
+class LiveOutlet:
+    """The way out to one viewer of one camera, on a connection that others share.
+
+    :ivar viewer: whose way out it is; None until it is admitted.
+    :ivar camera: the camera, with the times of its pictures.
+    :ivar rendition: the number of what is sent, 0 for the full picture.
+    :ivar acked_at: when the last picture acknowledged had gone out.
+    """
+
+    repeats = False
+
+    def __init__(
+        self,
+        connection: LiveConnection,
+        name: str,
+        camera: LiveCamera,
+        rendition: int,
+        observe: Callable[[float], None],
+    ) -> None:
+        self.name = name
+        self.camera = camera
+        self.rendition = rendition
+        self.viewer: Viewer | None = None
+        self.acked_at = -math.inf
+        self.bytes_before = 0
+        self.observe = observe
+        self.ready: Callable[[], None] = _ignore
+        self._connection = connection
+
+    @property
+    def busy(self) -> bool:
+        """Never: what may be sent is decided picture by picture."""
+        return False
+
+    @property
+    def wire(self) -> Wire:
+        """How pictures are laid out for those that keep up."""
+        return self.camera.wire(self.rendition, asks_all=False)
+
+    @property
+    def offered_wire(self) -> Wire:
+        """How they are laid out for :meth:`send`: each is to be acknowledged."""
+        return self.camera.wire(self.rendition, asks_all=True)
+
+    def open(self, ready: Callable[[], None]) -> None:
+        """Begin; the connection is open already."""
+        self.ready = ready
+
+    def send(self, block: bytes, sent: int = 0) -> bool:
+        """Send a picture if it is time for one."""
+        return self._connection.send(self, block, sent)
+
+    def direct_send(self) -> Send | None:
+        """Return the socket's own send while the whole connection keeps up."""
+        send = self._connection.direct_send()
+        if send is not None and self.viewer is not None:
+            self.bytes_before = self.viewer.sent.bytes
+        return send
+
+    def progress(self) -> int:
+        """Return how many acknowledgements have come."""
+        return self._connection.acks
+
+    def finish(self) -> None:
+        """End the stream of this camera, and what its end ends."""
+        self._connection.finished(self)
+
+    def abort(self) -> None:
+        """Cut the connection: it is everybody's on it."""
+        self._connection.abort()
+
+
+class LiveConnection:
+    """One connection with its outlets: who may send, and when.
+
+    :ivar acks: how many acknowledgements of anything under way have come.
+    :ivar pacer: what is known of the link.
+
+    :param outlet: the way out of the whole connection.
+    :param finished: called with an outlet whose viewer's stream is to end.
+    """
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        clock: IReactorTime,
+        max_lateness: float,
+        finished: Callable[[LiveOutlet], None],
+    ) -> None:
+        self.acks = 0
+        self.pacer = Pacer(max_lateness)
+        self.finished = finished
+        self.outlets: dict[int, LiveOutlet] = {}
+        self._outlet = outlet
+        self._clock = clock
+        self._turns = RoundRobin()
+        # Those that have a picture and may not send it yet, and its bytes.
+        self._waiting: dict[LiveOutlet, int] = {}
+        self._picked: LiveOutlet | None = None
+        self._controls: list[bytes] = []
+        self._call: IDelayedCall | None = None
+        self._in_time = 0
+        self._batches = 0
+        self._sent_at = clock.seconds()
+        self.is_open = False
+
+    def open(self) -> None:
+        """Take over the connection."""
+        self.is_open = True
+        self._outlet.open(self._go_on)
+
+    def close(self) -> None:
+        """Leave no call behind; the connection is gone."""
+        self.is_open = False
+        self._waiting.clear()
+        self._controls.clear()
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._outlet.abort()
+
+    def finish(self) -> None:
+        """End the connection once what is under way is through."""
+        if self._outlet.busy:
+            self.abort()
+        else:
+            self._outlet.finish()
+
+    def add(self, outlet: LiveOutlet, weight: float) -> None:
+        """Let one more camera send."""
+        self.outlets[outlet.camera.number] = outlet
+        self._turns.set(outlet.name, weight)
+
+    def set_weight(self, outlet: LiveOutlet, weight: float) -> None:
+        """Change a camera's share of the link."""
+        self._turns.set(outlet.name, weight)
+
+    def remove(self, outlet: LiveOutlet) -> None:
+        """Let a camera send no more; no harm if it was removed before."""
+        if self.outlets.pop(outlet.camera.number, None) is not None:
+            self._waiting.pop(outlet, None)
+            self._turns.remove(outlet.name)
+
+    def send_control(self, data: bytes) -> None:
+        """Send a small message: at once, or between two pictures.
+
+        A client that takes none of many is cut off.
+        """
+        if not self.is_open:
+            return
+        self._controls.append(data)
+        if len(self._controls) > CONTROLS:
+            self.abort()
+        else:
+            self._go_on()
+
+    def direct_send(self) -> Send | None:
+        """Return what sends straight to the socket; None while pictures are paced."""
+        if self._in_time < IN_TIME or self._controls or self._waiting:
+            return None
+        return self._outlet.direct_send()
+
+    def send(self, outlet: LiveOutlet, block: bytes, sent: int) -> bool:
+        """Send a picture if it may leave now; as :meth:`Outlet.send`."""
+        if sent:
+            # Its batch has begun with it: the socket is full.
+            self._outlet.send(block, sent)
+            self._fall_behind()
+            return True
+        now = self._clock.seconds()
+        if not self._may_send(outlet, len(block), now) or not self._outlet.send(block):
+            self._waiting[outlet] = len(block)
+            return False
+        self._waiting.pop(outlet, None)
+        self.pacer.sent(live.key_of(block), len(block), now)
+        self._sent_at = now
+        if self._outlet.busy:
+            self._fall_behind()
+        return True
+
+    def _may_send(self, outlet: LiveOutlet, size: int, now: float) -> bool:
+        if not self.is_open or self._outlet.busy or self._controls:
+            return False
+        if self._waiting and self._picked is not outlet:
+            self._call_at(now)  # It is for the turns to say who is next.
+            return False
+        at = self.pacer.send_at(size, now)
+        if at > now:
+            self._in_time = 0
+            self._call_at(at)
+        return at <= now
+
+    def _call_at(self, at: float) -> None:
+        """Go on at this moment, infinity for not before something is heard."""
+        if at == math.inf:
+            return
+        delay = max(0.0, at - self._clock.seconds())
+        if self._call is not None and self._call.active():
+            self._call.reset(delay)
+        else:
+            self._call = self._clock.callLater(delay, self._go_on)
+
+    def _go_on(self) -> None:
+        """Send what waits and may be sent: small messages first, then by turns."""
+        while self._controls and not self._outlet.busy:
+            # In one piece, as each call to the kernel costs the same.
+            if not self._outlet.send(b"".join(self._controls)):
+                return
+            self._controls.clear()
+            self._sent_at = self._clock.seconds()
+        if self._outlet.busy:
+            self._fall_behind()
+            return
+        while self._waiting and not self._outlet.busy:
+            now = self._clock.seconds()
+            at = self.pacer.send_at(max(self._waiting.values()), now)
+            if at > now:
+                self._call_at(at)
+                return
+            sizes = {outlet.name: size for outlet, size in self._waiting.items()}
+            name = self._turns.pick(sizes)
+            outlet = next(o for o in self._waiting if o.name == name)
+            del self._waiting[outlet]
+            self._picked = outlet
+            try:
+                outlet.ready()
+            finally:
+                self._picked = None
+            if outlet in self._waiting:
+                return  # There was no room after all.
+
+    def pong(self, payload: bytes) -> bool:
+        """Note an answer to a PING; return whether one was waited for."""
+        now = self._clock.seconds()
+        key, number = live.answered_key(payload), live.answered_probe(payload)
+        waited_for = False
+        if number is not None:
+            waited_for = self.pacer.probe_answered(number, now)
+        elif key is not None:
+            waited_for = self.pacer.pong(key, now)
+        if waited_for:
+            self._go_on()
+        return waited_for
+
+    def acked(self, key: PictureKey) -> None:
+        """Note that a picture is on the screen; nothing if it was never sent."""
+        outlet = self.outlets.get(key.camera)
+        asked = outlet.camera.asked.get(key.frame) if outlet is not None else None
+        viewer = outlet.viewer if outlet is not None else None
+        now = self._clock.seconds()
+        was_late = self.pacer.is_late(now)
+        if self.pacer.acked(key, now):
+            self._in_time = 0 if was_late else self._in_time + 1
+            self.acks += 1
+        elif (
+            outlet is None
+            or viewer is None
+            or asked is None
+            or asked.built_at <= max(outlet.acked_at, viewer.came)
+        ):
+            return
+        elif viewer.is_fast:
+            self.acks += 1
+            if now - asked.built_at > self.pacer.ack_within(asked.size):
+                self._fall_behind()
+        if outlet is not None and viewer is not None and asked is not None:
+            outlet.acked_at = asked.built_at
+            outlet.bytes_before = viewer.sent.bytes
+            viewer.screen_age = now - asked.captured
+            outlet.observe(now - asked.captured)
+        self._go_on()
+
+    def check(self, now: float, heartbeat: float) -> None:
+        """Look, ten times a second, for what has not come.
+
+        :param heartbeat: seconds of silence after which there is a PING; 0 for never.
+        """
+        if self.pacer.is_late(now):
+            self._in_time = 0
+        if any(self._is_overdue(outlet, now) for outlet in self.outlets.values()):
+            self._fall_behind()
+        if self.pacer.probe_at() <= now:
+            self.send_control(live.probe(self.pacer.probed()))
+        if heartbeat and now - self._sent_at >= heartbeat:
+            self.send_control(live.ping())
+        if self._waiting and self.is_open:
+            self._go_on()
+
+    def _is_overdue(self, outlet: LiveOutlet, now: float) -> bool:
+        """Whether a viewer that keeps up has not acknowledged what it should have."""
+        viewer = outlet.viewer
+        if viewer is None or not viewer.is_fast:
+            return False
+        since = max(outlet.acked_at, viewer.fast_since)
+        for asked in reversed(outlet.camera.asked.values()):
+            if asked.built_at <= since:
+                return False
+            if now - asked.built_at > self.pacer.ack_within(asked.size):
+                return True
+        return False
+
+    def _fall_behind(self) -> None:
+        """Pace pictures from now on, and ask when those that have left arrived."""
+        self._in_time, under_way = 0, 0
+        for outlet in self.outlets.values():
+            viewer = outlet.viewer
+            if viewer is not None and viewer.is_fast:
+                viewer.leave_batch()
+                under_way += viewer.sent.bytes - outlet.bytes_before
+        if under_way:
+            self._batches += 1
+            self.pacer.sent(("batch", self._batches), under_way, self._clock.seconds())
+            self._controls.append(live.probe(self.pacer.probed()))
+            self._call_at(self._clock.seconds())
+
+
+def _ignore() -> None:
+    """Take the place of a viewer that is not there yet."""

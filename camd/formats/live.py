@@ -1,0 +1,118 @@
+"""The bytes of the live channel: a picture as a WebSocket message, ahead of it a PING.
+
+docs/live.md has the layout. A server never masks what it sends (RFC 6455 5.1), so that
+the same bytes are good for every viewer.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from camd.formats.jpeg import Size
+
+VERSION = 1
+"""Of the header's layout, and of all that docs/live.md says."""
+
+PLACEHOLDER, REPEAT, ACKNOWLEDGE = 1, 2, 4
+"""The header's flags."""
+
+HEADER = struct.Struct("!BBBBHHHHId")
+"""Version, header length, flags, rendition, camera, width, height, 0, frame, time."""
+
+_PROBE = struct.Struct("!I")
+_BINARY, _TEXT, _CLOSE, _PING = 0x82, 0x81, 0x88, 0x89
+
+
+class PictureKey(NamedTuple):
+    """What names a picture on one connection, and is in the PING ahead of it."""
+
+    camera: int
+    frame: int
+
+
+_KEY = struct.Struct("!BBHI")
+
+
+def picture(
+    jpeg: bytes,
+    key: PictureKey,
+    rendition: int,
+    timestamp: float,
+    size: Size,
+    *,
+    asks: bool,
+) -> bytes:
+    """Return one picture as it is sent.
+
+    :param key: its frame is 0 on a placeholder.
+    :param rendition: 0 for the full picture.
+    :param timestamp: when it was taken, in Unix seconds.
+    :param asks: whether it is to be acknowledged, and a PING comes ahead of it.
+    """
+    flags = (0 if key.frame else PLACEHOLDER) | (ACKNOWLEDGE if asks else 0)
+    frame = key.frame & 0xFFFFFFFF
+    header = HEADER.pack(
+        VERSION,
+        HEADER.size,
+        flags,
+        rendition,
+        key.camera,
+        size.width,
+        size.height,
+        0,
+        frame,
+        timestamp,
+    )
+    ahead = ping(_KEY.pack(flags, rendition, key.camera, frame)) if asks else b""
+    return b"".join((ahead, _head(_BINARY, HEADER.size + len(jpeg)), header, jpeg))
+
+
+def key_of(block: bytes) -> PictureKey:
+    """Return the key of a picture that asks, out of the PING ahead of it."""
+    _, _, camera, frame = _KEY.unpack_from(block, 2)
+    return PictureKey(camera, frame)
+
+
+def answered_key(payload: bytes) -> PictureKey | None:
+    """Return the picture whose PING a PONG answers; None where it is no picture's."""
+    if len(payload) != _KEY.size:
+        return None
+    _, _, camera, frame = _KEY.unpack(payload)
+    return PictureKey(camera, frame)
+
+
+def probe(number: int) -> bytes:
+    """Return a PING that stands alone, of this number."""
+    return ping(_PROBE.pack(number & 0xFFFFFFFF))
+
+
+def answered_probe(payload: bytes) -> int | None:
+    """Return the probe that a PONG answers; None where it is none."""
+    return _PROBE.unpack(payload)[0] if len(payload) == _PROBE.size else None
+
+
+def ping(payload: bytes = b"") -> bytes:
+    """Return a PING; its payload has 125 bytes at the most."""
+    return _head(_PING, len(payload)) + payload
+
+
+def text(line: str) -> bytes:
+    """Return a text message."""
+    data = line.encode()
+    return _head(_TEXT, len(data)) + data
+
+
+def close(code: int, reason: str) -> bytes:
+    """Return a CLOSE frame; the reason is cut at what fits one."""
+    data = struct.pack("!H", code) + reason.encode()[:123]
+    return _head(_CLOSE, len(data)) + data
+
+
+def _head(opcode: int, length: int) -> bytes:
+    """Return a frame's header (RFC 6455 5.2)."""
+    if length < 126:
+        return bytes((opcode, length))
+    if length < 1 << 16:
+        return struct.pack("!BBH", opcode, 126, length)
+    return struct.pack("!BBQ", opcode, 127, length)

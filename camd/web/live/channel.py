@@ -1,0 +1,162 @@
+"""What all connections of the live channel share: the cameras, and a look at the clock.
+
+Everything that is told to many is made once: what a camera does, when that changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from camd.cameras.camera import Camera
+from camd.delivery.live import LiveCamera
+from camd.formats import live
+from camd.periodic import PeriodicCall
+from camd.rights import Principal
+from camd.web.limits import Refusal
+
+if TYPE_CHECKING:
+    from camd.web.live.session import Session
+
+CHECK_EVERY = 0.1
+"""Seconds between two looks at what should have been acknowledged: a viewer that falls
+behind is sent one or two pictures too many until then."""
+
+POLICY = 1008
+"""Close code of what is not allowed (RFC 6455 7.4.1)."""
+
+RATES_EVERY = 20
+"""Looks between two reports of rates: two seconds."""
+
+MAX_LATENESS = 1.0
+"""Seconds; a picture that is older on the screen is late."""
+
+
+class LiveChannel:
+    """The cameras as the live channel knows them, and its connections.
+
+    :ivar cameras: by name; those that are there now.
+    :ivar refusal: why one more viewer is not let in.
+    :ivar sessions: the connections.
+    :ivar wall: returns the time in Unix seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        cameras: Mapping[str, Camera],
+        clock: IReactorTime,
+        wall: Callable[[], float],
+    ) -> None:
+        self.cameras = cameras
+        self.clock = clock
+        self.wall = wall
+        self.refusal: Refusal = lambda camera, address: None
+        self.sessions: set[Session] = set()
+        self._numbers = count(1)
+        self._known: WeakKeyDictionary[Camera, LiveCamera] = WeakKeyDictionary()
+        self._told: dict[str, object] = {}
+        self._looks = 0
+        self._checks: PeriodicCall | None = None
+
+    def join(self, session: Session) -> None:
+        """Look after one more connection."""
+        if not self.sessions:
+            self._told = self._states()
+            self._checks = PeriodicCall(self._check, self.clock)
+            self._checks.start(CHECK_EVERY, now=False)
+        self.sessions.add(session)
+
+    def leave(self, session: Session) -> None:
+        """Look after a connection no more."""
+        self.sessions.discard(session)
+        if not self.sessions and self._checks is not None:
+            self._checks.end()
+            self._checks = None
+
+    def close_all(self, must_go: Callable[[Principal], bool]) -> None:
+        """Close the connections of those who may not have them any more."""
+        for session in list(self.sessions):
+            if must_go(session.principal):
+                session.close(POLICY, "its key is gone")
+
+    def known(self, camera: Camera) -> LiveCamera:
+        """Return what viewers of a camera share; its number stays the same for ever."""
+        if camera not in self._known:
+            number = next(self._numbers)
+            self._known[camera] = LiveCamera(number, self.clock.seconds)
+        known = self._known[camera]
+        # Without the frame cache every viewer has pictures of its own.
+        return known if camera.shares else LiveCamera(known.number, self.clock.seconds)
+
+    def entry(self, camera: Camera) -> dict[str, Any]:
+        """Return what clients are told of a camera."""
+        size, retry_in = camera.picture_size, camera.retry_in
+        known = camera.newest is not None and not camera.newest.is_placeholder
+        known = known or camera.mode is not None
+        renditions = [{"rendition": 0, "width": size.width, "height": size.height}]
+        for number, rendition in enumerate(camera.renditions, 1):
+            small = rendition.size_of(size)
+            renditions.append(
+                {"rendition": number, "width": small.width, "height": small.height}
+            )
+        return {
+            "name": camera.settings.name,
+            "title": getattr(camera.settings, "title", "") or camera.settings.name,
+            "number": self.known(camera).number,
+            "state": camera.state.value,
+            "why": camera.stats.last_error,
+            "next_try": round(retry_in, 3) if retry_in else None,
+            "fps": camera.settings.stream_fps,
+            "width": size.width if known else None,
+            "height": size.height if known else None,
+            "renditions": renditions if known else [],
+        }
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds of silence after which there is a PING; 0 for never."""
+        intervals = [c.settings.heartbeat_interval for c in self.cameras.values()]
+        return min(filter(None, intervals), default=0)
+
+    def _states(self) -> dict[str, object]:
+        """Return for each camera what changes when there is something to tell."""
+        now, states = self.clock.seconds(), dict[str, object]()
+        for name, camera in self.cameras.items():
+            entry = self.entry(camera)
+            retry_in = entry.pop("next_try")
+            states[name] = entry, retry_in and round(now + retry_in)
+        return states
+
+    def _check(self) -> None:
+        now, self._looks = self.clock.seconds(), self._looks + 1
+        told, self._told = self._told, self._states()
+        if told != self._told:
+            self._tell(told)
+        for session in list(self.sessions):
+            try:
+                session.check(now, report=self._looks % RATES_EVERY == 0)
+            except Exception:
+                # An exception would end the looks, and with them everybody's pictures.
+                self._log.failure("A live connection could not be looked after")
+                session.connection.abort()
+
+    def _tell(self, told: Mapping[str, object]) -> None:
+        """Tell all connections what has changed of the cameras that they know."""
+        if told.keys() != self._told.keys():
+            for session in list(self.sessions):
+                session.tell_cameras()
+            return
+        for name, camera in self.cameras.items():
+            if told[name] != self._told[name]:
+                message = live.text(json.dumps({"camera": self.entry(camera)}))
+                for session in list(self.sessions):
+                    if name in session.visible:
+                        session.tell_camera(name, message)

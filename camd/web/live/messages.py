@@ -1,0 +1,135 @@
+"""What clients of the live channel say, read with distrust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from camd.formats.live import PictureKey
+
+LONGEST = 4096
+"""Bytes of a message; one that watches fifty cameras has fewer."""
+
+
+class BadMessage(ValueError):
+    """A message that is none of docs/live.md; the text says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client wants of one camera.
+
+    :ivar width: pixels that pictures are to have at least; None for the whole picture.
+    :ivar quality: the JPEG quality that they are to be near to; None for any.
+    :ivar fps: the most pictures a second; 0 for all.
+    :ivar auto: whether the rendition follows the link, up to that width.
+    :ivar weight: its share of the link, beside the other cameras'.
+    """
+
+    width: int | None = None
+    quality: int | None = None
+    fps: float = 0
+    auto: bool = False
+    weight: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message.
+
+    :ivar watch: all that is wanted from now on, by camera; None for no change.
+    :ivar acks: the pictures that are on the screen.
+    :ivar clock: a number to be sent back; None for none.
+    """
+
+    watch: Mapping[str, Wanted] | None
+    acks: tuple[PictureKey, ...]
+    clock: float | None
+
+
+def read(text: str) -> Said:
+    """Read one message.
+
+    :raises BadMessage: it is none.
+    """
+    try:
+        content = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise BadMessage("not a JSON object") from None
+    if not isinstance(content, dict):
+        raise BadMessage("not a JSON object")
+    if unknown := content.keys() - {"watch", "ack", "clock"}:
+        raise BadMessage(f"bad key: {_shown(min(unknown))}")
+    clock = content.get("clock")
+    if clock is not None and not _is_number(clock, -1e300, 1e300):
+        raise BadMessage(f"bad clock: {_shown(clock)} is no number")
+    watch = _watch(content["watch"]) if "watch" in content else None
+    return Said(watch, _acks(content.get("ack", [])), clock)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _acks(content: Any) -> tuple[PictureKey, ...]:
+    if not isinstance(content, list):
+        raise BadMessage("bad ack: expected a list of pairs [camera, frame]")
+    for pair in content:
+        if not (isinstance(pair, list) and len(pair) == 2):
+            raise BadMessage(f"bad ack: {_shown(pair)} is no pair [camera, frame]")
+        if not all(type(number) is int and number >= 0 for number in pair):
+            raise BadMessage(f"bad ack: {_shown(pair)} are no whole numbers from 0")
+    return tuple(PictureKey(camera, frame) for camera, frame in content)
+
+
+def _watch(content: Any) -> dict[str, Wanted]:
+    if not isinstance(content, dict):
+        raise BadMessage("bad watch: expected an object of cameras")
+    return {name: _wanted(name, value) for name, value in content.items()}
+
+
+def _wanted(name: str, content: Any) -> Wanted:
+    if not isinstance(content, dict):
+        raise BadMessage(f"bad watch: {_shown(name)}: expected an object")
+    for key, value in content.items():
+        expected = _EXPECTED.get(key)
+        if expected is None:
+            raise BadMessage(f"bad watch: {_shown(name)}: bad key: {_shown(key)}")
+        if not _fits(key, value):
+            raise BadMessage(
+                f"bad watch: {_shown(name)}: {key}: {_shown(value)} is not {expected}"
+            )
+    return Wanted(**content)
+
+
+_EXPECTED = {
+    "width": "a whole number from 1 to 65535",
+    "quality": "a whole number from 1 to 100",
+    "fps": "a number from 0.1 to 240",
+    "auto": "true or false",
+    "weight": "a number from 1 to 10",
+}
+
+
+def _fits(key: str, value: Any) -> bool:
+    if key == "auto":
+        return isinstance(value, bool)
+    if key == "width":
+        return type(value) is int and 1 <= value <= 65535
+    if key == "quality":
+        return type(value) is int and 1 <= value <= 100
+    low, high = (0.1, 240) if key == "fps" else (1, 10)
+    return _is_number(value, low, high)
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return low <= value <= high
+
+
+def _shown(value: Any) -> str:
+    """Return what a client sent, fit for a line: short, printable, ASCII."""
+    return ascii(value)[:40]

@@ -1,0 +1,397 @@
+"""One connection of the live channel: what its client says, and what that leads to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from twisted.internet import tcp
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+
+from camd.cameras.camera import Camera
+from camd.delivery.live import LiveConnection, LiveOutlet
+from camd.delivery.outlet import Outlet, RequestOutlet, SocketOutlet
+from camd.delivery.viewer import Viewer
+from camd.formats import live
+from camd.formats.multipart import Form
+from camd.frame import MultipartWire
+from camd.rights import Principal
+from camd.web.live.channel import MAX_LATENESS, POLICY, LiveChannel
+from camd.web.live.messages import LONGEST, BadMessage, Wanted, read
+
+MOST_MESSAGES = 100
+"""Messages a second that a client may send of its own; as many may come in a bunch."""
+
+CLOSING = 2
+"""Seconds that a client has to answer a CLOSE."""
+
+GOING_AWAY, NOT_TEXT, BAD, TOO_LONG = 1001, 1003, 1007, 1009
+"""Close codes (RFC 6455 7.4.1)."""
+
+
+class Session:
+    """One connection, as Twisted's WebSocketProtocol.
+
+    :ivar connection: its pictures and other messages.
+    :ivar principal: who has it.
+    :ivar visible: the cameras that it may watch.
+
+    :param only: the one camera that it is for; None for all.
+    """
+
+    def __init__(
+        self,
+        channel: LiveChannel,
+        request: Request,
+        address: str,
+        user_agent: str,
+        principal: Principal,
+        only: Camera | None = None,
+    ) -> None:
+        self.principal = principal
+        self._channel = channel
+        self._request = request
+        self._http: Any = request.channel
+        self._address = address
+        self._user_agent = user_agent
+        self._only = only
+        self.connection = LiveConnection(
+            outlet_after(request), channel.clock, MAX_LATENESS, self._finished
+        )
+        self._wanted: Mapping[str, Wanted] = {}
+        self._watched: dict[str, tuple[Camera, LiveOutlet, Viewer]] = {}
+        self._refused: dict[str, str] = {}
+        self._budget, self._budget_at = float(MOST_MESSAGES), channel.clock.seconds()
+        self._unfinished = 0
+        self._closing: IDelayedCall | None = None
+        self._wire: Any = None
+
+    @property
+    def visible(self) -> Mapping[str, Camera]:
+        """The cameras that it may watch, by name."""
+        cameras = self._channel.cameras
+        if self._only is None:
+            return cameras
+        name = self._only.settings.name
+        return {name: self._only} if cameras.get(name) is self._only else {}
+
+    # ---- What Twisted calls
+
+    def negotiationStarted(self, transport: Any) -> None:
+        """Stand between the socket and what reads WebSocket frames."""
+        self._wire = transport
+        # What it answers by itself must not get into the midst of a picture.
+        transport.transport = _Facade(self)
+        self._http.dataReceived = self._received
+        self._http.has_viewer = True
+
+    def negotiationFinished(self) -> None:
+        """Say what there is, and begin."""
+        self.connection.open()
+        self._channel.join(self)
+        self._say(
+            live=live.VERSION,
+            max_lateness=MAX_LATENESS,
+            heartbeat_interval=self._channel.heartbeat,
+            cameras=self._entries(),
+        )
+        if self._only is not None:
+            self._watch({self._only.settings.name: Wanted()})
+
+    def textMessageReceived(self, message: str) -> None:
+        """Do what a client asks for."""
+        if not self._may_go_on():
+            return
+        if len(message.encode()) > LONGEST:
+            self.close(TOO_LONG, f"more than {LONGEST} bytes")
+            return
+        try:
+            said = read(message)
+        except BadMessage as error:
+            self.close(BAD, str(error))
+            return
+        for key in said.acks:
+            self.connection.acked(key)
+        if said.clock is not None:
+            self._say(clock=said.clock, time=self._channel.wall())
+        if said.watch is not None:
+            self._watch(said.watch)
+
+    def bytesMessageReceived(self, data: bytes | bytearray) -> None:
+        """Refuse it: nothing that clients say is binary."""
+        self.close(NOT_TEXT, "not a text message")
+
+    def pongReceived(self, payload: bytes | bytearray) -> None:
+        """Note an answer to a PING; others are counted, but cost less than messages."""
+        if not self.connection.pong(bytes(payload)):
+            # Those that keep up answer PINGs that nobody waits for.
+            self._may_go_on(cost=0.2)
+        self._unfinished = 0
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Let all go that belongs to the connection."""
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        self.connection.close()
+        self._channel.leave(self)
+        lost = None if reason.check(ConnectionDone) else "connection lost"
+        for camera, outlet, viewer in list(self._watched.values()):
+            self.connection.remove(outlet)
+            camera.remove_viewer(viewer, lost)
+        self._watched.clear()
+        http = self._http
+        # Twisted has put its own in place of these, and calls back no more than this.
+        http.__dict__.pop("dataReceived", None)
+        http.__dict__.pop("connectionLost", None)
+        self._request.code = 101
+        http.factory.log(self._request)
+        http.connectionLost(reason)
+        self._wire = None
+
+    # ---- What comes in
+
+    def _received(self, data: bytes) -> None:
+        """Hand on what was read, as long as no message gets too long."""
+        for start in range(0, len(data), LONGEST):
+            if self._closing is not None or self._wire is None:
+                break
+            piece = data[start : start + LONGEST]
+            self._unfinished += len(piece)
+            self._wire.dataReceived(piece)
+            if self._unfinished > 2 * LONGEST:
+                self.close(TOO_LONG, f"more than {LONGEST} bytes")
+        if self._closing is not None and self._wire is not None:
+            self._wait_for_close(data)
+
+    def _wait_for_close(self, data: bytes) -> None:
+        """Drop what still comes; the client's own CLOSE ends the connection."""
+
+    def _may_go_on(self, cost: float = 1) -> bool:
+        """Count one message; close the connection when there are too many."""
+        self._unfinished = 0
+        if self._closing is not None:
+            return False
+        now = self._channel.clock.seconds()
+        self._budget += (now - self._budget_at) * MOST_MESSAGES
+        self._budget = min(self._budget, MOST_MESSAGES) - cost
+        self._budget_at = now
+        if self._budget < 0:
+            self.close(POLICY, "too many messages")
+            return False
+        return True
+
+    def answer(self, data: bytes) -> None:
+        """Send what the reader of frames answers by itself."""
+        if self._may_go_on():
+            self.connection.send_control(data)
+
+    # ---- What goes out
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why, and hang up."""
+        if self._closing is not None:
+            return
+        self.connection.send_control(live.close(code, reason))
+        self._closing = self._channel.clock.callLater(CLOSING, self.connection.abort)
+
+    def _say(self, **content: Any) -> None:
+        self.connection.send_control(live.text(json.dumps(content)))
+
+    def _entries(self) -> list[dict[str, Any]]:
+        return [self._channel.entry(camera) for camera in self.visible.values()]
+
+    def tell_cameras(self) -> None:
+        """Tell the whole list again, and watch what has come back."""
+        if self._only is not None and not self.visible:
+            self.close(GOING_AWAY, "the camera is gone")
+            return
+        self._say(cameras=self._entries())
+        self._watch(self._wanted)
+
+    def tell_camera(self, name: str, message: bytes) -> None:
+        """Tell what has changed of one camera; its renditions may have, too."""
+        self.connection.send_control(message)
+        if name in self._watched:
+            self._watch(self._wanted)
+
+    def check(self, now: float, *, report: bool) -> None:
+        """Look for what has not come; every two seconds, report rates."""
+        self.connection.check(now, self._channel.heartbeat)
+        if not report or self._closing is not None:
+            return
+        if self._refused:
+            self._watch(self._wanted)  # There may be room by now.
+        if self._watched:
+            self._say(rates=self._rates(now))
+
+    def _rates(self, now: float) -> dict[str, Any]:
+        pacer = self.connection.pacer
+        link = None
+        if pacer.round_trip is not None and pacer.bandwidth is not None:
+            link = {
+                "round_trip": round(pacer.round_trip, 4),
+                "bytes_per_second": round(pacer.bandwidth),
+            }
+        cameras = {
+            name: {
+                "capture_fps": round(camera.stats.rate.per_second(now), 2),
+                "active_clients": len(camera.viewers),
+                "fps": round(viewer.fps(now), 2),
+                "skipped": viewer.sent.skipped,
+                "frame_age": _rounded(viewer.screen_age),
+            }
+            for name, (camera, _, viewer) in self._watched.items()
+        }
+        return {"link": link, "cameras": cameras}
+
+    # ---- What is watched
+
+    def _watch(self, wanted: Mapping[str, Wanted]) -> None:
+        """Show these cameras from now on, and no others."""
+        visible, self._wanted = self.visible, wanted
+        for name, (camera, _, _) in list(self._watched.items()):
+            if name not in wanted or visible.get(name) is not camera:
+                self._drop(name)
+        self._refused = {}
+        unknown = [name for name in wanted if name not in visible]
+        for name in wanted.keys() - set(unknown):
+            self._show(name, visible[name], wanted[name])
+        told: dict[str, Any] = {name: self._given(name) for name in self._watched}
+        told |= {name: {"refused": why} for name, why in self._refused.items()}
+        self._say(watch=told)
+        if unknown:
+            self._say(error=f"no such camera: {', '.join(unknown)[:200]}")
+
+    def _show(self, name: str, camera: Camera, wanted: Wanted) -> None:
+        """Show one camera as it is wanted, if there is room."""
+        rendition = camera.rendition_for(wanted.width, wanted.quality)
+        number = camera.renditions.index(rendition) + 1 if rendition else 0
+        if name in self._watched:
+            _, outlet, viewer = self._watched[name]
+            self.connection.set_weight(outlet, wanted.weight)
+            if outlet.rendition != number or viewer.lane.fps != (
+                wanted.fps or float("inf")
+            ):
+                outlet.rendition = number
+                camera.move(viewer, rendition, wanted.fps)
+            return
+        refusal = self._channel.refusal(camera, self._address)
+        if refusal is None and camera.closed:
+            refusal = "the camera is offline"
+        if refusal is not None:
+            self._refused[name] = refusal
+            return
+        known = self._channel.known(camera)
+        observe = camera.stats.viewer_age.observe
+        outlet = LiveOutlet(self.connection, name, known, number, observe)
+        self.connection.add(outlet, wanted.weight)
+        viewer = camera.add_viewer(
+            outlet,
+            self._address,
+            self._user_agent,
+            self.principal,
+            rendition,
+            wanted.fps,
+        )
+        outlet.viewer = viewer
+        self._watched[name] = camera, outlet, viewer
+
+    def _drop(self, name: str) -> None:
+        camera, outlet, viewer = self._watched.pop(name)
+        self.connection.remove(outlet)
+        camera.remove_viewer(viewer)
+
+    def _given(self, name: str) -> dict[str, Any]:
+        """Return what is sent of one camera, as the client is told."""
+        camera, outlet, _ = self._watched[name]
+        size, number = camera.picture_size, outlet.rendition
+        if 0 < number <= len(camera.renditions):
+            size = camera.renditions[number - 1].size_of(size)
+        fps = min(self._wanted[name].fps or 1e9, camera.settings.stream_fps)
+        return {
+            "rendition": number,
+            "width": size.width,
+            "height": size.height,
+            "fps": fps,
+        }
+
+    def _finished(self, outlet: LiveOutlet) -> None:
+        """End one camera's stream, and what that means for the connection."""
+        camera, _, viewer = self._watched[outlet.name]
+        reason = viewer.reason
+        if reason == "shutdown" and self.visible.get(outlet.name) is camera:
+            self.close(GOING_AWAY, "shutdown")
+        elif reason == "its key is gone":
+            self.close(POLICY, reason)
+        else:
+            self._drop(outlet.name)
+            self._refused[outlet.name] = reason or "ended"
+
+
+class _Facade:
+    """What the reader of WebSocket frames takes for its transport."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def write(self, data: bytes) -> None:
+        """Send an answer, between two pictures."""
+        self._session.answer(data)
+
+    def loseConnection(self) -> None:
+        """Hang up: the client has said that it does."""
+        self._session.connection.finish()
+
+
+class _Upgraded:
+    """What an outlet asks of a request, when the connection is HTTP's no more."""
+
+    def __init__(self, request: Request) -> None:
+        self.channel: Any = request.channel
+        self.transport: Any = request.channel.transport
+
+    def write(self, data: bytes) -> None:
+        """Write straight to the transport."""
+        self.transport.write(data)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take the place of the channel, which was the transport's producer."""
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """Give the transport back to the channel, which closes it."""
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self.channel, True)
+
+    def finish(self) -> None:
+        """Close the connection when all has left."""
+        self.channel.loseConnection()
+
+
+class _Unopened(MultipartWire):
+    """A wire on which nothing comes first."""
+
+    def opening(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+
+_UNOPENED = _Unopened(Form.PLAIN, False)
+
+
+def outlet_after(request: Request) -> Outlet:
+    """Return the way out of a connection that is upgraded from this request."""
+    upgraded = _Upgraded(request)
+    stand_in, transport = cast(Request, upgraded), upgraded.transport
+    if isinstance(transport, tcp.Connection) and not transport.TLS:
+        return SocketOutlet(stand_in, transport, _UNOPENED, "")
+    return RequestOutlet(stand_in, _UNOPENED, "")
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
