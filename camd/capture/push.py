@@ -23,7 +23,7 @@ from camd.capture.pull import PullIntake
 from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
 from camd.formats import jpeg as jpeg_format
-from camd.formats.jpeg import Damaged
+from camd.formats.jpeg import Damaged, Head
 from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
 
 GIVE_UP = 10.0
@@ -146,6 +146,7 @@ class PushIntake:
         self._format = ""
         self._told_fps: float | None = None
         self._mode: CameraMode | None = None
+        self._known: Head | None = None
         self._bad = 0
         self._is_open = self._is_stopping = self._is_hurried = False
         self._arrived_at = 0.0
@@ -361,7 +362,10 @@ class PushIntake:
         mode, is_wanted = self._mode, capture.wants_frame
         if mode is None or (is_wanted and self._redraw is None):
             # It came in a frame of its own, so it is all there, whatever it ends with.
-            whole = jpeg_format.whole(jpeg, self._max_pixels, is_framed=True)
+            whole = jpeg_format.whole(
+                jpeg, self._max_pixels, is_framed=True, known=self._known
+            )
+            self._known = whole.head
             if mode is None:
                 mode = self._mode = CameraMode(
                     whole.size.width, whole.size.height, self._told_fps, self._format

@@ -21,7 +21,7 @@ from camd.sources import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Probe:
     """A sign that the source is well: a picture has come.
 
@@ -37,7 +37,7 @@ class BadPicture(Exception):
     """A picture that cannot be shown; the next one may be good."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckedJpeg(Probe):
     """One picture, ready to become a frame.
 
@@ -74,6 +74,7 @@ class Reader:
         self._max_pixels = max_pixels
         self._mode: CameraMode | None = None
         self._last: Size | None = None
+        self._known: jpeg.Head | None = None
         self._leaves_out_ends = False
 
     def take(self) -> CheckedJpeg:
@@ -137,13 +138,14 @@ class Reader:
         :raises Damaged: when it is not whole.
         """
         try:
-            whole = jpeg.whole(content, self._max_pixels)
+            whole = jpeg.whole(content, self._max_pixels, known=self._known)
         except Unended as unended:
             if not (self._leaves_out_ends or is_complete(unended.closed.jpeg)):
                 raise
             self._leaves_out_ends = True
             return unended.closed
         self._leaves_out_ends = False
+        self._known = whole.head
         return whole
 
     def _check_size(self, size: Size, mode: CameraMode) -> None:

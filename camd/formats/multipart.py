@@ -337,9 +337,10 @@ class Parser:
         if len(self._buffer) < end:
             return False
         if self._headers is not None:
-            self._parts.append(
-                Part(self._headers, bytes(self._buffer[self._start : end]))
-            )
+            # A view, as a slice would be one more copy.
+            with memoryview(self._buffer) as view:
+                body = bytes(view[self._start : end])
+            self._parts.append(Part(self._headers, body))
         # It has been handed out. Should its length be a lie, the next part is looked
         # for from its start on.
         self._headers = None
@@ -349,6 +350,8 @@ class Parser:
     def _read_line_behind(self) -> bool:
         """See that a boundary line follows a body of known length."""
         end = self._start + self._length
+        if len(self._buffer) == end:
+            return False
         found = self._line.match(self._buffer, end)
         if found is not None:
             self._begin_part(found.end(), found["close"] is not None)
@@ -371,9 +374,10 @@ class Parser:
         if self._buffer[end - 1] == ord("\r"):
             end -= 1
         if self._headers is not None:
-            self._parts.append(
-                Part(self._headers, bytes(self._buffer[self._start : end]))
-            )
+            # A view, as a slice would be one more copy.
+            with memoryview(self._buffer) as view:
+                body = bytes(view[self._start : end])
+            self._parts.append(Part(self._headers, body))
         self._begin_part(found.end(), found["close"] is not None)
         return True
 

@@ -578,3 +578,29 @@ def test_quality_at_the_ends(asked: int, least: int, most: int) -> None:
 def test_quality_of_other_tables(table: bytes) -> None:
     """A picture without a luminance table of 8 bits has no quality to tell."""
     assert quality(picture(segment(0xDB, table), sof(), SOS)) is None
+
+
+def test_a_known_head_is_not_read_again() -> None:
+    """A head like the last one gives the same picture; another one is read."""
+    first, second = whole(picture_of(10)), whole(picture_of(200))
+    assert first.head == second.head
+    again = whole(picture_of(200), known=first.head)
+    assert again == second
+    assert again.head is first.head
+    larger = whole(picture_of(10, (48, 64, 3)), known=first.head)
+    assert str(larger.size) == "64x48"
+
+
+def test_a_known_head_hides_no_damage() -> None:
+    """The scan is checked, whatever is known of the head."""
+    jpeg = picture_of(10)
+    known = whole(jpeg).head
+    with pytest.raises(Damaged):
+        whole(jpeg[:-2], known=known)
+    with pytest.raises(Damaged, match="more than max_pixels"):
+        whole(jpeg, max_pixels=10, known=known)
+
+
+def picture_of(shade: int, shape: tuple[int, int, int] = (24, 32, 3)) -> bytes:
+    """A JPEG of one grey."""
+    return bytes(cv2.imencode(".jpg", np.full(shape, shade, np.uint8))[1].tobytes())
