@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import age, cameras, cost
+from bench import age, cameras, cost, renditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,9 @@ ROWS: dict[str, Measure] = {
     "idle": cost.idle,
     "encode": cost.encode,
     "through": cost.through,
+    "renditions": renditions.choice,
+    "ladder": renditions.ladder,
+    "rungs": renditions.rungs,
     "churn": age.coming_and_going,
     "answers": age.answers,
 }
@@ -49,6 +52,7 @@ SLOW = frozenset(
     {
         *("cpu1000", "cpu2000", "held", "others", "memory", "churn", "answers"),
         *("http5", "http50", "files5", "files50", "cameras64", "daemon"),
+        *("renditions", "rungs"),
     }
 )
 

@@ -67,6 +67,38 @@ def test_http_1_0(bikes: Daemon) -> None:
     assert {measure(seen.jpeg) for seen in watcher.seen} == {Size(640, 272)}
 
 
+def test_renditions(bikes: Daemon) -> None:
+    """Each viewer gets the size it asked for, of the same frames; each is made once."""
+    narrow = f"{STREAM}?width=160"
+    with watching(bikes) as (full,), watching(bikes, 3, path=narrow) as small:
+        until(lambda: all(len(w.frames()) > 20 for w in small), "twenty frames")
+        assert {w.headers["x-rendition"] for w in small} == {"1/4@35"}
+        told = {each["rendition"]: each for each in stats(bikes)["renditions"]}
+        sizes = [{measure(seen.jpeg) for seen in w.frames()} for w in (full, *small)]
+        assert sizes == [{Size(640, 272)}] + [{Size(160, 68)}] * 3
+        numbers = {seen.number for seen in full.frames()}
+        assert len({seen.number for seen in small[0].frames()} & numbers) > 15
+    assert told["1/4@35"]["active_clients"] == 3
+    assert told["1/4@35"]["frames_made"] < 3 * 20
+    assert told["1/2@65"]["frames_made"] == 0
+
+
+def test_a_snapshot_of_a_rendition(bikes: Daemon) -> None:
+    """A snapshot comes in the size that was asked for, whoever else watches."""
+    reply = ask(bikes, f"{SNAPSHOT}?width=320&quality=90")
+    assert (reply.status, reply.headers["x-rendition"]) == (200, "1/2@90")
+    assert measure(reply.body) == Size(320, 136)
+
+
+def test_a_lower_rate(bikes: Daemon) -> None:
+    """With ``fps=5`` a viewer gets each third frame of 15, by number."""
+    with watching(bikes) as (full,), watching(bikes, path=f"{STREAM}?fps=5") as (few,):
+        until(lambda: len(few.frames()) > 20, "twenty frames")
+        numbers = [seen.number for seen in few.frames()][5:]
+    assert sum(number % 3 == 0 for number in numbers) >= len(numbers) - 1
+    assert len(full.frames()) > 2.5 * len(numbers)
+
+
 def test_head(bikes: Daemon) -> None:
     """HEAD on the stream answers with its headers and ends; it is no viewer."""
     reply = ask(bikes, STREAM, "HEAD")

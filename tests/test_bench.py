@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import cost, machine, rig, rows
+from bench import cost, machine, renditions, rig, rows
 from bench.compiled import HERE
 from bench.load import read, words
-from bench.pictures import VGA, make_folder
+from bench.pictures import VGA, make_folder, scene
 from bench.report import (
     Row,
     cells,
@@ -319,6 +319,29 @@ def test_trouble_names_what_went_wrong():
     names = ("refused", "http_errors", "broken", "dropped", "damaged")
     figures = dict.fromkeys(names, 0.0) | {"dropped": 2.0}
     assert rig.trouble(figures) == "dropped 2"
+
+
+def test_similarity() -> None:
+    """A picture is wholly like itself, less like a noisy one, least like another."""
+    one, other = (scene(VGA, index) for index in (0, 20))
+    coarse = renditions.decoded(renditions.encoded(one, 5))
+    assert renditions.similarity(one, one) == pytest.approx(1)
+    assert 0.5 < renditions.similarity(one, coarse) < 0.99
+    assert renditions.similarity(one, 255 - other) < renditions.similarity(one, coarse)
+
+
+def test_candidates_keep_within_their_budget() -> None:
+    """Each has the best quality that the budget allows, and the best comes first."""
+    picture = scene(VGA, 0)
+    found = renditions.candidates([[picture]], 5)
+    assert found
+    assert found == sorted(found, key=lambda each: -each.similarity)
+    for each in found:
+        size = each.rendition.size_of(renditions.FULL)
+        jpeg = renditions.encoded(
+            renditions.shrunk(picture, size), each.rendition.quality
+        )
+        assert len(jpeg) <= 5000
 
 
 def test_all_rows_are_chosen_by_default():

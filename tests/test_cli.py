@@ -96,7 +96,7 @@ camera_verify_tls = true  # default
 stream_fps = 7.5  # environment
 idle_fps = 1  # default
 jpeg_quality = 90  # preset hd
-renditions = 1/2@60, 1/4@60  # default
+renditions = 1/2@90, 1/2@65, 1/2@20, 1/4@35  # default
 stream_buffer_size = 2  # preset hd
 stream_timeout = 30  # preset hd
 max_frame_age = 0  # default
@@ -124,7 +124,7 @@ cameras.door
   stream_fps = 7.5  # environment
   idle_fps = 1  # default
   jpeg_quality = 1  # x.yaml
-  renditions = 1/2@60, 1/4@60  # default
+  renditions = 1/2@90, 1/2@65, 1/2@20, 1/4@35  # default
   stream_buffer_size = 2  # preset hd
   stream_timeout = 30  # preset hd
   max_frame_age = 0  # default

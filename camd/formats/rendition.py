@@ -57,7 +57,7 @@ def choose(
     :param full_quality: the full picture's quality, as far as that is known.
     :param width: the smallest is chosen that is at least as wide; None for any.
     :param quality: of those left, the nearest is chosen, and the larger of two as near;
-        None for the best.
+        None for the full picture's own.
     """
     if width is None and quality is None:
         return None
@@ -68,5 +68,5 @@ def choose(
     if width is not None:
         wide = min((w for w in widths.values() if w >= width), default=full.width)
         choices = [r for r in choices if widths[r] == wide]
-    wanted = 100 if quality is None else quality
+    wanted = full_quality if quality is None else quality
     return min(choices, key=lambda r: (abs(qualities[r] - wanted), -widths[r]))

@@ -55,7 +55,7 @@ def test_defaults() -> None:
         "stream_fps": 15,
         "idle_fps": 1,
         "jpeg_quality": 70,
-        "renditions": ("1/2@60", "1/4@60"),
+        "renditions": ("1/2@90", "1/2@65", "1/2@20", "1/4@35"),
         "stream_buffer_size": 2,
         "stream_timeout": 30,
         "max_frame_age": 0,

@@ -9,6 +9,7 @@ import pytest
 from camd.cameras.camera import DRAIN
 from tests.fakes_camera import CameraHarness, FakeDaemon
 
+RENDITIONS = ("1/2@60", "1/4@60")
 STREAM, SNAPSHOT = "/api/robot/stream", "/api/robot/snapshot"
 
 
@@ -29,7 +30,7 @@ def test_the_answer_says_which_rendition_it_is(
     path: str, query: str, rendition: str
 ) -> None:
     """The smallest that is wide enough, and of those the nearest in quality."""
-    daemon = FakeDaemon()
+    daemon = FakeDaemon(renditions=RENDITIONS)
     daemon.environment.run(0.5)
     answer = daemon.ask(path + query)
     daemon.environment.run(0.2)
@@ -54,7 +55,7 @@ def test_the_answer_says_which_rendition_it_is(
 )
 def test_what_makes_no_sense(path: str, query: str, line: str) -> None:
     """One line names the argument, its value, and what would make sense."""
-    answer = FakeDaemon().ask(f"{path}?{query}")
+    answer = FakeDaemon(renditions=RENDITIONS).ask(f"{path}?{query}")
     assert answer.status == 400
     assert answer.body.decode().startswith(line)
     assert answer.body.count(b"\n") == 1
@@ -63,7 +64,7 @@ def test_what_makes_no_sense(path: str, query: str, line: str) -> None:
 @pytest.mark.parametrize("fps", ["0", "0.09", "241", "nan", "inf", "-5", "x"])
 def test_a_rate_that_makes_no_sense(fps: str) -> None:
     """A rate is a number within the bounds of ``stream_fps``."""
-    answer = FakeDaemon().ask(f"{STREAM}?fps={fps}")
+    answer = FakeDaemon(renditions=RENDITIONS).ask(f"{STREAM}?fps={fps}")
     assert answer.status == 400
     assert answer.body.decode() == f"fps: '{fps}' is not a number from 0.1 to 240\n"
 
@@ -71,7 +72,7 @@ def test_a_rate_that_makes_no_sense(fps: str) -> None:
 @pytest.mark.parametrize(("fps", "frames"), [("16", 32), ("8", 16), ("4", 8), ("3", 6)])
 def test_a_rate(fps: str, frames: int) -> None:
     """A viewer gets each k-th frame, so that it has no more than it asked for."""
-    daemon = FakeDaemon()
+    daemon = FakeDaemon(renditions=RENDITIONS)
     daemon.ask(STREAM)
     daemon.environment.run(4)
     answer = daemon.ask(f"{STREAM}?fps={fps}")
@@ -90,7 +91,7 @@ def test_without_renditions() -> None:
 
 def test_the_stats_tell_what_each_viewer_gets() -> None:
     """A viewer's rendition, and what was made of each."""
-    daemon = FakeDaemon()
+    daemon = FakeDaemon(renditions=RENDITIONS)
     daemon.environment.run(0.5)
     daemon.ask(STREAM + "?width=16")
     daemon.environment.run(1)
@@ -109,7 +110,7 @@ def test_the_stats_tell_what_each_viewer_gets() -> None:
 
 def test_viewers_stay_in_their_rendition_through_a_reload() -> None:
     """New settings of the camera change nothing of what a viewer asked for."""
-    harness = CameraHarness()
+    harness = CameraHarness(renditions=RENDITIONS)
     rendition = harness.camera.rendition_for(1)
     viewer = harness.visit()
     harness.camera.pipeline.fan_out.move(viewer, rendition)
