@@ -1,63 +1,42 @@
 """The ``camd`` command, for what is done beside the running daemon.
 
-The daemon itself is started with ``twistd camd``.
+The daemon itself is started with ``twistd camd``. What a command needs is imported when
+it is given: ``camd --version`` need not wait for it.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import signal
 import sys
-import time
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from camd import __version__, watch
-from camd.config import ConfigError, Loaded, load
-from camd.config.masking import MASK, mask_url
-from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
-from camd.listening.endpoints import address_of
-from camd.process.state import NoState, kept_key
-from camd.rights import Right
-from camd.sources.v4l2.discovery import Census, census
-from camd.sources.v4l2.listing import in_data, in_words
-from camd.web.access.keys import keys_of
-from camd.web.access.links import Links, duration, link_path
-
-DEFAULT_FILE = Path("camd.yaml")
-"""The settings file where no other is named; in the current folder."""
+from camd import __version__
 
 BROKEN_PIPE = 128 + signal.SIGPIPE
 """The exit status when nobody reads the output any more, as a shell would tell it."""
-
-_Run = Callable[[Namespace, Mapping[str, str]], int]
 
 
 def main(
     argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None
 ) -> int:
-    """Run one command and give its exit status: 0, or 1 with the reason on stderr.
+    """Run one command and return its exit status: 0, or 1 with the reason on stderr.
 
     :param argv: the arguments after the program's name; None for the process's own.
     :param environ: the environment's variables; None for the process's own.
     """
     parser = _parser()
     options = parser.parse_args(argv)
-    run: _Run | None = getattr(options, "run", None)
-    if run is None:
+    if not hasattr(options, "command"):
         parser.print_help()
         return 0
+    from camd import commands
+
     try:
-        status = run(options, os.environ if environ is None else environ)
+        status = commands.run(options, os.environ if environ is None else environ)
         sys.stdout.flush()
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"camd: {problem}", file=sys.stderr)
-        return 1
     except BrokenPipeError:
         # Who reads, `head` perhaps, has had enough. Without this Python says so itself.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,7 +55,7 @@ def _parser() -> ArgumentParser:
         "check", help="check the settings, and show them and where each comes from"
     )
     _add_config(check)
-    check.set_defaults(run=_check)
+    check.set_defaults(command="check")
     sign = commands.add_parser(
         "sign", help="make a link that opens one stream or snapshot for a while"
     )
@@ -86,12 +65,12 @@ def _parser() -> ArgumentParser:
         "--for", dest="time", default="1h", help="90s, 15m, 1h, 7d (default: 1h)"
     )
     sign.add_argument("--key", help="the name of the key to sign with (default: any)")
-    sign.set_defaults(run=_sign)
+    sign.set_defaults(command="sign")
     cameras = commands.add_parser(
         "cameras", help="list this machine's cameras, their formats and controls"
     )
     cameras.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    cameras.set_defaults(run=_cameras)
+    cameras.set_defaults(command="cameras")
     _add_watch(commands.add_parser("watch", help="see how fresh a camd's pictures are"))
     return parser
 
@@ -110,29 +89,7 @@ def _add_watch(command: ArgumentParser) -> None:
     command.add_argument("--auto", action="store_true", help="sizes that fit the link")
     command.add_argument("--width", type=int, help="pixels to have at least")
     command.add_argument("--fps", type=float, help="the most pictures a second")
-    command.set_defaults(run=_watch)
-
-
-def _watch(options: Namespace, environ: Mapping[str, str]) -> int:
-    wanted = {
-        name: value
-        for name in ("auto", "width", "fps")
-        if (value := getattr(options, name))
-    }
-    try:
-        seconds = duration(options.time) if options.time else math.inf
-    except ValueError as error:
-        print(f"camd: --for: {error}", file=sys.stderr)
-        return 2
-    return watch.run(
-        options.url,
-        key=environ.get("CAMD_API_KEY", ""),
-        stream=options.stream,
-        seconds=seconds,
-        max_age=options.max_age,
-        as_json=options.json,
-        wanted=wanted,
-    )
+    command.set_defaults(command="watch")
 
 
 def _add_config(command: ArgumentParser) -> None:
@@ -141,159 +98,8 @@ def _add_config(command: ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"the settings file (default: {DEFAULT_FILE}, if it is there)",
+        help="the settings file (default: camd.yaml, if it is there)",
     )
-
-
-def _file(options: Namespace) -> Path | None:
-    path: Path | None = options.config
-    return DEFAULT_FILE if path is None and DEFAULT_FILE.exists() else path
-
-
-def _check(options: Namespace, environ: Mapping[str, str]) -> int:
-    path = _file(options)
-    loaded = load(path, environ)
-    if path is None:
-        print(f"# There is no {DEFAULT_FILE} here: these are the defaults.")
-    print("\n".join(report(loaded)))
-    for warning in loaded.warnings:
-        print(f"camd: {warning}", file=sys.stderr)
-    return 0
-
-
-def _sign(options: Namespace, environ: Mapping[str, str]) -> int:
-    settings = load(_file(options), environ).settings
-    kept = partial(kept_key, environ)
-    print(signed(settings, options.path, options.time, options.key, time.time, kept))
-    return 0
-
-
-def signed(
-    settings: Settings,
-    wish: str,
-    how_long: str,
-    key: str | None,
-    wall: Callable[[], float],
-    own_signing_key: Callable[[], bytes],
-) -> str:
-    """
-    Make a link as the running daemon would, with the first address it listens on.
-
-    Where it listens on none that a browser could open, a UNIX socket say, the link is
-    the path alone: who is asked for it in its place knows the rest.
-
-    :param key: the name of the key; None for the first that may sign.
-    :param own_signing_key: returns what the daemon seals with where the settings do
-        not say; raises :exc:`~camd.process.state.NoState`.
-    :raises ConfigError: the settings or the words do not do for it.
-    """
-    try:
-        path, camera = link_path(wish)
-        seconds = duration(how_long)
-    except ValueError as error:
-        raise ConfigError([f"sign: {error}"]) from None
-    if camera not in settings.cameras:
-        raise ConfigError([f"sign: there is no camera {camera} in the settings"])
-    signer = _signer(settings, key)
-    try:
-        own = None if settings.signing_key else own_signing_key()
-    except NoState as error:
-        raise ConfigError(
-            [
-                f"sign: the daemon's signing key cannot be read: {error}; expected "
-                "signing_key in the settings, or STATE_DIRECTORY as the daemon has it"
-            ]
-        ) from None
-    link = Links(keys_of(settings, None, own), wall).sign(signer, path, seconds)
-    addresses = map(address_of, settings.listen)
-    address = next((a for a in addresses if a.startswith("http")), "")
-    return address + settings.base_path + link
-
-
-def _signer(settings: Settings, name: str | None) -> str:
-    """The name of a key that may sign: this one, or the first."""
-    every = [right.value for right in Right]
-    may = [
-        key
-        for key in settings.api_keys
-        if Right.SIGN.value in settings.api_rights.get(key, every)
-    ]
-    if name is None and may:
-        return may[0]
-    if name in may:
-        return str(name)
-    which = "no key" if name is None else f"{name} is no key that"
-    raise ConfigError([f"sign: {which} may sign; expected one in api_keys"])
-
-
-def _cameras(options: Namespace, environ: Mapping[str, str]) -> int:
-    return list_cameras(census(), options.json)
-
-
-def list_cameras(found: Census, as_json: bool) -> int:
-    """Print the cameras, and on stderr what is wrong; 1 when there is no camera."""
-    if as_json:
-        print(json.dumps([in_data(camera) for camera in found.cameras], indent=2))
-    elif found.cameras:
-        print("\n\n".join("\n".join(in_words(camera)) for camera in found.cameras))
-    nothing = () if found.cameras else ("there is no camera on this machine",)
-    for problem in found.problems or nothing:
-        print(f"camd: {problem}", file=sys.stderr)
-    return 0 if found.cameras else 1
-
-
-_WIDEST = max(map(len, (*KEYS, *(f"  {key}" for key in CAMERA_KEYS))))
-
-
-def report(loaded: Loaded) -> Iterator[str]:
-    """The settings in force as lines ``key = value  # origin``, secrets masked."""
-    settings, origins = loaded.settings, loaded.origins
-    keys = sorted(set(KEYS) - {"cameras"}, key=_order)
-    yield from _aligned(
-        "", [(key, _shown(settings, key), origins[key]) for key in keys]
-    )
-    for name, camera in settings.cameras.items():
-        yield ""
-        yield f"cameras.{name}"
-        keys = sorted(CAMERA_KEYS, key=_order)
-        rows = [
-            (key, _shown(camera, key), origins[f"cameras.{name}.{key}"]) for key in keys
-        ]
-        yield from _aligned("  ", rows)
-
-
-def _order(key: str) -> tuple[bool, int]:
-    """What is unlike for each daemon and camera first, then the stream's keys."""
-    return key in StreamSettings.model_fields, (*KEYS, *CAMERA_KEYS).index(key)
-
-
-def _shown(settings: StreamSettings, key: str) -> str:
-    value = getattr(settings, key)
-    if value is None:
-        return "none"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{n}: {_masked(v)}" for n, v in value.items()) or "none"
-    if isinstance(value, tuple):
-        return ", ".join(map(mask_url, value)) or "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return mask_url(str(value)) or '""'
-
-
-def _masked(value: object) -> str:
-    """What a key is for, or a control's value; of a key itself nothing."""
-    if isinstance(value, tuple):
-        return " ".join(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | str) else MASK
-
-
-def _aligned(indent: str, rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    # 24: one long address should not push all the origins out of sight.
-    width = max(24, *(len(value) for _, value, _ in rows if len(value) <= 40))
-    for key, value, origin in rows:
-        yield f"{indent}{key:{_WIDEST - len(indent)}} = {value:{width}}  # {origin}"
 
 
 if __name__ == "__main__":

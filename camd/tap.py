@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -41,6 +41,7 @@ from camd.sources.factory import (
     make_encoder,
     make_placeholder,
     make_source,
+    needs_opencv,
     push_source,
     scale,
 )
@@ -70,13 +71,15 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read the settings, or end with one line for each thing that is wrong."""
         prepare(os.environ)
-        missing = why_no_opencv()
-        if missing is not None:
-            _give_up(missing)
         try:
-            self["settings"] = self.read()
+            settings = self["settings"] = self.read()
         except config.ConfigError as error:
             _give_up(*error.problems)
+        # It is large, and a daemon that only passes JPEGs on does without it.
+        if any(map(needs_opencv, settings.cameras.values())):
+            missing = why_no_opencv()
+            if missing is not None:
+                _give_up(missing)
 
     def read(self) -> Settings:
         """
@@ -98,7 +101,7 @@ def _path(given: str | None) -> Path | None:
     return default if default.exists() else None
 
 
-def _give_up(*problems: str) -> None:
+def _give_up(*problems: str) -> NoReturn:
     for problem in problems:
         print(f"camd: {problem}", file=sys.stderr)
     raise SystemExit(1)

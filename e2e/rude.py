@@ -61,7 +61,7 @@ class Rude:
         """What each of them does; it returns :data:`HUNG_UP` or :data:`STAYED`."""
         snapshot = _request(f"/api/{self._camera}/snapshot", self._key)
         last = _request("/", "Connection: close\r\n")
-        kinds = {
+        kinds: dict[str, Callable[[], Awaitable[str]]] = {
             "reads no refusal": lambda: self._send(_request("/") * PIPELINED + last),
             "reads no snapshot": lambda: self._send(snapshot * 50),
             "ends no request": lambda: self._send(_request("/")[:-2]),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from camd import __version__
-from camd.cli import list_cameras, main, signed
+from camd.cli import main
+from camd.commands import list_cameras, signed
 from camd.config import load
 from camd.process.state import kept_or_new_key
 from camd.sources.v4l2.discovery import Census, census
@@ -359,3 +360,24 @@ def test_sign_with_a_key_of_the_settings(tmp_path: Path, capsys: Captured) -> No
     settings_file(tmp_path, f"{SIGNERS}signing_key: {'x' * 32}\n")
     assert main(["sign", "robot/stream"], {}) == 0
     assert "&signature=" in capsys.readouterr().out
+
+
+def test_version_imports_next_to_nothing() -> None:
+    """``camd --version`` loads neither Twisted nor pydantic, nor camd's settings."""
+    program = (
+        "import sys\n"
+        "from camd.cli import main\n"
+        "try:\n"
+        "    main(['--version'])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})\n"
+        "print('camd.config' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    version, modules, has_settings = run.stdout.splitlines()
+    assert version == f"camd {__version__}"
+    assert not {"twisted", "pydantic", "cv2", "numpy"} & set(modules.split())
+    assert has_settings == "False"

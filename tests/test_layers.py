@@ -23,7 +23,7 @@ FLOORS: list[set[str]] = [
     {"cameras"},
     # What is answered, and to whom; what the system is asked for and told.
     {"process", "web"},
-    {"daemon"},
+    {"commands", "daemon"},
     {"cli", "tap"},
 ]
 

@@ -287,6 +287,19 @@ def test_json_from_the_first_line_to_the_last(run):
     assert {line["camera"] for line in told if "camera" in line} == {"robot"}
 
 
+def test_passing_jpegs_on_takes_no_opencv(run, tmp_path) -> None:
+    """A daemon that shows JPEGs as they are loads neither OpenCV nor numpy."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "1.jpg").write_bytes(tiny_jpeg())
+    (folder / "2.jpg").write_bytes(tiny_jpeg(50))
+    process = run(config(str(folder)))
+    assert len(Viewer(listening(process)).parts(3)) == 3
+    loaded = Path(f"/proc/{process.twistd.pid}/maps").read_text()
+    assert "cv2" not in loaded
+    assert "numpy" not in loaded
+
+
 @pytest.mark.parametrize(("level", "heard"), [("info", False), ("debug", True)])
 def test_the_level(run, mute, level, heard):
     """Rounds of heartbeats are logged when debug lines are asked for, and only then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,15 @@ def test_no_opencv(capsys, monkeypatch):
     """Where OpenCV cannot be imported, one line says what to install."""
     monkeypatch.setattr(tap, "why_no_opencv", lambda: "OpenCV needs libGL")
     assert refusal(capsys) == ["camd: OpenCV needs libGL"]
+
+
+@pytest.mark.parametrize("source", ["http://camera/video", "https://camera/", "{}"])
+def test_no_opencv_and_no_need_of_it(tmp_path, monkeypatch, source) -> None:
+    """Where all cameras send JPEGs, nobody asks for it at the start."""
+    monkeypatch.setattr(tap, "why_no_opencv", lambda: "OpenCV needs libGL")
+    cameras = {"robot": {"source": source.format(tmp_path)}}
+    (tmp_path / "camd.yaml").write_text(json.dumps({"cameras": cameras}))
+    assert list(parsed()["settings"].cameras) == ["robot"]
 
 
 def test_version(capsys):

@@ -70,6 +70,13 @@ def push_source(
     return None
 
 
+def needs_opencv(camera: CameraSettings) -> bool:
+    """Whether a camera takes OpenCV for certain, and not only to draw a placeholder."""
+    address = camera.source.lower()
+    sends_jpegs = address.startswith(("http://", "https://")) or _names_jpegs(address)
+    return is_redrawn(camera) or not sends_jpegs
+
+
 def is_redrawn(camera: CameraSettings) -> bool:
     """Whether a camera's pictures are turned, mirrored or written on."""
     return bool(camera.rotate or camera.flip != "none" or camera.overlay)

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camd.cli import report
+from camd.commands import report
 from camd.config import ConfigError, Loaded, load
 from camd.config.checks import PICTURE_MOST
 from camd.config.settings import CAMERA_KEYS, KEYS, PRESETS, Settings
