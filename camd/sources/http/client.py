@@ -163,7 +163,8 @@ class Client:
         headers = Headers({b"User-Agent": [_AGENT], b"Accept": [b"*/*"]})
         if self._proof is not None and url.origin == self._url.origin:
             headers.addRawHeader(b"Authorization", self._proof.header(url.target))
-        sent = Deferred.fromCoroutine(self._send(url, headers))
+        found = self._names.find(url.host, url.port)
+        sent = found.addCallback(self._send, url, headers)
         try:
             response = await sent.addTimeout(self._timeout, self._reactor)
         except CancelledError:
@@ -188,12 +189,13 @@ class Client:
             response=response,
         )
 
-    async def _send(self, url: Url, headers: Headers) -> IResponse:
-        addresses = await self._names.find(url.host, url.port)
+    def _send(
+        self, addresses: Sequence[str], url: Url, headers: Headers
+    ) -> Deferred[IResponse]:
         endpoints = _Endpoints(self._reactor, self._policy, addresses, self._open)
         agent = Agent.usingEndpointFactory(self._reactor, endpoints, self._pool)
-        response: IResponse = await agent.request(b"GET", url.bare.encode(), headers)
-        return response
+        sent: Deferred[IResponse] = agent.request(b"GET", url.bare.encode(), headers)
+        return sent
 
     def _error(self, reason: str) -> SourceError:
         return SourceError(f"{self._name}: {reason}")

@@ -30,7 +30,11 @@ def why_no_answer(trouble: BaseException, url: Url, timeout: float) -> str:
 
     :param timeout: seconds that it was given.
     """
-    cause = _cause(trouble)
+    cause = trouble
+    while isinstance(cause, ResponseFailed | RequestTransmissionFailed):
+        if not cause.reasons:
+            break
+        cause = cause.reasons[0].value
     where = f"{url.host} port {url.port}"
     match cause:
         case error.ConnectionRefusedError():
@@ -48,11 +52,18 @@ def why_no_answer(trouble: BaseException, url: Url, timeout: float) -> str:
         case VerificationError():
             return _CERTIFICATE
         case SSL.Error():
-            return _CERTIFICATE if _is_untrusted(cause) else _tls_trouble(cause)
+            if "certificate verify failed" in str(cause):
+                return _CERTIFICATE
+            reasons = cause.args[0] if cause.args else ()
+            told = reasons[0][-1] if reasons and reasons[0] else "no reason given"
+            return f"no TLS connection: {told}"
         case UnknownHost():
             return f"there is no host of the name {url.host}"
         case error.ConnectError():
-            return f"{where} cannot be reached: {_system_reason(cause)}"
+            # Not `osError`: Twisted puts the bare number there, and the words here.
+            told = str(cause.args[0]) if cause.args else ""
+            reason = told or type(cause).__name__
+            return f"{where} cannot be reached: {reason.lower()}"
     return f"{where} does not answer in HTTP ({type(cause).__name__})"
 
 
@@ -64,28 +75,3 @@ def why_not(code: int) -> str:
         return f"it answers {code} {HTTPStatus(code).phrase}"
     except ValueError:
         return f"it answers {code}"
-
-
-def _cause(trouble: BaseException) -> BaseException:
-    """Return the first of the reasons that Twisted has wrapped up."""
-    while isinstance(trouble, ResponseFailed | RequestTransmissionFailed):
-        if not trouble.reasons:
-            break
-        trouble = trouble.reasons[0].value
-    return trouble
-
-
-def _is_untrusted(trouble: SSL.Error) -> bool:
-    return "certificate verify failed" in str(trouble)
-
-
-def _tls_trouble(trouble: SSL.Error) -> str:
-    reasons = trouble.args[0] if trouble.args else ()
-    told = reasons[0][-1] if reasons and reasons[0] else "no reason given"
-    return f"no TLS connection: {told}"
-
-
-def _system_reason(trouble: error.ConnectError) -> str:
-    # Not `osError`: Twisted puts the bare number there, and the words here.
-    told = str(trouble.args[0]) if trouble.args else ""
-    return (told or type(trouble).__name__).lower()

@@ -1,5 +1,4 @@
-"""
-How camd proves to a camera who asks: HTTP Basic (RFC 7617) and Digest (RFC 7616).
+"""How camd proves to a camera who asks: HTTP Basic (RFC 7617) and Digest (RFC 7616).
 
 Nothing is sent before the camera asks for it (401 with WWW-Authenticate), and Digest is
 preferred, as Basic tells the password to whoever listens.
@@ -12,15 +11,16 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from camd.sources.http.url import Login
 
-#: Makes a text that was never used before, for Digest's ``cnonce``.
 NewNonce = Callable[[], str]
+"""Makes a text that was never used before, for Digest's ``cnonce``."""
 
-#: What Digest may be computed with, best first; MD5 where nothing is said.
 _HASHES = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}
+"""What Digest may be computed with, best first; MD5 where nothing is said."""
 
 # A name, "=", and a quoted text (kept as it stands, escapes too) or a bare word; or a
 # scheme, which is a word with no "=" behind it. RFC 9110 11.6.1 lets several challenges
@@ -32,8 +32,7 @@ _WORD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """
-    What a camera asks for.
+    """What a camera asks for.
 
     :ivar scheme: such as ``basic``, in lower case.
     :ivar parameters: by name in lower case; values without their quotes.
@@ -47,18 +46,18 @@ class Proof(Protocol):
     """What is sent as Authorization."""
 
     def header(self, target: str) -> bytes:
-        """Give the header's value for a GET of this path and query."""
+        """Return the header's value for a GET of this path and query."""
         ...
 
 
 def challenges(headers: Iterable[str]) -> list[Challenge]:
-    """
-    Read the values of WWW-Authenticate headers, however many are in each.
+    """Read the values of WWW-Authenticate headers, however many challenges each holds.
 
     :param headers: decoded as UTF-8 with ``surrogateescape``.
     """
     found: list[tuple[str, dict[str, str]]] = []
-    for name, quoted, bare in _words(headers):
+    for word in chain.from_iterable(map(_WORD.finditer, headers)):
+        name, quoted, bare = word.groups()
         if quoted is None and bare is None:
             found.append((name.lower(), {}))
         elif found:
@@ -66,21 +65,13 @@ def challenges(headers: Iterable[str]) -> list[Challenge]:
     return [Challenge(scheme, parameters) for scheme, parameters in found]
 
 
-def _words(headers: Iterable[str]) -> Iterable[tuple[str, str | None, str | None]]:
-    for header in headers:
-        for word in _WORD.finditer(header):
-            name, quoted, bare = word.groups()
-            yield name, quoted, bare
-
-
 def is_stale(asked: Iterable[Challenge]) -> bool:
-    """Tell whether the password was right, and only the camera's nonce too old."""
+    """Whether the password was right, and only the camera's nonce too old."""
     return any(c.parameters.get("stale", "").lower() == "true" for c in asked)
 
 
 def prove(login: Login, asked: Iterable[Challenge], new: NewNonce) -> Proof | None:
-    """
-    Answer the best of what the camera asks for.
+    """Answer the best of what the camera asks for.
 
     :return: None when camd knows none of it.
     """
@@ -92,7 +83,7 @@ def prove(login: Login, asked: Iterable[Challenge], new: NewNonce) -> Proof | No
 
 
 def _rank(challenge: Challenge) -> int | None:
-    """Where a challenge stands, the best at 0; None for one that is not known."""
+    """Return where a challenge stands, the best at 0; None for an unknown one."""
     if challenge.scheme == "basic":
         return len(_HASHES)
     algorithm = _algorithm(challenge)
@@ -108,7 +99,7 @@ def _algorithm(challenge: Challenge) -> str:
 
 
 def _qop(challenge: Challenge) -> str | None:
-    """``auth``; empty for the old form without (RFC 2069); None for no other."""
+    """Return ``auth``; empty for the old form (RFC 2069); None for any other."""
     offered = challenge.parameters.get("qop", "")
     options = [option.strip().lower() for option in offered.split(",")]
     if "auth" in options:
@@ -117,20 +108,19 @@ def _qop(challenge: Challenge) -> str | None:
 
 
 class Basic:
-    """User and password, for everybody on the way to read."""
+    """User and password, which everybody on the way can read."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
 
     def header(self, target: str) -> bytes:
-        """Give the same for every target."""
+        """Return the same for every target."""
         both = f"{self._login.user}:{self._login.password}"
         return b"Basic " + base64.b64encode(both.encode())
 
 
 class Digest:
-    """
-    A hash over the password, the target and a counter; the password stays here.
+    """A hash over the password, the target and a counter; the password stays here.
 
     The camera's nonce is used for one request after the other until it is refused.
 
@@ -148,7 +138,7 @@ class Digest:
         self._count = 0
 
     def header(self, target: str) -> bytes:
-        """Give the header's value, which is good for one request."""
+        """Return the header's value, which is good for one request."""
         self._count += 1
         quoted = {
             "username": re.sub(r'(["\\])', r"\\\1", self._login.user),
@@ -162,18 +152,15 @@ class Digest:
         if self._qop or self._session:
             quoted["cnonce"] = self._cnonce
         pairs = [f'{name}="{text}"' for name, text in quoted.items()]
-        return _as_sent("Digest " + ", ".join([*pairs, *self._unquoted()]))
-
-    def _unquoted(self) -> Iterable[str]:
-        """What RFC 7616 3.4 wants without quotes, and some cameras insist on."""
+        # RFC 7616 3.4 wants these without quotes, and some cameras insist on it.
         if "algorithm" in self._asked:
-            yield f"algorithm={self._asked['algorithm']}"
+            pairs.append(f"algorithm={self._asked['algorithm']}")
         if self._qop:
-            yield f"qop={self._qop}"
-            yield f"nc={self._count:08x}"
+            pairs += [f"qop={self._qop}", f"nc={self._count:08x}"]
+        return _as_sent("Digest " + ", ".join(pairs))
 
     def _response(self, target: str) -> str:
-        """RFC 7616 3.4.1; without qop that of RFC 2069."""
+        """Return the hash of RFC 7616 3.4.1; without qop that of RFC 2069."""
         nonce, cnonce = self._asked["nonce"], self._cnonce
         who = (self._login.user, self._asked.get("realm", ""), self._login.password)
         secret = self._digest(*who)
@@ -190,5 +177,5 @@ class Digest:
 
 
 def _as_sent(text: str) -> bytes:
-    """What came from the camera as it came, UTF-8 or not."""
+    """Return what came from the camera as it came, UTF-8 or not."""
     return text.encode(errors="surrogateescape")

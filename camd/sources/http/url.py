@@ -47,13 +47,19 @@ class Url:
         parts = urlsplit(text)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError("not an http address")
+        login = None
+        if parts.username is not None or parts.password is not None:
+            login = Login(unquote(parts.username or ""), unquote(parts.password or ""))
+            # Neither can stand in a header.
+            if not (login.user + login.password + "-").isprintable():
+                raise ValueError("user or password holds a control character")
         path = parts.path or "/"
         return cls(
             scheme=parts.scheme,
             host=parts.hostname.encode("idna").decode("ascii"),
             port=parts.port or _PORTS[parts.scheme],
             target=quote(f"{path}?{parts.query}" if parts.query else path, safe=_SAFE),
-            login=_login(parts.username, parts.password),
+            login=login,
         )
 
     @property
@@ -81,13 +87,3 @@ class Url:
         """
         there = Url.parse(urljoin(self.bare, location))
         return Url(there.scheme, there.host, there.port, there.target, None)
-
-
-def _login(user: str | None, password: str | None) -> Login | None:
-    if user is None and password is None:
-        return None
-    login = Login(unquote(user or ""), unquote(password or ""))
-    # Neither can stand in a header.
-    if not (login.user + login.password + "-").isprintable():
-        raise ValueError("user or password holds a control character")
-    return login
