@@ -21,15 +21,14 @@ FACTOR = 2.0
 
 
 class Backoff:
-    """
-    Seconds to wait: 1, 2, 4 … 30, each up to a quarter shorter by chance.
+    """Seconds to wait: 1, 2, 4 … 30, each up to a quarter shorter by chance.
 
     For what is of this machine they are 0.5, 1, 2, 2 ….
 
     The chance keeps cameras that were lost together (a hub, a switch) from being tried
     together for ever.
 
-    :param random: gives a number from 0 to 1, such as :func:`random.random`.
+    :param random: returns a number from 0 to 1, such as :func:`random.random`.
     :param local: whether it is for a device or file of this machine.
     """
 
@@ -40,10 +39,10 @@ class Backoff:
         self._next = self._first
 
     def delay(self) -> float:
-        """Give the seconds to wait now, and be more patient the next time."""
+        """Return the seconds to wait now, and be more patient the next time."""
         delay, self._next = self._next, min(self._next * FACTOR, self._most)
         return delay * (1 - 0.25 * self._random())
 
     def reset(self) -> None:
-        """Begin anew: what was tried has worked."""
+        """Start again with the first delay: what was tried has worked."""
         self._next = self._first

@@ -62,7 +62,7 @@ class Intake(Protocol):
         """Return why no picture has come for so long, as far as it is known."""
 
     def check(self, now: float) -> None:
-        """Give up what has hung for too long; called about once a second."""
+        """Give up on what has hung for too long; called about once a second."""
 
     def forgive(self, seconds: float) -> None:
         """Do not count so many seconds, in which the daemon stood still."""

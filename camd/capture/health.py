@@ -153,14 +153,10 @@ class Health:
             self._log.failure("Camera {camera} failed", failure, camera=self._name)
         reason = failure.getErrorMessage()
         text = f"{reason}; trying again in {delay:.1f} s"
-        self._become(State.OFFLINE, text, again=self._is_news(reason))
-
-    def _is_news(self, reason: str) -> bool:
-        """Whether this reason was not logged yet in this outage."""
-        news = reason not in self._said and len(self._said) < REASONS_MOST
-        if news:
+        is_news = reason not in self._said and len(self._said) < REASONS_MOST
+        if is_news:
             self._said.add(reason)
-        return news
+        self._become(State.OFFLINE, text, again=is_news)
 
     def released(self) -> None:
         """Note that the camera was let go, as nobody watches."""

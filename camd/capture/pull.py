@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -19,9 +18,6 @@ from camd.capture.capture import Capture
 from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
 from camd.periodic import PeriodicCall
-from camd.sources import CameraMode
-
-T = TypeVar("T")
 
 SAME_PACE = 1.05
 """A camera's rate over the stream's, up to which each of its pictures is wanted."""
@@ -88,7 +84,7 @@ class PullIntake:
         self._worker.check(now)
 
     def forgive(self, seconds: float) -> None:
-        """Give the job under way so much more time."""
+        """Allow the job under way so much more time."""
         self._worker.forgive(seconds)
 
     def pause(self) -> None:
@@ -115,29 +111,34 @@ class PullIntake:
         assert capture is not None
         self._is_busy = True
         if capture.wants_frame:
-            self._worker.run(Reader.take, self._took)
+            self._worker.run(Reader.take, self._finish)
         elif capture.wants_probe:
-            self._worker.run(Reader.probe, self._probed)
+            self._worker.run(Reader.probe, self._finish)
         else:
-            self._worker.run(Reader.close, self._released)
+            self._worker.run(Reader.close, self._finish)
 
-    def _took(self, outcome: CheckedJpeg | Failure) -> None:
-        self._finish(outcome, self._publish)
+    def _finish(self, outcome: Probe | Failure | None) -> None:
+        """Tell the capture what came of a job, and begin the next one if it is owed.
 
-    def _probed(self, outcome: Probe | Failure) -> None:
-        self._finish(outcome, Capture.probed)
-
-    def _released(self, outcome: Failure | None) -> None:
-        self._finish(outcome, lambda capture, _: capture.released())
-
-    def _finish(self, outcome: T | Failure, tell: Callable[[Capture, T], None]) -> None:
-        """Tell the capture what came of a job, and begin the next one if it is owed."""
+        :param outcome: None when the source was closed.
+        """
         capture = self._capture
         if capture is None:
             return
         try:
-            if not isinstance(outcome, Failure):
-                tell(capture, outcome)
+            if isinstance(outcome, CheckedJpeg):
+                waited = self._clock.seconds() - outcome.captured
+                # A picture that had waited for its tick would be followed by others
+                # that do, each up to an interval old, as long as camera and ticks go at
+                # the same pace. So the next one is waited for at once.
+                if waited > WAITED / self._fps:
+                    pace = outcome.mode.fps or math.inf
+                    self._is_owed |= pace <= self._fps * SAME_PACE
+                capture.took(outcome)
+            elif isinstance(outcome, Probe):
+                capture.probed(outcome)
+            elif outcome is None:
+                capture.released()
             elif outcome.check(BadPicture):
                 # The next one at once, in its place. After that the ticks set the pace
                 # again: there may be no good one for long.
@@ -154,18 +155,3 @@ class PullIntake:
             capture.is_asked or (is_owed and not capture.health.retry_in)
         ):
             self._begin()
-
-    def _publish(self, capture: Capture, picture: CheckedJpeg) -> None:
-        waited = self._clock.seconds() - picture.captured
-        if _is_out_of_step(picture.mode, waited, self._fps):
-            self._is_owed = True
-        capture.took(picture)
-
-
-def _is_out_of_step(mode: CameraMode, waited: float, fps: float) -> bool:
-    """Whether the next picture is to be waited for at once, ahead of its tick.
-
-    A picture that had waited for its tick would be followed by others that do, each up
-    to an interval old, as long as camera and ticks go at the same pace.
-    """
-    return (mode.fps or math.inf) <= fps * SAME_PACE and waited > WAITED / fps

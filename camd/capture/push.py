@@ -318,28 +318,28 @@ class PushIntake:
         self._is_open, self._held = False, None
         self._is_stopping = True
         self._cancel("_late")
-        self._source.stop().addBoth(self._stopped)
 
-    def _stopped(self, _: object) -> None:
-        self._is_stopping = False
-        if not self._is_pulling:
-            self._start()
-        elif self._pull is not None and self._capture is not None:
-            self._pull.set_pace(1 / self._interval, now=True)
+        def stopped(_: object) -> None:
+            self._is_stopping = False
+            if not self._is_pulling:
+                self._start()
+            elif self._pull is not None and self._capture is not None:
+                self._pull.set_pace(1 / self._interval, now=True)
+
+        self._source.stop().addBoth(stopped)
 
     def _plan_release(self, capture: Capture) -> None:
         self._cancel("_release")
-        if capture.releases and not capture.awake:
-            self._release = self._clock.callLater(
-                RELEASE_AFTER, self._release_source, capture
-            )
 
-    def _release_source(self, capture: Capture) -> None:
-        if capture.wants_frame or capture.wants_probe:
-            self._plan_release(capture)
-        elif self._is_open:
-            capture.released()
-            self._stop_source()
+        def release() -> None:
+            if capture.wants_frame or capture.wants_probe:
+                self._plan_release(capture)
+            elif self._is_open:
+                capture.released()
+                self._stop_source()
+
+        if capture.releases and not capture.awake:
+            self._release = self._clock.callLater(RELEASE_AFTER, release)
 
     # ---- Pictures
 

@@ -18,8 +18,7 @@ Work = Callable[[], None]
 
 
 class CameraThread:
-    """
-    One daemon thread, which takes one piece of work after the other.
+    """One daemon thread, which does one piece of work after the other.
 
     A daemon thread, because a camera may hang in the driver for ever: Python joins
     other threads at its end, and Twisted joins its pools', so that a camera would hold
@@ -32,7 +31,12 @@ class CameraThread:
     def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
         self._reactor = reactor
         self._work: SimpleQueue[Work | None] = SimpleQueue()
-        Thread(target=self._run, name=name, daemon=True).start()
+
+        def run() -> None:
+            while (work := self._work.get()) is not None:
+                work()
+
+        Thread(target=run, name=name, daemon=True).start()
 
     def __call__(self, work: Callable[[], T]) -> Deferred[T]:
         """Run ``work`` when what came before it is through; promise its result."""
@@ -45,7 +49,7 @@ class CameraThread:
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """Run a call here, and tell what came of it, as Twisted's pools do."""
+        """Run a call here, and report what came of it, as Twisted's pools do."""
 
         def work() -> None:
             try:
@@ -56,10 +60,6 @@ class CameraThread:
                 onResult(True, result)
 
         self._work.put(work)
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
 
     def stop(self) -> None:
         """Take no more work. The thread ends with what it is doing, if it ever does."""

@@ -114,7 +114,7 @@ class Worker:
             job.done(outcome)
 
     def forgive(self, seconds: float) -> None:
-        """Give the job under way so much more time."""
+        """Allow the job under way so much more time."""
         if self._job is not None:
             self._job.began += seconds
 

@@ -34,7 +34,7 @@ def test_local_ones_are_tried_sooner() -> None:
     assert backoff.delay() == 0.5
 
 
-def test_begins_anew() -> None:
+def test_starts_again() -> None:
     """After success the first delay is the first again."""
     backoff = Backoff(lambda: 0)
     assert [backoff.delay() for _ in range(3)] == [1, 2, 4]
@@ -51,7 +51,7 @@ def test_always_within_bounds(chances: list[float]) -> None:
 
 
 def test_cameras_lost_together_are_not_tried_together() -> None:
-    """Each delay asks chance anew."""
+    """Each delay is shortened by a chance of its own."""
     chance = iter([0.0, 1.0, 0.5])
     backoff = Backoff(lambda: next(chance))
     assert [backoff.delay() for _ in range(3)] == [1, 1.5, 3.5]

@@ -568,7 +568,7 @@ def test_a_snapshot_while_nobody_watches() -> None:
 
 
 def test_snapshots_asked_together() -> None:
-    """All who ask while one is being taken get that one."""
+    """All that are asked for while one is being taken are that one."""
     harness = CaptureHarness(takes=None)
     harness.capture.start()
     harness.thread.finish()

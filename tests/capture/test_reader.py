@@ -203,7 +203,7 @@ def test_a_source_that_does_not_open(reader, source):
     assert source.calls == ["open", "open", "read"]
 
 
-def test_reopened_tells_anew_what_it_gives(reader, source):
+def test_reopened_tells_its_mode_again(reader, source):
     """After a close the source is opened, and what it gives then is what is told."""
     reader.probe()
     reader.close()

@@ -44,7 +44,7 @@ _AGENT = f"camd/{__version__}".encode()
 class Answer:
     """A camera's answer up to the end of its head.
 
-    :ivar url: who gave it, behind all redirects.
+    :ivar url: the address that gave it, behind all redirects.
     :ivar kind: the Content-Type as it came; empty where there is none.
     :ivar location: the value of Location; empty where there is none.
     :ivar login: the values of WWW-Authenticate.
@@ -134,7 +134,7 @@ class Client:
         return there
 
     async def _ask_proving(self, url: Url) -> Answer:
-        """Ask; and when the camera wants to know who asks, once more with a proof."""
+        """Ask; where the camera wants a login, ask once more with it."""
         answer = await self._get(url)
         if answer.code == 401:
             self._prove(url, answer)

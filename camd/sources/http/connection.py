@@ -8,7 +8,7 @@ headers, and lengths that are no numbers, at which Twisted's parser gives up.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
@@ -55,7 +55,12 @@ def tolerant_head(head: bytes) -> tuple[int, bytes]:
     status = _STATUS.match(first)
     if status is None:
         return 0, head
-    headers = list(_headers(lines))
+    pairs = (line.partition(b":") for line in lines)
+    headers = [
+        (name.strip(), value.strip())
+        for name, colon, value in pairs
+        if colon and _TOKEN.fullmatch(name.strip())
+    ]
     lengths = {value for name, value in headers if name.lower() == b"content-length"}
     codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
     is_chunked = any(b"chunked" in coding.lower() for coding in codings)
@@ -72,13 +77,6 @@ def tolerant_head(head: bytes) -> tuple[int, bytes]:
     version = b"HTTP/1.1" if status[2] else b"HTTP/1.0"
     told = [b"%b: %b" % header for header in kept]
     return int(code), b"\r\n".join([version + b" " + code + b" .", *told, b"", b""])
-
-
-def _headers(lines: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if colon and _TOKEN.fullmatch(name.strip()):
-            yield name.strip(), value.strip()
 
 
 class Connection(ProtocolWrapper):
@@ -114,12 +112,10 @@ class Connection(ProtocolWrapper):
             if not 100 <= code < 200:
                 self._head = None
                 self.wrappedProtocol.dataReceived(told + head if code else bytes(head))
-        if self._head is not None:
-            self._give_up_on_nonsense(head)
-
-    def _give_up_on_nonsense(self, head: bytearray) -> None:
-        line, end, _ = head.partition(b"\n")
-        if end and _STATUS.match(line) is None:
+        if self._head is None:
+            return
+        line, is_line, _ = head.partition(b"\n")
+        if is_line and _STATUS.match(line) is None:
             # Twisted's parser says what it is not.
             self._head = None
             self.wrappedProtocol.dataReceived(bytes(head))

@@ -1,4 +1,4 @@
-"""How camd proves to a camera who asks: HTTP Basic (RFC 7617) and Digest (RFC 7616).
+"""How camd logs in to a camera: HTTP Basic (RFC 7617) and Digest (RFC 7616).
 
 Nothing is sent before the camera asks for it (401 with WWW-Authenticate), and Digest is
 preferred, as Basic tells the password to whoever listens.

@@ -63,18 +63,19 @@ class Names:
             self._waiting[key].append(asked)
         else:
             self._waiting[key] = [asked]
-            Thread(target=self._run, args=key, name=f"name {host}", daemon=True).start()
+
+            def run() -> None:
+                addresses: Sequence[str] = ()
+                with suppress(OSError, UnicodeError):
+                    addresses = self._find(host, port)
+                self._reactor.callFromThread(self._answer, key, addresses)
+
+            Thread(target=run, name=f"name {host}", daemon=True).start()
         return asked
 
     def forget(self) -> None:
         """Look names up again: a camera may have got another address."""
         self._found.clear()
-
-    def _run(self, host: str, port: int) -> None:
-        addresses: Sequence[str] = ()
-        with suppress(OSError, UnicodeError):
-            addresses = self._find(host, port)
-        self._reactor.callFromThread(self._answer, (host, port), addresses)
 
     def _answer(self, key: tuple[str, int], addresses: Sequence[str]) -> None:
         if addresses:

@@ -1,4 +1,4 @@
-"""An http address as a person writes it: where to ask, what for, and who asks."""
+"""An http address as a person writes it: where to ask, what for, and the login."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Url:
     :ivar scheme: ``http`` or ``https``.
     :ivar host: a name in ASCII (IDNA), or a number; IPv6 without brackets.
     :ivar target: path and query, as they go over the wire.
-    :ivar login: who asks; None where the address names nobody.
+    :ivar login: the user and password; None where the address has none.
     """
 
     scheme: str

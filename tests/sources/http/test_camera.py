@@ -316,7 +316,7 @@ def test_polls_no_sooner_than_wanted() -> None:
 
 
 def test_a_poll_comes_sooner_when_it_is_wanted() -> None:
-    """Somebody who comes does not wait for the idle pace."""
+    """A viewer that comes does not wait for the idle pace."""
     harness = CameraHarness(picture_answer(JPEG), fps=4).start(fps=0.1)
     harness.turn(1)
     harness.camera.set_rate(30)

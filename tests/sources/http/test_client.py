@@ -115,7 +115,7 @@ def why(results: list[Any]) -> str:
 
 
 def login_answer(*asked: str) -> bytes:
-    """An answer that asks who asks."""
+    """An answer that asks for a login."""
     return answer(*(f"WWW-Authenticate: {one}" for one in asked), code=401)
 
 
@@ -125,7 +125,7 @@ def redirect(location: str, code: int = 302) -> bytes:
 
 
 def test_the_request() -> None:
-    """Path, host and who asks stand in it, and a proof only when there is one."""
+    """Path, host and camd's name stand in it, and no login that nobody asked for."""
     harness = ClientHarness(stream_answer())
     harness.ask()
     (request,) = harness.web.requests
@@ -215,7 +215,7 @@ def test_headers_without_end() -> None:
 
 
 def test_a_body_is_not_taken_for_headers() -> None:
-    """The limit on headers ends where they end, and begins anew with each request."""
+    """The limit on headers ends where they end, and begins again with each request."""
     harness = ClientHarness(picture_answer(b"x" * HEAD))
     for _ in range(2):
         (result,) = harness.ask()
@@ -333,7 +333,7 @@ def test_stale_for_ever() -> None:
 
 @pytest.mark.parametrize("asked", [BASIC, DIGEST])
 def test_a_wrong_password_is_sent_once(asked: str) -> None:
-    """Cameras lock people out who try a wrong password often."""
+    """Cameras lock people out that try a wrong password often."""
     harness = ClientHarness(login_answer(asked))
     assert harness.trouble() == "it refuses this user and password"
     assert len(harness.web.requests) == 2
@@ -368,7 +368,7 @@ def test_a_redirect_to_nowhere() -> None:
 
 
 def test_redirects_without_end() -> None:
-    """A circle is left after a few rounds."""
+    """A loop is left after a few rounds."""
     harness = ClientHarness(redirect("/"), address="http://cam/")
     assert harness.trouble() == f"it redirects more than {REDIRECTS} times"
     assert len(harness.web.requests) == REDIRECTS + 1 == 6
