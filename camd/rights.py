@@ -1,4 +1,4 @@
-"""What a key may be used for, and who came with one."""
+"""What a key may be used for, and who sent a request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TO_SEE_OR_COUNT = TO_SEE | TO_COUNT
 @dataclass(frozen=True, slots=True)
 class Principal:
     """
-    Who asks, as far as a key, a link or a proof of identity tells.
+    Who sent a request, as far as a key, a link or a proof of identity tells.
 
     :ivar name: of the key, or of the person; for logs.
     :ivar rights: what is open to them.

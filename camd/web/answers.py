@@ -1,4 +1,4 @@
-"""Small answers of one piece: JSON, text, and what a client says made printable."""
+"""Answers in one piece: JSON, text, and a client's own words made printable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_STORE = (b"Cache-Control", b"no-store")
 
 
 def json_answer(request: Request, content: object, code: int = 200) -> bytes:
-    """Answer with JSON; give the body, for ``render`` to return."""
+    """Answer with JSON; return the body, for ``render`` to return."""
     request.setResponseCode(code)
     request.setHeader(b"Content-Type", b"application/json")
     request.setHeader(*NO_STORE)
@@ -21,7 +21,7 @@ def json_answer(request: Request, content: object, code: int = 200) -> bytes:
 
 
 def text_answer(request: Request, line: str, code: int = 200) -> bytes:
-    """Answer with one line of text; give the body, for ``render`` to return."""
+    """Answer with one line of text; return the body, for ``render`` to return."""
     request.setResponseCode(code)
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     request.setHeader(*NO_STORE)
@@ -49,7 +49,7 @@ class Answer(Resource):
     isLeaf = True
 
     def answer(self, request: Request) -> bytes:
-        """Set code and headers, and give the body."""
+        """Set code and headers, and return the body."""
         raise NotImplementedError
 
     def render(self, request: Request) -> bytes:
@@ -61,7 +61,7 @@ class Answer(Resource):
 
 
 def body_for(request: Request, body: bytes) -> bytes:
-    """Give the body, or to HEAD its length alone."""
+    """Return the body, or nothing for HEAD, which gets its length alone."""
     if request.method != b"HEAD":
         return body
     # Left to Twisted, a body is dropped as well, with a warning in the log.
@@ -70,7 +70,7 @@ def body_for(request: Request, body: bytes) -> bytes:
 
 
 def finish(request: Request, body: bytes) -> None:
-    """Answer with this body at last; the headers are set."""
+    """Answer with this body; the headers are set."""
     if request.method != b"HEAD":
         request.setHeader(b"Content-Length", b"%d" % len(body))
     request.write(body_for(request, body))
@@ -92,7 +92,7 @@ class Missing(Answer):
 
 
 def not_allowed(request: Request) -> bytes:
-    """Answer a method that means nothing here; give the body."""
+    """Answer a method that means nothing here; return the body."""
     request.setHeader(b"Allow", b"GET, HEAD, OPTIONS")
     return json_answer(request, {"error": "only GET and HEAD"}, 405)
 

@@ -1,8 +1,7 @@
-"""What one viewer too many is answered: a line of text, to an ``<img>`` a picture."""
+"""The answer to one viewer too many: a line of text, or a picture for an ``<img>``."""
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
@@ -24,10 +23,10 @@ class BusyAnswer:
     """
     Answers 503 for one camera, with the time after which to try again.
 
-    Who asks for images first, as every ``<img>`` does, gets the reason as a picture. It
-    is drawn in a thread, once for each reason, however many ask for it meanwhile. The
-    query ``busy=text`` gives the line of text to anybody: a script can tell that from
-    a stream, as it makes an ``<img>`` fail.
+    Clients that ask for images first, as every ``<img>`` does, get the reason as a
+    picture. It is drawn in a thread, once for each reason, however many ask for it
+    meanwhile. With ``busy=text`` in the query the answer is always text: it makes an
+    ``<img>`` fail, which a script can notice.
     """
 
     _log = Logger()
@@ -43,44 +42,32 @@ class BusyAnswer:
 
         :param refusal: why nobody can be let in, in one line.
         """
-        if not _wants_picture(request):
+        accept = (request.getHeader(b"Accept") or b"").lstrip().lower()
+        must_be_text = (request.args or {}).get(b"busy") == [b"text"]
+        if must_be_text or not accept.startswith(b"image/"):
             return body_for(request, _text(request, refusal))
         if refusal in self._drawn:
             return body_for(request, _picture(request, self._drawn[refusal]))
         waiting = self._waiting.setdefault(refusal, [])
         waiting.append(request)
         if len(waiting) == 1:
-            self._draw(refusal).addBoth(self._answer, refusal)
+            drawn = self._camera.draw(refusal.split("; "), Size(WIDTH, HEIGHT))
+            drawn.addBoth(self._answer, refusal)
         return NOT_DONE_YET
-
-    def _draw(self, refusal: str) -> Deferred[bytes]:
-        return self._camera.draw(refusal.split("; "), Size(WIDTH, HEIGHT))
 
     def _answer(self, outcome: bytes | Failure, refusal: str) -> None:
         if isinstance(outcome, Failure):
             self._log.failure("No picture for one viewer too many", outcome)
         else:
-            self._keep(refusal, outcome)
+            if len(self._drawn) >= MOST:
+                self._drawn.clear()
+            self._drawn[refusal] = outcome
         for request in self._waiting.pop(refusal):
-            # Who has gone meanwhile has no channel any more.
+            # A client that is gone has no channel any more.
             if request.channel is not None:
-                finish(request, self._body(request, refusal))
-
-    def _keep(self, refusal: str, jpeg: bytes) -> None:
-        if len(self._drawn) >= MOST:
-            self._drawn.clear()
-        self._drawn[refusal] = jpeg
-
-    def _body(self, request: Request, refusal: str) -> bytes:
-        jpeg = self._drawn.get(refusal)
-        return _text(request, refusal) if jpeg is None else _picture(request, jpeg)
-
-
-def _wants_picture(request: Request) -> bool:
-    if (request.args or {}).get(b"busy") == [b"text"]:
-        return False
-    accept = request.getHeader(b"Accept") or b""
-    return accept.lstrip().lower().startswith(b"image/")
+                jpeg = self._drawn.get(refusal)
+                body = _picture(request, jpeg) if jpeg else _text(request, refusal)
+                finish(request, body)
 
 
 def _text(request: Request, refusal: str) -> bytes:

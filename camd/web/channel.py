@@ -83,8 +83,8 @@ class Channel(HTTPChannel):
         self._half_closed = False
         # The request behind whose answer the next one has to wait.
         self._answered: Request | None = None
-        self._acked: object = None
-        self._acked_at = 0.0
+        self._last_progress: object = None
+        self._moved_at = 0.0
 
     def connectionMade(self) -> None:
         """Begin to read, and keep the kernel from holding much unsent."""
@@ -93,7 +93,7 @@ class Channel(HTTPChannel):
         self._socket = _socket_of(self._carrier)
         if self._socket is not None:
             tune(self._socket)
-        self._acked_at = self._clock.seconds()
+        self._moved_at = self._clock.seconds()
 
     def lineReceived(self, line: bytes) -> None:
         """Remember which request the headers belong to."""
@@ -161,16 +161,16 @@ class Channel(HTTPChannel):
         if not self._closing:
             self._closing = True
             self.has_viewer = False
-            self._acked_at = self._clock.seconds()
+            self._moved_at = self._clock.seconds()
         super().loseConnection()
 
     def check_progress(self, now: float) -> None:
         """Abort a connection that owes the client something and does not move."""
         if self.has_viewer or not (self._closing or self._owes()):
-            self._acked_at = now
-        elif (acked := self._progress()) != self._acked:
-            self._acked, self._acked_at = acked, now
-        elif now - self._acked_at >= STALL_TIME:
+            self._moved_at = now
+        elif (progress := self._progress()) != self._last_progress:
+            self._last_progress, self._moved_at = progress, now
+        elif now - self._moved_at >= STALL_TIME:
             self.transport.abortConnection()  # type: ignore[union-attr]
 
     def _owes(self) -> bool:

@@ -1,14 +1,14 @@
-"""Who is at the other end: the client's address, behind proxies that are trusted.
+"""The client at the other end: its address, behind proxies that are trusted.
 
-A proxy says for whom it asks, in ``X-Forwarded-For``, in ``Forwarded`` (RFC 7239) or in
-``CF-Connecting-IP``. Anybody can say so; it is believed of ``trusted_proxies`` only.
-The same holds for what they say of the client's TLS, which ends at a proxy.
+A proxy names the client that it asks for, in ``X-Forwarded-For``, in ``Forwarded`` (RFC
+7239) or in ``CF-Connecting-IP``. Anybody can do so; only ``trusted_proxies`` are
+believed. The same holds for what they say of the client's TLS, which ends at a proxy.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -37,10 +37,10 @@ MOST_HOPS = 32
 
 class Proxies:
     """
-    The proxies that are believed when they say for whom they ask.
+    The proxies that are believed about their clients.
 
     :param trusted: addresses and networks, such as ``127.0.0.1`` and ``10.0.0.0/8``;
-        ``unix`` stands for whoever comes through a UNIX socket.
+        ``unix`` stands for all that comes through a UNIX socket.
     """
 
     def __init__(self, trusted: Sequence[str]) -> None:
@@ -51,9 +51,9 @@ class Proxies:
 
     def client(self, request: Request) -> str:
         """
-        Give the client's address, in its usual form.
+        Return the client's address, in its usual form.
 
-        Empty for a UNIX socket with nobody named, and where there is no address.
+        It is empty for a UNIX socket where no proxy names a client.
         """
         peer = _peer(request)
         nearest = peer
@@ -65,10 +65,16 @@ class Proxies:
         return nearest
 
     def secured(self, request: Request) -> bool:
-        """Tell whether the client speaks TLS, with camd or with a trusted proxy."""
-        if request.isSecure():
-            return True
-        return self._trusts(_peer(request)) and _scheme(request) == "https"
+        """Return whether the client speaks TLS, with camd or with a trusted proxy."""
+        if request.isSecure() or not self._trusts(_peer(request)):
+            return bool(request.isSecure())
+        # Of several, the first is the client's own hop. A client that forges it
+        # deceives camd about its own cookie, and about nothing else.
+        said = _line(request, b"X-Forwarded-Proto")
+        if said is not None:
+            return said.partition(",")[0].strip().lower() == "https"
+        found = _FORWARDED_PROTO.search(_line(request, b"Forwarded") or "")
+        return found is not None and found[1].lower() == "https"
 
     def _trusts(self, host: str) -> bool:
         if not host:
@@ -78,7 +84,7 @@ class Proxies:
 
 
 NO_PROXIES = Proxies(())
-"""Nobody is believed: the client is whoever has the connection."""
+"""No proxy is believed: the client is at the other end of the connection."""
 
 
 @lru_cache(4096)
@@ -95,67 +101,37 @@ def _peer(request: Request) -> str:
     return str(_address(getattr(request.getClientAddress(), "host", "")) or "")
 
 
-def _scheme(request: Request) -> str:
-    """
-    Give the scheme that the proxies say the client uses; empty if they say none.
-
-    Of several the client's own hop comes first. A client that slips that in makes
-    believe about its own cookie, and nothing else.
-    """
-    said = _line(request, b"X-Forwarded-Proto")
-    if said is not None:
-        return said.partition(",")[0].strip().lower()
-    found = _FORWARDED_PROTO.search(_line(request, b"Forwarded") or "")
-    return found[1].lower() if found else ""
-
-
 def _line(request: Request, name: bytes) -> str | None:
-    """Give a header as one line, however many it came in; None for none."""
+    """Return a header as one line, however many it came in; None if it is missing."""
     lines = request.requestHeaders.getRawHeaders(name)
     return b",".join(lines).decode("latin-1") if lines else None
 
 
 def _hops(request: Request) -> Iterator[str]:
     """
-    Give the addresses that the proxies named, the nearest first.
+    Yield the addresses that the proxies named, the nearest first.
 
-    The first kind of header that is there decides, so that a client cannot slip
-    another one past a proxy that sets only this. A hop that is no address ends the
-    chain: what stands behind it was not said by a proxy that is known.
+    The first kind of header that is there decides, so that a client cannot add another
+    kind behind the back of a proxy that sets only this one. A hop that is no address
+    ends the chain: what stands behind it was not said by a known proxy.
     """
-    for name, read in _HEADERS:
+    for name in (b"X-Forwarded-For", b"Forwarded", b"CF-Connecting-IP"):
         line = _line(request, name)
-        if line is not None:
-            said = read(line)
-            for text in said[::-1][:MOST_HOPS]:
-                address = _address(_without_port(text))
-                if address is None:
-                    return
-                yield str(address)
-            return
-
-
-def _listed(line: str) -> list[str]:
-    return line.split(",")
-
-
-def _forwarded(line: str) -> list[str]:
-    return [said.strip('"') for said in _FORWARDED_FOR.findall(line)]
-
-
-_HEADERS: tuple[tuple[bytes, Callable[[str], list[str]]], ...] = (
-    (b"X-Forwarded-For", _listed),
-    (b"Forwarded", _forwarded),
-    (b"CF-Connecting-IP", _listed),
-)
-
-
-def _without_port(text: str) -> str:
-    """Take ``[2001:db8::1]:80`` and ``192.0.2.1:80`` apart; give the address."""
-    text = text.strip()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0] if text.count(":") == 1 else text
+        if line is None:
+            continue
+        said = _FORWARDED_FOR.findall(line) if name == b"Forwarded" else line.split(",")
+        for text in said[::-1][:MOST_HOPS]:
+            host = text.strip().strip('"')
+            # As in [2001:db8::1]:80 and 192.0.2.1:80.
+            if host.startswith("["):
+                host = host[1:].partition("]")[0]
+            elif host.count(":") == 1:
+                host = host.partition(":")[0]
+            address = _address(host)
+            if address is None:
+                return
+            yield str(address)
+        return
 
 
 def _address(text: str) -> Address | None:

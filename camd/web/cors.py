@@ -1,7 +1,7 @@
 """Pages of other sites: which of them may read what camd answers (Fetch standard).
 
-An ``<img>`` in anybody's page needs none of this; a script that reads the stats or the
-parts of a stream does. Keys are asked for all the same.
+An ``<img>`` needs none of this; a script that reads the stats or the parts of a stream
+does. A key is needed all the same.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Origins:
         self._allowed = frozenset(origin.encode() for origin in allowed)
 
     def mark(self, request: Request) -> None:
-        """Set what the browser asks an answer for, if its page may read it."""
+        """Set the headers by which a browser lets its page read the answer."""
         origin = request.getHeader(b"Origin")
         if not self._allowed:
             return
         if not self._all:
-            # The answer is another one for another page, for whoever caches it.
+            # For caches: another page gets another answer.
             request.responseHeaders.addRawHeader(b"Vary", b"Origin")
         if origin is not None and (self._all or origin in self._allowed):
             shown = b"*" if self._all else origin
@@ -48,7 +48,7 @@ class Origins:
 
 
 def is_preflight(request: Request) -> bool:
-    """Tell whether a browser asks, ahead of a request, if it may be made."""
+    """Return whether a browser asks, ahead of a request, if it may be made."""
     return (
         request.method == b"OPTIONS"
         and request.getHeader(b"Origin") is not None
@@ -57,10 +57,10 @@ def is_preflight(request: Request) -> bool:
 
 
 class Methods(Answer):
-    """The answer to OPTIONS: what may be done here, and by which headers."""
+    """The answer to OPTIONS: which methods and headers are accepted."""
 
     def render(self, request: Request) -> bytes:
-        """Answer; a browser's question comes without a key, and tells nothing."""
+        """Answer without a key: browsers send none ahead of a request."""
         request.setResponseCode(204)
         request.setHeader(b"Allow", b"GET, HEAD, OPTIONS")
         if request.responseHeaders.hasHeader(b"Access-Control-Allow-Origin"):

@@ -40,7 +40,15 @@ class ViewerLimits:
         if limit and len(camera.viewers) >= limit:
             return f"this camera has {limit} viewers already; try again later"
         limit = self.most_per_address
-        if limit and not _is_local(address) and _count(address, cameras) >= limit:
+        if not limit or _is_local(address):
+            return None
+        network = network_of(address)
+        from_there = sum(
+            network_of(viewer.client_info.address) == network
+            for each in cameras.values()
+            for viewer in each.viewers
+        )
+        if from_there >= limit:
             return f"{limit} viewers have your address already; close one"
         return None
 
@@ -50,15 +58,6 @@ UNLIMITED = ViewerLimits(sys.maxsize, 0)
 
 Refusal = Callable[[Camera, str], str | None]
 """Says why no more viewers are let in, as :meth:`ViewerLimits.refusal`."""
-
-
-def _count(address: str, cameras: Mapping[str, Camera]) -> int:
-    network = network_of(address)
-    return sum(
-        network_of(viewer.client_info.address) == network
-        for camera in cameras.values()
-        for viewer in camera.viewers
-    )
 
 
 def _is_local(address: str) -> bool:

@@ -1,8 +1,8 @@
-"""``/metrics``: what camd counts, as Prometheus and its like read it.
+"""``/metrics``: what camd counts, for Prometheus and programs like it.
 
-Nothing is counted for this alone on a frame's way to its viewers: what viewers count
-for themselves is added up when somebody asks. No series is a viewer's own, so that
-there are no more of them after a year than after an hour.
+Nothing is counted for this alone on a frame's way to its viewers: the viewers' own
+counts are added up for each scrape. No series belongs to a viewer, so that there are no
+more of them after a year than after an hour.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def _encoder(accept: bytes | None) -> tuple[Callable[[Collector], bytes], str]:
 
 
 def registry_of(cameras: Cameras) -> CollectorRegistry:
-    """Give a registry of its own: what camd counts, and what is known of its process.
+    """Return a registry of what camd counts, and what is known of its process.
 
-    :param cameras: by name; those that are there when somebody asks are told of.
+    :param cameras: by name; those that are there at a scrape are in it.
     """
     registry = CollectorRegistry()
     registry.register(CameraCollector(cameras))
@@ -78,13 +78,13 @@ def registry_of(cameras: Cameras) -> CollectorRegistry:
 
 
 class CameraCollector(Collector):
-    """Reads camd's counters whenever somebody asks."""
+    """Reads camd's counters at each scrape."""
 
     def __init__(self, cameras: Cameras) -> None:
         self._cameras = cameras
 
     def collect(self) -> Iterator[Metric]:
-        """Give every metric of camd, each with a sample or more for each camera."""
+        """Yield every metric of camd, each with a sample or more for each camera."""
         yield _build_info()
         yield from _viewers(self._cameras)
         yield from _sent(self._cameras)

@@ -1,4 +1,4 @@
-"""The tree of resources, and the site around it: one door, one log, no surprises."""
+"""The tree of resources, and the site around it: one door, one access log."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class CamdSite(Site):
     The door: no request reaches a resource without a key.
 
     :ivar connections: how many there are, and may be.
-    :param access: who is let in.
-    :param proxies: who is believed about the client's address.
+    :param access: knows who may come in.
+    :param proxies: those that are believed about the client's address.
     :param origins: the sites whose pages may read what is answered.
     :param base: the path that a proxy leaves in front, such as ``/cam``; it may be left
         out. Empty for none.
@@ -260,7 +260,7 @@ class TooMany(Answer):
 
 
 class Forbidden(Answer):
-    """403: who asks is known, and may not."""
+    """403: the sender is known, and may not."""
 
     def __init__(self, request: CamdRequest) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The resources that tell how things are: stats, the list of cameras, health."""
+"""The state of things: stats, the list of cameras, health, readiness."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StatsResource(Answer):
         """Answer with JSON."""
         stats = camera_stats(self._camera)
         if Right.STATS not in holder_of(request).rights:
-            # Who may only see is not told who else does.
+            # A key for pictures alone does not show who else watches.
             del stats["clients"]
         return json_answer(request, stats)
 
@@ -101,7 +101,7 @@ def _summary(camera: Camera, base: str) -> dict[str, Any]:
 
 
 def camera_stats(camera: Camera) -> dict[str, Any]:
-    """Give all that is known of a camera, by the names of the settings."""
+    """Return all that is known of a camera, by the names of the settings."""
     settings, stats = camera.settings, camera.stats
     now = camera.now()
     mode, sent = camera.mode, camera.sent()
@@ -180,7 +180,7 @@ def _encoder(passed_through: bool | None) -> str | None:
 
 
 def _quality(camera: Camera) -> int | None:
-    """Give the setting; of a camera's own JPEGs what they tell, None if nothing."""
+    """Return the setting, or what the camera's own JPEGs show; None if nothing."""
     if not camera.passed_through:
         return camera.settings.jpeg_quality
     frame = camera.newest

@@ -1,4 +1,4 @@
-"""The resources that give pictures: the stream without end, and the snapshot."""
+"""The resources that deliver pictures: the endless stream, and the snapshot."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class StreamResource(Resource):
         return Missing("no such page")
 
     def render(self, request: Request) -> bytes | int:
-        """Begin a stream; to HEAD, show what its headers would be, and end."""
+        """Begin a stream, or answer HEAD with the headers that it would have."""
         if request.method not in (b"GET", b"HEAD"):
             return not_allowed(request)
         refusal = self._refusal(self._camera, self._proxies.client(request))
@@ -79,7 +79,7 @@ class StreamResource(Resource):
         return NOT_DONE_YET
 
     def _begin(self, request: Request, rendition: Rendition | None, fps: float) -> None:
-        """Let the viewer in. It waits for the first frame as long as it takes."""
+        """Let the viewer in. It waits for the first frame, however long that takes."""
         wish = (request.args or {}).get(b"wire", [None])[0]
         form = form_for(request.getHeader(b"Accept"), wish)
         gone = request.notifyFinish()
@@ -105,8 +105,8 @@ class SnapshotResource(Resource):
     """
     ``/api/NAME/snapshot``: the newest frame as one JPEG.
 
-    503 where there is none, or it is from before the camera went offline. Who wants a
-    picture all the same asks for ``?placeholder=1``: one that says so, with 200.
+    503 where there is none, or where it is from before the camera went offline. With
+    ``?placeholder=1`` the answer is then 200, and a picture that says so.
     """
 
     isLeaf = True
@@ -138,7 +138,7 @@ class SnapshotResource(Resource):
         except CancelledError:
             raise  # The client is gone.
         except Exception:
-            # Whatever it was, the capture has counted and said it.
+            # The capture loop has counted and logged it.
             finish(request, unavailable(request, self._camera))
         else:
             finish(request, self._picture(frame, request))
@@ -170,7 +170,7 @@ class SnapshotResource(Resource):
 
 
 def unavailable(request: Request, camera: Camera) -> bytes:
-    """Answer 503, with the time after which to ask again; give the body."""
+    """Answer 503, with the time after which to try again; return the body."""
     _set_state(request, camera)
     seconds = math.ceil(camera.retry_in)
     request.setHeader(b"Retry-After", b"%d" % max(1, seconds))

@@ -1,4 +1,4 @@
-"""The door's question: who is this? By key, by link, or by Cloudflare Access."""
+"""Who sent a request, by key, session, link or Cloudflare Access."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Examination:
     """
     What became of the proofs that a request brought along.
 
-    :ivar principal: who sent it; None for nobody that is known.
+    :ivar principal: who sent the request; None for nobody known.
     :ivar session: the session by which it was let in; None for another proof.
     :ivar wrong: how many of the proofs were forged or guessed.
     """
@@ -29,7 +29,7 @@ class Examination:
     wrong: int = 0
 
     def take(self, principal: Principal | None) -> bool:
-        """Count a proof, of this principal or of nobody; return if it let it in."""
+        """Count a proof of somebody or nobody; return whether it lets them in."""
         if principal is None:
             self.wrong += 1
         elif self.principal is None:
@@ -78,27 +78,21 @@ class Access:
                 found.take(self.keys.holder(*offered))
         cookie = request.getCookie(COOKIE)
         if cookie:
-            self._examine_cookie(cookie, found)
+            session = self.sessions.read(cookie)
+            if session is None:
+                found.wrong += 1
+            # One that has expired was no guess.
+            elif (holder := self.sessions.holder(session)) and found.take(holder):
+                found.session = session
         if self.links.has_proof(request):
-            self._examine_link(request, path, found)
+            link = self.links.link_of(request, path)
+            if link is None:
+                found.wrong += 1
+            elif holder := self.links.holder(link, path):
+                found.take(holder)
         if self.cloudflare is not None and self.cloudflare.has_proof(request):
             found.take(self.cloudflare.principal(request))
         return found
-
-    def _examine_cookie(self, cookie: bytes, found: Examination) -> None:
-        session = self.sessions.read(cookie)
-        if session is None:
-            found.wrong += 1
-        # One that has expired was no guess.
-        elif (holder := self.sessions.holder(session)) and found.take(holder):
-            found.session = session
-
-    def _examine_link(self, request: Request, path: bytes, found: Examination) -> None:
-        link = self.links.link_of(request, path)
-        if link is None:
-            found.wrong += 1
-        elif holder := self.links.holder(link, path):
-            found.take(holder)
 
     def still_sees(self, principal: Principal) -> bool:
         """Return whether who was let in would be let in to see pictures now, too."""

@@ -149,7 +149,10 @@ class CloudflareAccess(Service):
             return None
         if not self._holds(claims):
             return None
-        return Principal(_name(claims), TO_SEE_OR_COUNT, self.proof)
+        # A person's address, or a service's name.
+        said = claims.get("email") or claims.get("common_name") or claims.get("sub")
+        name = printable(str(said).encode())
+        return Principal(name, TO_SEE_OR_COUNT, self.proof)
 
     def _claims(self, token: bytes) -> dict[str, Any]:
         key_id = jwt.get_unverified_header(token).get("kid")
@@ -176,9 +179,3 @@ class CloudflareAccess(Service):
             return False
         now = self._wall()
         return now < expires + LEEWAY and begins - LEEWAY <= now
-
-
-def _name(claims: Mapping[str, Any]) -> str:
-    """Return the person's address, or a service's name, fit for a log."""
-    said = claims.get("email") or claims.get("common_name") or claims.get("sub")
-    return printable(str(said).encode())

@@ -128,17 +128,13 @@ def offered_keys(request: Request) -> Iterator[tuple[bytes, ...]]:
     if scheme.lower() == b"bearer":
         yield (value.strip(),)
     elif scheme.lower() == b"basic":
-        yield _basic(value.strip())
+        try:
+            decoded = base64.b64decode(value.strip(), validate=True)
+        except binascii.Error:
+            decoded = b""
+        user, _, password = decoded.partition(b":")
+        yield password, user
     yield ((request.args or {}).get(b"api_key", [b""])[0],)
-
-
-def _basic(credentials: bytes) -> tuple[bytes, bytes]:
-    try:
-        decoded = base64.b64decode(credentials, validate=True)
-    except binascii.Error:
-        return b"", b""
-    user, _, password = decoded.partition(b":")
-    return password, user
 
 
 def _digest(key: bytes) -> bytes:

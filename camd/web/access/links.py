@@ -1,6 +1,6 @@
 """Signed links: addresses that open one picture or stream for a while, without a key.
 
-For an ``<img>`` in somebody else's page, which would show a key to whoever reads its
+For an ``<img>`` in somebody else's page, which would show a key to all that read its
 source. A link names the key that signed it and when it expires, and carries an
 HMAC-SHA256 over method, path and expiry. Taking that key away, or its right to sign,
 ends all of its links.
@@ -20,7 +20,7 @@ from camd.rights import TO_SEE, Principal, Right
 from camd.web.access.keys import Keys
 
 LONGEST = 30 * 24 * 3600
-"""Seconds that a link may hold: who wants it for ever wants a key."""
+"""Seconds that a link may hold: what is to hold for ever needs a key."""
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 

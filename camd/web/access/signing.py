@@ -32,19 +32,25 @@ class SignResource(Resource):
         self._base = base
 
     def render(self, request: Request) -> bytes:
-        """Answer with the link, or with what is wrong with the wish."""
+        """Answer with the link, or with what is wrong with the request."""
         if request.method != b"POST":
             request.setHeader(b"Allow", b"POST, OPTIONS")
             return json_answer(request, {"error": "only POST"}, 405)
         try:
-            path, seconds = self._wish(_body(request))
+            path, seconds = self._asked_for(request)
         except ValueError as error:
             return json_answer(request, {"error": str(error)}, 400)
         # Not a holder of a link: those may only see. So this name is a key's.
         link = self._access.links.sign(holder_of(request).name, path, seconds)
         return json_answer(request, {"url": self._base + link, "for": seconds})
 
-    def _wish(self, body: object) -> tuple[str, int]:
+    def _asked_for(self, request: Request) -> tuple[str, int]:
+        content = request.content.read() if request.content else b""
+        try:
+            body = json.loads(content)
+        # RecursionError: a short text of brackets nests deeper than Python does.
+        except (ValueError, RecursionError):
+            raise ValueError("the body is not JSON") from None
         if not isinstance(body, dict) or not {"path", "for"} >= set(body) >= {"path"}:
             raise ValueError('expected {"path": "NAME/stream", "for": "1h"}')
         try:
@@ -57,12 +63,3 @@ class SignResource(Resource):
             return path, duration(str(body.get("for", "1h")))
         except ValueError as error:
             raise ValueError(f"for: {error}") from None
-
-
-def _body(request: Request) -> object:
-    content = request.content.read() if request.content else b""
-    try:
-        return json.loads(content)
-    # RecursionError: a short text of brackets nests deeper than Python does.
-    except (ValueError, RecursionError):
-        raise ValueError("the body is not JSON") from None
