@@ -20,6 +20,7 @@ from e2e.waiting import until
 
 if TYPE_CHECKING:
     from e2e.chromium import Driver
+    from e2e.wall import Browser
 
 PACKAGES = {
     "chromium": "chromium",
@@ -143,3 +144,21 @@ def browser(tmp_path: Path) -> Iterator[Driver]:
 
     with chromium(tmp_path / "profile") as driver:
         yield driver
+
+
+@pytest.fixture(params=["chromium", "firefox", "webkit"])
+def any_browser(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Browser]:
+    """Each of the browsers, without a past."""
+    from e2e.chromium import chromium
+    from e2e.firefox import firefox
+    from e2e.screen import screen
+    from e2e.webkit import webkit
+
+    with ExitStack() as stack:
+        if request.param == "chromium":
+            yield stack.enter_context(chromium(tmp_path / "profile"))
+        elif request.param == "firefox":
+            yield stack.enter_context(firefox(tmp_path / "profile"))
+        else:
+            window = stack.enter_context(screen())
+            yield stack.enter_context(webkit(window, tmp_path))

@@ -6,18 +6,15 @@ import re
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.camera import COLUMNS, ROWS, HttpCamera, Mood, http_camera
-from e2e.chromium import Driver, chromium, enter
+from e2e.chromium import Driver, enter
 from e2e.conftest import Start, check_log
 from e2e.daemon import Daemon, running
-from e2e.firefox import firefox
-from e2e.screen import screen
 from e2e.waiting import until
 from e2e.wall import (
     Browser,
@@ -32,7 +29,6 @@ from e2e.wall import (
     tiles,
     word,
 )
-from e2e.webkit import webkit
 
 SHAPES: dict[str, dict[str, Any]] = {
     "door": {"source": "pattern", "title": "Meine Küche"},
@@ -46,19 +42,6 @@ AGE = re.compile(r"(\d+\.\d+) s(?: ± (\d+\.\d+))?")
 
 TRUE_AGE = 0.06
 """Seconds by which the age on a tile may differ from that in the picture's pixels."""
-
-
-@pytest.fixture(params=["chromium", "firefox", "webkit"])
-def any_browser(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Browser]:
-    """Each of the browsers, without a past."""
-    with ExitStack() as stack:
-        if request.param == "chromium":
-            yield stack.enter_context(chromium(tmp_path / "profile"))
-        elif request.param == "firefox":
-            yield stack.enter_context(firefox(tmp_path / "profile"))
-        else:
-            window = stack.enter_context(screen())
-            yield stack.enter_context(webkit(window, tmp_path))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,251 @@
+"""The page on phones and on walls, with thirty cameras, and for screen readers."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from e2e.axe import findings
+from e2e.chromium import Driver, enter
+from e2e.conftest import Start, check_log
+from e2e.daemon import Daemon, running
+from e2e.waiting import until
+from e2e.wall import (
+    await_live,
+    click,
+    go,
+    hash_of,
+    place_of,
+    press,
+    text,
+    tiles,
+    word,
+)
+
+MANY = 30
+"""Cameras of the large wall."""
+
+RATE = 10
+"""Pictures a second that each of them has at least."""
+
+WIDTHS = (320, 390, 768, 1280, 1920, 3840)
+
+NAMES = ("door", "arm", "yard", "gate", "hall")
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon with five cameras, of which one does not work."""
+    cameras = {name: {"source": "pattern"} for name in NAMES[:-1]}
+    broken = {NAMES[-1]: {"source": "http://127.0.0.1:9/"}}
+    with running(tmp_path_factory.mktemp("devices"), {**cameras, **broken}) as daemon:
+        yield daemon
+    check_log(daemon)
+
+
+def resize(browser: Driver, width: int, height: int, mobile: bool = False) -> None:
+    """Make the window this large."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1}
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {**metrics, "mobile": mobile}
+    )
+
+
+def overflow(browser: Driver) -> int:
+    """Return by how many pixels the page is wider than its window."""
+    wider: int = browser.execute_script(
+        "return Math.max(document.documentElement.scrollWidth,"
+        " document.body.scrollWidth) - innerWidth"
+    )
+    return wider
+
+
+def small_targets(browser: Driver) -> list[str]:
+    """Return the buttons and fields that a finger would miss."""
+    found: list[str] = browser.execute_script(
+        """
+        const all = "button, select, summary, .check, input[type=text]";
+        return [...document.querySelectorAll(all)].filter((node) => {
+            const {width, height} = node.getBoundingClientRect();
+            return width && (width < 44 || height < 44);
+        }).map((node) => node.outerHTML.slice(0, 100));
+        """
+    )
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_width_overflows(browser: Driver, daemon: Daemon, width: int) -> None:
+    """From 320 to 3840 pixels wall, picture, panel and dialogs fit into the window."""
+    resize(browser, width, round(width * 0.6) if width > 500 else 700)
+    enter(browser, daemon)
+    await_live(browser, "door")
+    assert overflow(browser) <= 0
+    for tool in ("arrange", "help"):
+        click(browser, f"[data-tool={tool}]")
+        assert overflow(browser) <= 0
+        click(browser, "dialog .close")
+    go(browser, "#/door")
+    until(lambda: browser.find_elements("css selector", ".chosen"), "the picture")
+    assert overflow(browser) <= 0
+    click(browser, "[data-tool=panel]")
+    assert overflow(browser) <= 0
+
+
+def test_a_phone(browser: Driver, daemon: Daemon) -> None:
+    """One column, as wide as the window, and no button that is missed."""
+    resize(browser, 390, 844, mobile=True)
+    enter(browser, daemon)
+    await_live(browser, "door", "arm")
+    places = [place_of(browser, name) for name in NAMES]
+    assert {(left, width) for left, _, width, _ in places} == {(0, 390)}
+    tops = [top for _, top, _, _ in places]
+    assert tops == sorted(tops)
+    assert small_targets(browser) == []
+    viewport = browser.find_element("css selector", "meta[name=viewport]")
+    assert "maximum-scale" not in str(viewport.get_attribute("content"))
+    assert "user-scalable" not in str(viewport.get_attribute("content"))
+    click(browser, "[data-tool=arrange]")
+    assert small_targets(browser) == []
+    click(browser, "dialog .close")
+    go(browser, "#/door")
+    click(browser, "[data-tool=panel]")
+    until(lambda: browser.find_elements("css selector", "#panel .plot"), "the panel")
+    assert small_targets(browser) == []
+
+
+def test_out_of_sight(browser: Driver, daemon: Daemon) -> None:
+    """What is below the window is not loaded; scrolled to, it is live."""
+    resize(browser, 390, 700, mobile=True)
+    enter(browser, daemon)
+    await_live(browser, "door")
+    assert word(browser, "gate") != "live"
+    browser.execute_script("document.querySelector('#wall').scrollTo(0, 9999)")
+    await_live(browser, "gate")
+    until(lambda: word(browser, "door") != "live", "door is out of sight")
+
+
+def test_a_phone_held_across(browser: Driver, daemon: Daemon) -> None:
+    """There is the picture alone."""
+    resize(browser, 844, 390, mobile=True)
+    enter(browser, daemon)
+    go(browser, "#/door")
+    await_live(browser, "door")
+    assert place_of(browser, "door") == (0, 0, 844, 390)
+    assert tiles(browser) == ["door"]
+
+
+def test_it_can_be_installed(browser: Driver, daemon: Daemon) -> None:
+    """Chromium finds a manifest without errors, with an icon."""
+    enter(browser, daemon)
+    found = browser.execute_cdp_cmd("Page.getAppManifest", {})
+    assert found["url"] == f"{daemon.origin}/page/manifest.webmanifest"
+    assert found["errors"] == []
+    loaded = browser.execute_script(
+        "const icon = new Image(); icon.src = '/page/icon.png';"
+        "return icon.decode().then(() => icon.naturalWidth)"
+    )
+    assert loaded == 192
+
+
+def test_axe_finds_nothing(browser: Driver, daemon: Daemon) -> None:
+    """Neither on the wall, nor in the dialogs, nor on the picture and its panel."""
+    browser.get(f"{daemon.origin}/")
+    until(lambda: browser.find_elements("css selector", "dialog[open]"), "the form")
+    assert findings(browser) == []
+    enter(browser, daemon)
+    await_live(browser, "door")
+    assert findings(browser) == []
+    for tool in ("arrange", "help"):
+        click(browser, f"[data-tool={tool}]")
+        assert findings(browser) == []
+        click(browser, "dialog .close")
+    go(browser, "#/door")
+    click(browser, "[data-tool=panel]")
+    until(lambda: browser.find_elements("css selector", "#panel .plot"), "the panel")
+    browser.execute_script(
+        "for (const part of document.querySelectorAll('details')) part.open = true"
+    )
+    assert findings(browser) == []
+
+
+def test_states_are_told_not_ages(browser: Driver, daemon: Daemon) -> None:
+    """The live region has a change of state, and is quiet otherwise."""
+    enter(browser, daemon)
+    await_live(browser, "door")
+    news = browser.find_element("id", "news")
+    until(lambda: news.get_attribute("textContent"), "the first state")
+    time.sleep(2)
+    browser.execute_script(
+        "window.told = 0; new MutationObserver(() => { window.told += 1; })"
+        ".observe(document.querySelector('#news'), {childList: true})"
+    )
+    before = text(browser, "numbers", "door")
+    until(lambda: text(browser, "numbers", "door") != before, "the age changes")
+    assert browser.execute_script("return window.told") == 0
+    go(browser, "#/door")
+    press(browser, "p")
+    until(lambda: news.get_attribute("textContent") == "door: paused", "the news")
+
+
+def test_the_tab_key_reaches_all(browser: Driver, daemon: Daemon) -> None:
+    """Each tile and tool has its turn, and shows that it has."""
+    from selenium.webdriver.common.keys import Keys
+
+    enter(browser, daemon)
+    await_live(browser, "door")
+    body, reached = browser.find_element("tag name", "body"), []
+    for _ in range(12):
+        body.send_keys(Keys.TAB)
+        reached.append(
+            browser.execute_script(
+                "const a = document.activeElement;"
+                "return a.dataset.tool ?? a.closest('.tile')?.dataset.camera ?? ''"
+            )
+        )
+    assert {*NAMES, "arrange", "help"} <= {*reached}
+    browser.find_element("css selector", ".tile[data-camera=arm] .open").send_keys("\n")
+    until(lambda: hash_of(browser) == "#/arm", "Enter opens it")
+
+
+# ---- Thirty cameras
+
+
+def folder_of_pictures(folder: Path, number: int) -> Path:
+    """Write a second of pictures, 320 pixels wide, some 12 KB each."""
+    folder.mkdir()
+    grain = np.random.default_rng(number)
+    noise = grain.integers(0, 60, (240, 320, 3), np.uint8)
+    for index in range(15):
+        picture = noise.copy()
+        cv2.putText(picture, f"{number}.{index}", (60, 140), 0, 2, (255, 255, 255), 3)
+        cv2.imwrite(str(folder / f"{index:02}.jpg"), picture)
+    return folder
+
+
+def test_thirty_cameras(browser: Driver, start: Start, tmp_path: Path) -> None:
+    """Over HTTP/1.1 all are live at once, each with ten pictures a second."""
+    cameras = {
+        f"camera-{number:02}": {
+            "source": str(folder_of_pictures(tmp_path / f"{number}", number)),
+            "camera_fps": 12,
+            "stream_fps": 12,
+        }
+        for number in range(MANY)
+    }
+    daemon = start(cameras)
+    enter(browser, daemon)
+    await_live(browser, *cameras)
+    time.sleep(5)
+    rates = []
+    for name in cameras:
+        told = text(browser, "numbers", name)
+        rates.append(float(told.rpartition("· ")[2].split()[0]))
+    assert word(browser, "camera-29") == "live"
+    assert statistics.median(rates) >= RATE, rates
