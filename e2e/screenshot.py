@@ -1,78 +1,94 @@
-"""Takes the picture of the page for the README: ``python -m e2e.screenshot FILE``."""
+"""Takes the pictures of the page for the docs: ``python -m e2e.screenshot FOLDER``."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
 
-from e2e.chromium import Driver, chromium, enter, images
-from e2e.daemon import running
+from e2e.chromium import Driver, chromium, enter
+from e2e.daemon import Daemon, running
 from e2e.video import decode, video
 from e2e.waiting import until
+from e2e.wall import await_live, click, go
 
-PIXELS = 1280
-"""How wide the picture is."""
+CAMERAS = {
+    "street": {"source": str(video("bikes.mp4")), "title": "Street"},
+    "press": {"source": "pattern", "title": "Press"},
+    "arm": {"source": "pattern", "title": "Robot arm"},
+    "gate": {"source": "pattern", "rotate": 90, "title": "Gate"},
+}
 
-SCALE = 1.25
-"""Pixels of the picture for each pixel of the page, which two cameras then fill."""
-
-LIMIT = 300_000
-"""Bytes that the picture may have, as everybody who clones camd gets it."""
-
-
-def take(folder: Path) -> bytes:
-    """
-    Take a picture of the page with the bikes and the test picture on it.
-
-    :param folder: for what the daemon and the browser store.
-    :return: a PNG.
-    """
-    # Of one shape, so that both pictures fill their frames.
-    test = {"camera_width": 640, "camera_height": 272}
-    cameras = {"robot": {"source": str(video("bikes.mp4"))}, "test": test}
-    home, profile = folder / "daemon", folder / "profile"
-    home.mkdir()
-    with running(home, cameras) as daemon, _browser(profile) as driver:
-        enter(driver, daemon)
-        images(driver)
-        until(lambda: _is_live(driver), "both cameras are live")
-        # Until the rates have settled.
-        time.sleep(3)
-        return until(lambda: _small_shot(driver), f"a scene of {LIMIT} bytes")
+LIMIT = 400_000
+"""Bytes that a picture may have, as everybody who clones camd gets it."""
 
 
-def _browser(profile: Path) -> AbstractContextManager[Driver]:
-    return chromium(profile, round(PIXELS / SCALE), SCALE)
+def wall(browser: Driver, daemon: Daemon) -> None:
+    """All cameras in a window."""
+    resize(browser, 1120, 640)
+    enter(browser, daemon)
+    await_live(browser, *CAMERAS)
 
 
-def _is_live(driver: Driver) -> bool:
-    cards = driver.find_elements("tag name", "article")
-    return all(card.get_attribute("data-state") == "live" for card in cards)
+def one(browser: Driver, daemon: Daemon) -> None:
+    """One camera, with its panel."""
+    resize(browser, 1120, 640)
+    enter(browser, daemon)
+    go(browser, "#/arm")
+    click(browser, "[data-tool=panel]")
+    await_live(browser, "arm")
+    # Until there is something in the plots.
+    time.sleep(20)
 
 
-def _height(driver: Driver) -> int:
-    script = "return document.querySelector('main').getBoundingClientRect().bottom"
-    return int(SCALE * (driver.execute_script(script) + 20))
+def phone(browser: Driver, daemon: Daemon) -> None:
+    """A phone."""
+    resize(browser, 390, 780)
+    enter(browser, daemon)
+    go(browser, "#arm,street,press")
+    await_live(browser, "arm", "street")
 
 
-def _small_shot(driver: Driver) -> bytes | None:
-    """Return the page as a PNG; None while the video shows too busy a scene for it."""
-    page = decode(driver.get_screenshot_as_png())[: _height(driver), :PIXELS]
+PICTURES = {"page": wall, "page-camera": one, "page-phone": phone}
+"""Name -> what brings the page into that form."""
+
+
+def resize(browser: Driver, width: int, height: int) -> None:
+    """Make the window this large."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1}
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {**metrics, "mobile": width < 500}
+    )
+
+
+def shot(browser: Driver) -> bytes | None:
+    """Return the window as a PNG; None while a video shows too busy a scene for it."""
+    page = decode(browser.get_screenshot_as_png())
     tight = [cv2.IMWRITE_PNG_COMPRESSION, 9]
     png = cv2.imencode(".png", page, tight)[1].tobytes()
     return png if len(png) < LIMIT else None
 
 
 def main(target: Path) -> None:
-    """Write the picture to a file."""
+    """Write the pictures into a folder."""
     with tempfile.TemporaryDirectory() as folder:
-        target.write_bytes(take(Path(folder)))
-    print(f"{target}: {target.stat().st_size} bytes")
+        home = Path(folder, "daemon")
+        home.mkdir()
+        with (
+            running(home, CAMERAS) as daemon,
+            chromium(Path(folder, "profile"), 1400) as browser,
+        ):
+            for name, prepare in PICTURES.items():
+                prepare(browser, daemon)
+                # Until the rates have settled.
+                time.sleep(3)
+                png = until(lambda: shot(browser), f"a scene of {LIMIT} bytes")
+                path = target / f"{name}.png"
+                path.write_bytes(png)
+                print(f"{path}: {len(png)} bytes")
 
 
 if __name__ == "__main__":

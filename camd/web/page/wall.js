@@ -112,7 +112,7 @@ export class Wall {
     }
     if (moved && former) former.paused = false;
     this.arrange();
-    if (moved) (this.focused ?? former)?.open.focus({preventScroll: true});
+    if (moved && leave) (this.focused ?? former)?.open.focus({preventScroll: true});
   }
 
   focus(name) { this.go({...this.address, focus: name}); }

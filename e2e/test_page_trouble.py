@@ -1,0 +1,143 @@
+"""What a person sees when something is wrong; each with a picture of it.
+
+The pictures are in ``e2e/.cache/trouble``, to be looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.camera import HttpCamera, Mood, http_camera
+from e2e.chromium import Driver, enter
+from e2e.conftest import Start
+from e2e.daemon import Daemon, running
+from e2e.relay import Relay, relay
+from e2e.video import CACHE
+from e2e.waiting import until
+from e2e.wall import Browser, await_live, await_word, text, word
+
+PICTURES = CACHE / "trouble"
+
+SLOW = 300_000 / 8
+"""Bytes a second of a link of 300 kbit/s."""
+
+
+@pytest.fixture
+def camera() -> Iterator[HttpCamera]:
+    """A camera whose moods the test decides."""
+    with http_camera() as camera:
+        yield camera
+
+
+@pytest.fixture
+def daemon(start: Start, camera: HttpCamera) -> Daemon:
+    """A daemon with two cameras, of which one has moods."""
+    pattern = {"source": "pattern", "title": "Workshop"}
+    return start({"door": {"source": camera.address}, "workshop": pattern})
+
+
+def take(browser: Browser, name: str) -> None:
+    """Keep a picture of the window."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    (PICTURES / f"{name}.png").write_bytes(browser.get_screenshot_as_png())
+
+
+def test_the_daemon_is_killed(browser: Driver, tmp_path: Path) -> None:
+    """Both tiles say that there is no connection, and are live again by themselves."""
+    key, cameras = "the-key-of-both-daemons", {"workshop": {"source": "pattern"}}
+    (tmp_path / "one").mkdir()
+    with running(tmp_path / "one", cameras, api_keys={"me": key}) as daemon:
+        browser.get(f"{daemon.origin}/?api_key={key}")
+        await_live(browser, "workshop")
+        daemon.stop(signal.SIGKILL)
+    await_word(browser, "no connection", "workshop")
+    take(browser, "daemon-killed")
+    listen = f"tcp:{daemon.port}:interface=127.0.0.1"
+    (tmp_path / "two").mkdir()
+    # The key's proofs are kept beside the settings, as a restart would find them.
+    with running(tmp_path / "two", cameras, api_keys={"me": key}, listen=listen):
+        until(
+            lambda: word(browser, "workshop") == "live" or _form(browser),
+            "it is live again, or asks for the key that this daemon does not know",
+        )
+        take(browser, "daemon-back")
+
+
+def _form(browser: Browser) -> bool:
+    found: bool = browser.execute_script(
+        "return document.querySelector('dialog.sign-in[open]') !== null"
+    )
+    return found
+
+
+def test_a_camera_is_unplugged(
+    browser: Driver, daemon: Daemon, camera: HttpCamera
+) -> None:
+    """Its tile dims and says why and when it is tried again; the other stays live."""
+    enter(browser, daemon)
+    await_live(browser, "door", "workshop")
+    camera.mood = Mood.GONE
+    await_word(browser, "offline", "door")
+    until(lambda: "next try in" in text(browser, "trouble", "door"), "the next try")
+    take(browser, "camera-unplugged")
+    assert word(browser, "workshop") == "live"
+
+
+def test_a_link_becomes_slow(browser: Driver, daemon: Daemon) -> None:
+    """Pictures come seldom, and each tile tells how old they are; none lies."""
+    with relay(daemon) as link:
+        browser.get(f"{link.origin}/?api_key={daemon.key}")
+        await_live(browser, "door", "workshop")
+        link.rate = SLOW
+        until(
+            lambda: (
+                "your link is slow" in str(word(browser, "workshop"))
+                or _rate(browser, "workshop") < 14
+            ),
+            "it is told",
+        )
+        take(browser, "slow-link")
+        link.rate = None
+        await_live(browser, "door", "workshop")
+
+
+def _rate(browser: Browser, camera: str) -> float:
+    told = text(browser, "numbers", camera)
+    return float(told.rpartition("· ")[2].split()[0]) if "fps" in told else 0
+
+
+def test_a_key_is_revoked(browser: Driver, daemon: Daemon) -> None:
+    """The form opens over the wall, whose pictures are not called live any more."""
+    enter(browser, daemon)
+    await_live(browser, "door", "workshop")
+    path = daemon.log_path.with_name("camd.yaml")
+    settings = json.loads(path.read_text())
+    other = {"other": "another-key-altogether"}
+    path.write_text(json.dumps({**settings, "api_keys": other}))
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: _form(browser), "the form", seconds=10)
+    take(browser, "key-revoked")
+    assert word(browser, "workshop") != "live"
+
+
+def strip(link: Relay) -> None:
+    """Let nothing become a WebSocket."""
+    link.strips = True
+
+
+def test_a_proxy_strips_the_upgrade(browser: Driver, daemon: Daemon) -> None:
+    """Pictures are asked for one by one within three seconds, and are live as well."""
+    with relay(daemon) as link:
+        strip(link)
+        browser.get(f"{link.origin}/?api_key={daemon.key}")
+        until(lambda: word(browser, "workshop") == "live", "it is live", seconds=10)
+        way = browser.execute_script(
+            "return performance.getEntriesByName('first picture')[0].startTime"
+        )
+        assert way < 3000
+        take(browser, "upgrade-stripped")
