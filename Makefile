@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 # Two installs at once into one environment would spoil it.
 .NOTPARALLEL:
-.PHONY: help run test e2e e2e-cameras lint types bench soak clean
+.PHONY: help run test e2e e2e-cameras lint types dist bench soak clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
@@ -37,7 +37,7 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs commands nginx haproxy caddy apache2=apache2-bin varnishd=varnish
 	@.ci/needs commands curl mpv node=nodejs vlc=vlc-bin,vlc-plugin-base \
 	    gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good
-	@.ci/needs commands systemd-analyze=systemd
+	@.ci/needs commands systemd-analyze=systemd man=man-db
 	@.ci/needs commands firefox-esr WebKitWebDriver=webkit2gtk-driver Xvfb=xvfb
 	@.ci/needs commands certutil=libnss3-tools
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus motion openssl
@@ -57,6 +57,20 @@ lint: $(VENV)/.lint ## ruff: rules and format; Dockerfile and compose.yaml
 
 types: $(VENV)/.lint ## mypy, strict
 	$(BIN)/mypy
+
+dist: $(VENV)/.lint ## build the sdist and the wheel, check both, and install them
+	@.ci/needs cv2 $(BIN)/python
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	@for package in dist/*; do \
+	    echo "camd: installing $$package into an environment of its own"; \
+	    $(BIN)/python -m venv --clear build/environment && \
+	    build/environment/bin/python -m pip -q --disable-pip-version-check install $$package && \
+	    build/environment/bin/camd --version && \
+	    build/environment/bin/twistd camd --version || exit 1; \
+	done
 
 bench: $(VENV)/.run ## measure the daemon beside a C floor (ARGS=--quick)
 	@.ci/needs cv2 $(BIN)/python

@@ -1,7 +1,7 @@
-"""The ``camd`` command, for what is done beside the running daemon.
+"""The ``camd`` command: start the daemon in the foreground, and what is done beside it.
 
-The daemon itself is started with ``twistd camd``. What a command needs is imported when
-it is given: ``camd --version`` need not wait for it.
+``twistd camd`` starts the same service, in the background unless it is told otherwise.
+What a command needs is imported when it is given: ``camd --version`` need not wait.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import shtab
 
 from camd import __version__
 
@@ -27,10 +29,9 @@ def main(
     :param argv: the arguments after the program's name; None for the process's own.
     :param environ: the environment's variables; None for the process's own.
     """
-    parser = _parser()
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     if not hasattr(options, "command"):
-        parser.print_help()
+        parser().print_help()
         return 0
     from camd import commands
 
@@ -38,19 +39,43 @@ def main(
         status = commands.run(options, os.environ if environ is None else environ)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who reads, `head` perhaps, has had enough. Without this Python says so itself.
+        # The reader, such as `head`, has had enough. Python would say so itself.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     return status
 
 
-def _parser() -> ArgumentParser:
+def parser() -> ArgumentParser:
+    """Return the parser of the command line."""
     parser = ArgumentParser(
         prog="camd",
-        description="Look after a camera daemon. It is started with: twistd camd",
+        description="A camera daemon: one camera, any number of viewers, MJPEG over"
+        " HTTP.",
     )
     parser.add_argument("--version", action="version", version=f"camd {__version__}")
+    shtab.add_argument_to(
+        parser,
+        "--print-completion",
+        help="print what completes this command in a shell, and exit",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    run = commands.add_parser(
+        "run", help="start the daemon in the foreground; it logs to stdout"
+    )
+    _add_config(run)
+    run.set_defaults(command="run")
+    init = commands.add_parser(
+        "init", help="write a settings file with every key and its meaning"
+    )
+    init.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("camd.yaml"),
+        metavar="FILE",
+        help="where to (default: camd.yaml); a file that is there stays",
+    ).complete = shtab.FILE  # type: ignore[attr-defined]
+    init.set_defaults(command="init")
     check = commands.add_parser(
         "check", help="check the settings, and show them and where each comes from"
     )
@@ -99,8 +124,4 @@ def _add_config(command: ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="the settings file (default: camd.yaml, if it is there)",
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    ).complete = shtab.FILE  # type: ignore[attr-defined]

@@ -1,14 +1,16 @@
-"""What the ``camd`` command does: check, sign, cameras, watch."""
+"""What the ``camd`` command does: run, init, check, sign, cameras, watch."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import distribution
 from pathlib import Path
 
 from camd import watch
@@ -23,6 +25,9 @@ from camd.sources.v4l2.listing import in_data, in_words
 from camd.web.access.keys import keys_of
 from camd.web.access.links import Links, duration, link_path
 
+DISTRIBUTION = "camd-server"
+"""The name that pip knows camd by. ``camd`` there is another project."""
+
 DEFAULT_FILE = Path("camd.yaml")
 """The settings file where no other is named; in the current folder."""
 
@@ -33,6 +38,8 @@ def run(options: Namespace, environ: Mapping[str, str]) -> int:
     What is wrong with the settings is printed on stderr, and 1 is returned.
     """
     commands = {
+        "run": _run,
+        "init": _init,
         "check": _check,
         "sign": _sign,
         "cameras": _cameras,
@@ -44,6 +51,50 @@ def run(options: Namespace, environ: Mapping[str, str]) -> int:
         for problem in error.problems:
             print(f"camd: {problem}", file=sys.stderr)
         return 1
+
+
+def _run(options: Namespace, environ: Mapping[str, str]) -> int:
+    from twisted.scripts.twistd import run
+
+    file = [] if options.config is None else ["--config", str(options.config)]
+    sys.argv[1:] = ["--nodaemon", "--pidfile=", "camd", *file]
+    run()
+    return 0
+
+
+def _init(options: Namespace, environ: Mapping[str, str]) -> int:
+    write_settings(options.file)
+    print(f"Wrote {options.file}. Set your camera's source in it, then: camd run")
+    return 0
+
+
+def write_settings(path: Path) -> None:
+    """Write the settings file that comes with camd, for its owner to read alone.
+
+    :raises ConfigError: there is a file already, or it cannot be written.
+    """
+    text = shipped(DEFAULT_FILE.name).read_bytes()
+    try:
+        # Keys will stand in it.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise ConfigError([f"init: {path}: {error.strerror}"]) from None
+    with open(handle, "wb") as file:
+        file.write(text)
+
+
+def shipped(name: str) -> Path:
+    """Return the path of a file that comes with camd beside its modules.
+
+    :raises ConfigError: it is not there.
+    """
+    checkout = Path(__file__).parents[1] / name
+    if checkout.exists():
+        return checkout
+    for file in distribution(DISTRIBUTION).files or ():
+        if file.name == name:
+            return Path(str(file.locate()))
+    raise ConfigError([f"{name} is missing from the installation of {DISTRIBUTION}"])
 
 
 def _file(options: Namespace) -> Path | None:
@@ -71,25 +122,27 @@ def _sign(options: Namespace, environ: Mapping[str, str]) -> int:
 
 def signed(
     settings: Settings,
-    wish: str,
+    target: str,
     how_long: str,
     key: str | None,
     wall: Callable[[], float],
     own_signing_key: Callable[[], bytes],
 ) -> str:
-    """
-    Make a link as the running daemon would, with the first address it listens on.
+    """Make a link as the running daemon would, with the first address it listens on.
 
-    Where it listens on none that a browser could open, a UNIX socket say, the link is
-    the path alone: who is asked for it in its place knows the rest.
+    Where it listens on none that a browser could open, such as a UNIX socket, the link
+    is the path alone, for the address of the proxy in front.
 
+    :param target: ``NAME/stream`` or ``NAME/snapshot``.
+    :param how_long: such as ``1h``.
+    :param wall: returns Unix seconds.
     :param key: the name of the key; None for the first that may sign.
     :param own_signing_key: returns what the daemon seals with where the settings do
         not say; raises :exc:`~camd.process.state.NoState`.
     :raises ConfigError: the settings or the words do not do for it.
     """
     try:
-        path, camera = link_path(wish)
+        path, camera = link_path(target)
         seconds = duration(how_long)
     except ValueError as error:
         raise ConfigError([f"sign: {error}"]) from None
@@ -112,7 +165,7 @@ def signed(
 
 
 def _signer(settings: Settings, name: str | None) -> str:
-    """The name of a key that may sign: this one, or the first."""
+    """Return the name of a key that may sign: this one, or the first."""
     every = [right.value for right in Right]
     may = [
         key

@@ -46,6 +46,7 @@ PACKAGES = {
     "firefox-esr": "firefox-esr",
     "WebKitWebDriver": "webkit2gtk-driver",
     "Xvfb": "xvfb",
+    "man": "man-db",
     "motion": "motion",
     "openssl": "openssl",
 }
@@ -56,6 +57,7 @@ MODULES = {
     "h2": "Twisted[http2]",
     "marionette_driver": "marionette_driver",
     "priority": "Twisted[http2]",
+    "pipx": "pipx",
     "requests": "requests",
     "selenium": "selenium",
     "vlc": "python-vlc",

@@ -20,6 +20,8 @@ from camd.web.access.keys import Keys
 from camd.web.access.links import Links
 from tests.fake_v4l2 import FakeDriver
 
+ROOT = Path(__file__).parents[1]
+
 Captured = pytest.CaptureFixture[str]
 
 
@@ -272,6 +274,45 @@ def test_sign_without_keys(capsys: Captured) -> None:
     assert capsys.readouterr().err == line
 
 
+# ---- camd init
+
+
+def test_init(tmp_path: Path, capsys: Captured) -> None:
+    """The file as it is shipped is written, for its owner alone: keys will be in it."""
+    assert main(["init"], {}) == 0
+    written = tmp_path / "camd.yaml"
+    assert written.read_bytes() == (ROOT / "camd.yaml").read_bytes()
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert "camd run" in capsys.readouterr().out
+    assert main(["check"], {}) == 0
+
+
+def test_init_leaves_a_file_alone(tmp_path: Path, capsys: Captured) -> None:
+    """A file that is there stays as it is."""
+    settings_file(tmp_path, "stream_fps: 3")
+    assert main(["init"], {}) == 1
+    assert capsys.readouterr().err == "camd: init: camd.yaml: File exists\n"
+    assert (tmp_path / "camd.yaml").read_text() == "stream_fps: 3"
+
+
+def test_init_where_nothing_can_be(capsys: Captured) -> None:
+    """A folder that is not there is said."""
+    assert main(["init", "none/my.yaml"], {}) == 1
+    line = "camd: init: none/my.yaml: No such file or directory\n"
+    assert capsys.readouterr().err == line
+
+
+# ---- camd check's warnings
+
+
+def test_check_warns(tmp_path: Path, capsys: Captured) -> None:
+    """What may still be a slip is on stderr, and the status is 0."""
+    settings_file(tmp_path, "cameras: {door: {source: /dev/video987}}")
+    assert main(["check"], {}) == 0
+    line = "camd: cameras.door.source: /dev/video987 is not there now\n"
+    assert capsys.readouterr().err == line
+
+
 # ---- The process
 
 
@@ -285,7 +326,7 @@ def test_who_reads_has_had_enough() -> None:
             [sys.executable, "-c", program, "check"],
             stdout=nowhere,
             stderr=subprocess.PIPE,
-            cwd=Path(__file__).parents[1],
+            cwd=ROOT,
             check=False,
         )
     assert (done.returncode, done.stderr) == (141, b"")

@@ -25,6 +25,7 @@ FLOORS: list[set[str]] = [
     {"process", "web"},
     {"commands", "daemon"},
     {"cli", "tap"},
+    {"__main__"},
 ]
 
 _MODULES = sorted(ROOT.glob("camd/**/*.py"))

@@ -7,13 +7,17 @@ requirements borrowed from the environment that runs the tests: nothing is downl
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import venv
 import zipfile
+from argparse import ArgumentParser, _SubParsersAction
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
@@ -21,6 +25,8 @@ from pathlib import Path
 import pytest
 
 import camd
+from camd.cli import main, parser
+from camd.commands import DISTRIBUTION
 
 ROOT = Path(__file__).parents[1]
 
@@ -113,18 +119,19 @@ def _borrow_the_rest(packages: Path) -> None:
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path: Path) -> Path:
     """A copy of what pip needs of the checkout: building leaves files beside it."""
     copy = tmp_path / "checkout"
     for name in ("camd", "twisted"):
         shutil.copytree(ROOT / name, copy / name, ignore=_LITTER)
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "pyproject.toml", "camd.yaml", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)
+    shutil.copytree(ROOT / "deploy", copy / "deploy")
     return copy
 
 
 @pytest.fixture
-def scratch(tmp_path, checkout):
+def scratch(tmp_path: Path, checkout: Path) -> Scratch:
     """An environment with Twisted and without camd."""
     home = tmp_path / "venv"
     venv.create(home, symlinks=True)
@@ -137,41 +144,163 @@ def scratch(tmp_path, checkout):
     return Scratch(home, packages, checkout)
 
 
+SHARED = {
+    "share/camd/camd.yaml",
+    "share/camd/camd.service",
+    "share/camd/camd.socket",
+    "share/man/man1/camd.1",
+}
+"""What is installed beside the modules."""
+
 both_ways = pytest.mark.parametrize("options", [(), ("-e",)], ids=["copy", "editable"])
 
 
 @both_ways
-def test_twistd_finds_the_installed_plugin(scratch, options):
+def test_twistd_finds_the_installed_plugin(
+    scratch: Scratch, options: tuple[str, ...]
+) -> None:
     """After an install of either kind twistd lists camd, from any directory."""
     scratch.install(*options)
     assert scratch.lists_camd()
 
 
-def test_what_is_installed_runs(scratch):
+def test_what_is_installed_runs(scratch: Scratch) -> None:
     """Away from the checkout `twistd camd` and `camd` find all of camd they need."""
     scratch.install()
     version = scratch.python(str(scratch.home / "bin" / "camd"), "--version")
     assert camd.__version__ in version
+    assert scratch.python("-m", "camd", "--version") == version
     assert "--config" in scratch.twistd("camd", "--help")
 
 
 @both_ways
-def test_uninstalling_leaves_twisted_as_it_was(scratch, options):
+def test_the_settings_that_come_with_it(
+    scratch: Scratch, options: tuple[str, ...]
+) -> None:
+    """An install of either kind can write the settings file as it is shipped."""
+    scratch.install(*options)
+    scratch.python("-m", "camd", "init", "my.yaml")
+    written = scratch.home / "my.yaml"
+    assert written.read_bytes() == (ROOT / "camd.yaml").read_bytes()
+
+
+def test_the_name_of_the_distribution() -> None:
+    """It is the one that pip knows; "camd" there is another project's."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert config["metadata"]["name"] == DISTRIBUTION != "camd"
+
+
+# What pip, pipx and uv are told to install, up to the end of the command.
+_INSTALL = re.compile(
+    r"\b(?:pip3?|pipx|uv|pip_?install)\b[^\n`&|;#]*?\b(?:install|add|run)\b([^\n`&|;#]*)"
+)
+
+
+def _texts() -> Iterator[Path]:
+    """Every text of the project that could tell somebody what to install."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    for name in filter(None, listed):
+        if ROOT / name != Path(__file__) and not name.endswith((".png", ".ttf")):
+            yield ROOT / name
+
+
+def test_nobody_is_told_to_install_another_project() -> None:
+    """No file has the bare name behind ``pip install``: that is somebody else's."""
+    wrong = {
+        f"{path.relative_to(ROOT)}: {found[0]}"
+        for path in _texts()
+        for found in _INSTALL.finditer(path.read_text("utf-8", "replace"))
+        if re.search(r"(?<![\w./-])camd(?![\w./-])", found[1])
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize(
+    "told", ["pip install camd", "x/bin/pip install -U camd", "pipx install camd # a"]
+)
+def test_the_bare_name_is_seen(told: str) -> None:
+    """The test above sees the bare name in each of these forms."""
+    found = _INSTALL.search(told)
+    assert found
+    assert re.search(r"(?<![\w./-])camd(?![\w./-])", found[1])
+
+
+def test_the_description_stands_alone() -> None:
+    """On the package's page no link leads to a file beside it."""
+    text = (ROOT / "deploy" / "description.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert f"pipx install {DISTRIBUTION}\n" in text
+
+
+# ---- The manual page and the completion
+
+
+def _commands() -> Mapping[str, ArgumentParser]:
+    """The parsers of camd's commands, by their names."""
+    (found,) = (
+        action.choices
+        for action in parser()._actions
+        if isinstance(action, _SubParsersAction)
+    )
+    return dict(found)
+
+
+def _manual() -> str:
+    """The manual page, without the marks of its hyphens."""
+    return (ROOT / "deploy" / "camd.1").read_text().replace("\\-", "-")
+
+
+def test_the_manual_has_every_command_and_option() -> None:
+    """Each of them stands in it, and the version is that of the code."""
+    manual = _manual()
+    for name, command in _commands().items():
+        assert f"\n.B {name}\n" in manual
+        for action in command._actions:
+            assert all(option in manual for option in action.option_strings)
+    assert all(
+        option in manual
+        for action in parser()._actions
+        for option in action.option_strings
+    )
+    assert f'"camd {camd.__version__}"' in manual
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What completes the command in a shell has all of its commands."""
+    with pytest.raises(SystemExit) as stop:
+        main(["--print-completion", shell], {})
+    assert stop.value.code == 0
+    script = capsys.readouterr().out
+    assert all(name in script for name in _commands())
+
+
+@both_ways
+def test_uninstalling_leaves_twisted_as_it_was(
+    scratch: Scratch, options: tuple[str, ...]
+) -> None:
     """After an uninstall the plugin is gone and Twisted's files are the same bytes."""
     before = scratch.twisted_files()
     scratch.install(*options)
     assert scratch.lists_camd()
-    scratch.pip("uninstall", "--yes", "camd")
+    scratch.pip("uninstall", "--yes", DISTRIBUTION)
     assert not scratch.lists_camd()
     assert scratch.twisted_files() == before
 
 
-def test_the_wheel_holds_camd_and_its_plugin(scratch, tmp_path):
+def test_the_wheel_holds_camd_and_its_plugin(scratch: Scratch, tmp_path: Path) -> None:
     """The wheel has all of camd, the plugin, and nothing more below twisted/."""
     scratch.pip("wheel", *_FROM_HERE, "-w", str(tmp_path), str(scratch.checkout))
     (wheel,) = tmp_path.glob("*.whl")
     names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
-    assert names == _package_files() | {"twisted/plugins/camd.py"}
+    assert {n for n in names if ".data/" not in n} == (
+        _package_files() | {"twisted/plugins/camd.py"}
+    )
+    assert {n.partition(".data/data/")[2] for n in names if ".data/" in n} == SHARED
 
 
 def _package_files() -> set[str]:

@@ -42,6 +42,10 @@ BARE = frozenset(
 )
 """Keys that are variables without :data:`PREFIX` as well."""
 
+OTHERS = frozenset({"CAMD_API_KEY"})
+"""Variables that look like a key of the settings with a slip in it, and are for
+``camd watch``."""
+
 ENVIRONMENT = "environment"
 """The origin of what the environment says."""
 
@@ -114,7 +118,7 @@ def _slip(name: str, known: Collection[str]) -> str | None:
     """Return the words for a name that is nearly one of these; None if it is not."""
     prefix = PREFIX if name.startswith(PREFIX) else ""
     first = name.removeprefix(prefix).lower().partition("__")[0]
-    if first in KEYS or first.removesuffix(_FILE.lower()) in KEYS:
+    if name in OTHERS or first in KEYS or first.removesuffix(_FILE.lower()) in KEYS:
         return None
     # 0.8: one or two letters wrong. Lower would catch other programs' names.
     nearest = get_close_matches(first, KEYS if prefix else known, n=1, cutoff=0.8)

@@ -507,10 +507,10 @@ def test_overridden_value_is_not_judged(write: Write) -> None:
 
 def test_slip_in_dotenv(write: Write) -> None:
     """A name in .env that is nearly one of ours was meant to be it."""
-    path = write("", "STREAM_FSP=3\nCAMD_API_KEY=swordfish\n")
+    path = write("", "STREAM_FSP=3\nCAMD_API_KEYZ=swordfish\n")
     assert problems(path) == [
         "STREAM_FSP: unknown key; did you mean STREAM_FPS? (.env)",
-        "CAMD_API_KEY: unknown key; did you mean CAMD_API_KEYS? (.env)",
+        "CAMD_API_KEYZ: unknown key; did you mean CAMD_API_KEYS? (.env)",
     ]
 
 

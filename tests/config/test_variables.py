@@ -82,7 +82,9 @@ def test_prefix_wins(path: Path, key: str) -> None:
         assert getattr(load(path, ordered).settings, key) == 100
 
 
-@pytest.mark.parametrize("name", ["CAMD_KEY", "CAMD_PORT_8001_TCP", "CAMDEN", "CAMD_"])
+@pytest.mark.parametrize(
+    "name", ["CAMD_KEY", "CAMD_API_KEY", "CAMD_PORT_8001_TCP", "CAMDEN", "CAMD_"]
+)
 def test_foreign_names(path: Path, name: str) -> None:
     """What is like no key may begin with ``CAMD_``, for ``${CAMD_KEY}`` or others."""
     assert load(path, {name: "x"}).settings == load(path, {}).settings
