@@ -1,8 +1,7 @@
-"""Counters and rates: what the daemon knows of itself, per camera and per viewer.
+"""Counters and rates: what the daemon knows about itself, by camera and by viewer.
 
-Plain numbers that others add to; times come from outside. What a viewer counts for
-itself stands in :mod:`camd.delivery.viewer`; when it leaves, its figures are added
-here.
+Plain numbers that others add to; times come from outside. A viewer counts for itself
+(:mod:`camd.delivery.viewer`); when it leaves, its figures are added here.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Rate:
         self._forget(now)
 
     def per_second(self, now: float) -> float:
-        """Give the rate over the last :data:`WINDOW`; 0 when it has stopped."""
+        """Return the rate over the last :data:`WINDOW`; 0 when it has stopped."""
         self._forget(now)
         if len(self._moments) < 2:
             return 0.0
@@ -59,17 +58,16 @@ class Meter:
             self._samples.popleft()
 
     def per_second(self, now: float, count: int) -> float:
-        """Give the rate from the oldest sample kept to what the counter shows now."""
+        """Return the rate from the oldest sample kept to what the counter shows now."""
         then, counted = self._samples[0]
         return (count - counted) / (now - then) if now > then else 0.0
 
 
 class Histogram:
-    """
-    How long something takes, as counts between bounds.
+    """How long something takes, as counts between bounds.
 
     Cheap enough for every frame: 0.2 µs each time, a fifth of what prometheus-client's
-    own takes (measured), and it is read only when somebody asks.
+    own takes (measured), and read only when somebody asks.
 
     :ivar bounds: seconds, rising; what is longer than the last is counted as well.
     :ivar sum: the seconds of all times together.
@@ -88,7 +86,7 @@ class Histogram:
         self.sum += seconds
 
     def upto(self) -> list[int]:
-        """Give how many took no longer than each bound, and at the end how many all."""
+        """Return how many took no longer than each bound; the last is all of them."""
         return list(accumulate(self._counts))
 
 
@@ -112,12 +110,12 @@ DEPARTURES = (
     "camera offline",
     "other",
 )
-"""Ways for a stream to end other than by the client's own hanging up."""
+"""Reasons for a stream to end, other than that the client hung up."""
 
 
 @dataclass(slots=True)
 class Sent:
-    """What has gone out to viewers: one's own figures, or the sum of those who left."""
+    """What has gone out: to one viewer, or to all that have left."""
 
     frames: int = 0
     skipped: int = 0
@@ -166,22 +164,21 @@ class RenditionStats:
 
 @dataclass(slots=True)
 class CameraStats:
-    """
-    What one camera has done since the daemon started.
+    """What one camera has done since the daemon started.
 
     :ivar captured: pictures that the source gave.
-    :ivar published: frames that went to the cache.
-    :ivar failed: reads that failed and pictures that were no good.
+    :ivar published: frames that were made of them.
+    :ivar failed: reads that failed, and pictures that were dropped as damaged.
     :ivar reopens: times the source was opened again after it had worked.
     :ivar last_error: the last failure's reason in one line; None if all is well.
     :ivar threads_left_behind: threads that hung in the driver and were given up.
-    :ivar departed: what viewers were sent who are gone by now.
+    :ivar departed: what viewers that are gone were sent.
     :ivar aborted: how many streams ended in each of the ways of :data:`DEPARTURES`.
     :ivar encoding: how long pictures took to encode.
     :ivar scaling: how long it took until all renditions of a frame were made.
     :ivar renditions: what came of each rendition that was ever wanted.
     :ivar viewer_age: how old pictures were when live viewers reported them on screen.
-    :ivar lateness: how old frames were when the last viewer had been told of them.
+    :ivar lateness: how old frames were when they had gone out to all viewers.
     """
 
     captured: int = 0
@@ -206,8 +203,7 @@ class CameraStats:
         return self.renditions.setdefault(rendition, RenditionStats())
 
     def depart(self, sent: Sent, reason: str | None) -> None:
-        """
-        Keep the figures of a viewer who is gone.
+        """Keep the figures of a viewer that is gone.
 
         :param reason: why; None where the client hung up. One that is not among
             :data:`DEPARTURES` counts as "other", so that there are never more of them.
@@ -218,14 +214,14 @@ class CameraStats:
 
 
 class ViewerCount:
-    """Numbers the viewers of all cameras and counts who is there."""
+    """Numbers the viewers of all cameras, and counts those that are there."""
 
     def __init__(self) -> None:
         self.ever = 0
         self.active = 0
 
     def arrive(self) -> int:
-        """Count one more viewer and give it its number, from 1."""
+        """Count one more viewer and return its number, from 1."""
         self.ever += 1
         self.active += 1
         return self.ever

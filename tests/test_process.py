@@ -310,7 +310,7 @@ def test_the_level(run, mute, level, heard):
     process.twistd.terminate()
     viewer.to_the_end()
     process.wait()
-    assert ("Heartbeat to 1 viewers" in process.output) is heard
+    assert ("heartbeat to 1 viewers" in process.output) is heard
 
 
 def test_a_log_file(run, tmp_path):

@@ -1,11 +1,11 @@
-"""What happens to viewers by the clock: heartbeats, and an eye on their progress.
+"""What happens to viewers by the clock: heartbeats, and the end of those that stall.
 
 The heartbeat is the last good frame again, the same bytes. Nothing smaller survives:
 a part that is no picture blanks Chromium and WebKit for good (measured). It is sent
 
 - once when the next frame is overdue, because several clients show a frame only when
   something comes behind it: that brings the last picture on screen;
-- then after each interval of silence, so that no proxy gives the stream up.
+- then after each interval of silence, so that no proxy gives up the stream.
 """
 
 from __future__ import annotations
@@ -23,46 +23,45 @@ OVERDUE = 1.5
 """Frame intervals after which the next frame counts as overdue."""
 
 OVERDUE_LEAST = 0.1
-"""Seconds that a frame is given at least: a picture sent twice at once makes one
+"""The least seconds until a frame is overdue: a picture sent twice at once makes one
 parser (mjpeg-decoder) fall behind for ever (measured)."""
 
 SLOW = 0.3
-"""Seconds between frames from which on each is worth sending twice, as a client that
-is one frame late would show it that much later."""
+"""Seconds between frames above which each is worth sending twice: a client that is one
+frame late would show it that much later."""
 
 OVERDUE_SLOW = 0.25
-"""Seconds that a slow camera's frame is given: 100 to 250 ms serve all (measured)."""
+"""Seconds until a slow camera's frame is overdue; 0.1 to 0.25 suit all (measured)."""
 
 EARLY = 0.1
 """Share of the time until overdue that timers may fire early by."""
 
 GRACE = 0.1
-"""Seconds that an overdue frame may be noticed late. A timer that is set anew for each
+"""Seconds that an overdue frame may be noticed late. A timer that is set again for each
 frame would wake the reactor once more for each: 0.15 ms of CPU (measured)."""
 
 SWEEP_MOST = 1.0
-"""Seconds between two looks at the viewers at the most."""
+"""The most seconds between two polls of the viewers."""
 
 
 class Heartbeat:
-    """
-    Keeps the viewers of one camera alive while it is silent, and lets go of dead ones.
+    """Keeps the streams of a silent camera alive, and cuts off viewers that stall.
 
     :param interval: seconds without a byte until a heartbeat; 0 for never.
-    :param fps: the most frames a second, from which it follows what is overdue.
+    :param fps: the most frames a second; what is overdue follows from it.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, interval: float, fps: float) -> None:
-        # And the call that brings each its last picture, if it came in a silence.
+        # Each with the call that repeats its last picture, if it came in a silence.
         self.viewers: dict[Viewer, IDelayedCall] = {}
         self._clock = clock
         self._set(interval, fps)
         self._came = clock.seconds()
         self._overdue: IDelayedCall | None = None
         self._sent = 0
-        self._sweep = PeriodicCall(self._look, clock)
+        self._sweep = PeriodicCall(self._poll_all, clock)
 
     def _set(self, interval: float, fps: float) -> None:
         self._interval = interval
@@ -78,7 +77,7 @@ class Heartbeat:
                 self.start()
 
     def start(self) -> None:
-        """Begin to look at the viewers, ten times in each interval."""
+        """Begin to poll the viewers, ten times in each interval."""
         every = min(self._interval / 10, SWEEP_MOST) if self._interval else SWEEP_MOST
         self._sweep.start(every, now=False)
 
@@ -91,7 +90,7 @@ class Heartbeat:
         self._overdue = None
 
     def add(self, viewer: Viewer) -> None:
-        """Care for this viewer, who may have come in the midst of silence."""
+        """Care for this viewer, which may have come amid a silence."""
         self.viewers[viewer] = self._clock.callLater(
             self._overdue_after, self._flush, [viewer]
         )
@@ -118,24 +117,24 @@ class Heartbeat:
             self._wait(left + GRACE)  # A frame has come since.
             return
         self._flush(list(self.viewers))
-        self._say()
+        self._log_sent()
 
     def _flush(self, viewers: Iterable[Viewer]) -> None:
-        """Repeat the newest frame to those who were sent nothing since it came."""
+        """Repeat the last frame to viewers that were sent nothing since it came."""
         now = self._clock.seconds()
         for viewer in viewers:
             silent = viewer.silent_for(now)
             due = (1 - EARLY) * self._overdue_after
             if viewer.last is not None and silent >= due:
-                self._care(self._repeat, viewer, now)
+                self._guarded(self._repeat, viewer, now)
 
-    def _look(self) -> None:
+    def _poll_all(self) -> None:
         now = self._clock.seconds()
         for viewer in list(self.viewers):
-            self._care(self._look_at, viewer, now)
-        self._say()
+            self._guarded(self._poll, viewer, now)
+        self._log_sent()
 
-    def _look_at(self, viewer: Viewer, now: float) -> None:
+    def _poll(self, viewer: Viewer, now: float) -> None:
         viewer.poll(now)
         if self._interval and viewer.silent_for(now) >= self._interval:
             self._repeat(viewer, now)
@@ -143,30 +142,28 @@ class Heartbeat:
     def _repeat(self, viewer: Viewer, now: float) -> None:
         self._sent += viewer.repeat(now)
 
-    def _say(self) -> None:
+    def _log_sent(self) -> None:
         """Log the heartbeats of one round as one line, however many they were."""
         sent, self._sent = self._sent, 0
         if sent:
-            self._log.debug("Heartbeat to {viewers} viewers", viewers=sent)
+            self._log.debug("heartbeat to {viewers} viewers", viewers=sent)
 
-    def _care(
-        self, what: Callable[[Viewer, float], None], viewer: Viewer, now: float
+    def _guarded(
+        self, act: Callable[[Viewer, float], None], viewer: Viewer, now: float
     ) -> None:
-        """Do this for one viewer, whose trouble must not reach the others."""
+        """Do this for one viewer; an exception must not end the care for the others."""
         try:
-            what(viewer, now)
+            act(viewer, now)
         except Exception:
-            # An exception would end the loop, and with it every stream's care.
-            self._log.failure("A viewer could not be looked after")
+            self._log.failure("A heartbeat failed; its viewer is cut off")
             self.remove(viewer)
-            # Cut, as nobody would notice any more that it has stalled.
+            # Nobody would notice any more that it has stalled.
             with contextlib.suppress(Exception):
                 viewer.abort("failed")
 
 
 def overdue_after(interval: float) -> float:
-    """
-    Tell how long after a frame the next one is overdue, in seconds.
+    """Return how long after a frame the next one is overdue, in seconds.
 
     :param interval: seconds between the camera's frames.
     """

@@ -1,7 +1,7 @@
 """The smaller renditions of a camera's pictures: made once, and only for viewers.
 
 A frame is scaled when the full picture has gone out, in a pool of threads, for those
-rungs that have a viewer who is due it. One frame is decoded once for all its rungs. A
+rungs that have a viewer that is due it. One frame is decoded once for all its rungs. A
 frame that comes while the last one is still being scaled waits, and the next one takes
 its place: as everywhere, the newest wins.
 """

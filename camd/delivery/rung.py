@@ -66,7 +66,7 @@ class Rung:
         self._lateness = lateness
         self._finished = finished
         self._batch_of: dict[Viewer, _Batch] = {}
-        # In the order of their making: those who came first are sent a frame first.
+        # In the order of their making: viewers that came first are sent a frame first.
         self._batches: list[_Batch] = []
         # The batches that have yet to be sent the newest frame.
         self._waiting: deque[_Batch] = deque()
@@ -112,7 +112,7 @@ class Rung:
         """
         replaced = self.newest if self._is_round_due else None
         self.newest = frame
-        # Those who have waited longest come first: their frame was replaced.
+        # Viewers that have waited longest come first: their frame was replaced.
         late = self._waiting
         rest = [b for b in self._batches if b not in late]
         self._waiting = deque(
@@ -169,7 +169,7 @@ class _Batch:
         self._number: int | None = None
         # Those that keep up, each with its socket's own send.
         self._fast: dict[Viewer, Send] = {}
-        # A dict for its order: those who came first are offered a frame first.
+        # A dict for its order: viewers that came first are offered a frame first.
         self._slow: dict[Viewer, None] = {}
 
     def __len__(self) -> int:

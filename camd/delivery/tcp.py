@@ -1,7 +1,7 @@
 """What camd asks of the kernel for a viewer's TCP connection.
 
-Newest wins only as far as camd can still choose: what the kernel holds unsent is lost
-to it. Nothing here fails: where an option is missing, pictures are older on slow links.
+Newest wins only while camd can still choose: what the kernel holds unsent cannot be
+taken back. Nothing here fails: without an option, pictures on slow links are older.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import termios
 from collections.abc import Callable
 
 Send = Callable[[bytes], int]
-"""A socket's own ``send``: gives how many bytes the kernel has taken."""
+"""A socket's own ``send``: returns how many bytes the kernel has taken."""
 
 LOWAT = 16 * 1024
 """Bytes that the kernel may hold unsent before the socket counts as full.
@@ -34,8 +34,7 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
 def tune(connection: socket.socket, congestion: str = "") -> None:
-    """
-    Keep the kernel from holding a second frame behind the one under way.
+    """Keep the kernel from holding a second frame behind the one under way.
 
     :param connection: any socket; one that is not TCP is left alone.
     :param congestion: the congestion control to use; empty for the system's.
@@ -54,7 +53,7 @@ def _set(connection: socket.socket, option: int | None, value: int | bytes) -> N
 
 
 def has_congestion(name: str) -> bool:
-    """Tell whether the kernel has this congestion control and lets camd use it."""
+    """Return whether the kernel has this congestion control and lets camd use it."""
     option = getattr(socket, "TCP_CONGESTION", None)
     if option is None:
         return False
@@ -67,9 +66,9 @@ def has_congestion(name: str) -> bool:
 
 
 def bytes_acked(connection: socket.socket) -> int | None:
-    """Give the bytes that a TCP peer has acknowledged; None where that is not told."""
-    told = _info(connection, _BYTES_ACKED)
-    return told[0] if told else None
+    """Return the bytes that a TCP peer has acknowledged; None where it is unknown."""
+    values = _info(connection, _BYTES_ACKED)
+    return values[0] if values else None
 
 
 def bytes_queued(connection: socket.socket) -> int:
@@ -86,15 +85,14 @@ def bytes_queued(connection: socket.socket) -> int:
 
 
 def window(connection: socket.socket) -> int | None:
-    """
-    Give the bytes that a TCP peer has room for; None where that is not told.
+    """Return the bytes that a TCP peer has room for; None where it is unknown.
 
     0 while the kernel still holds some that have not left.
     """
-    told = _info(connection, _ROOM)
-    if told is None:
+    values = _info(connection, _ROOM)
+    if values is None:
         return None
-    unsent, room = told
+    unsent, room = values
     return 0 if unsent else room
 
 

@@ -10,7 +10,7 @@ import pytest
 from camd.web.channel import BUSY_TIME, REQUEST_TIME, STALL_TIME
 from tests.fakes import soon, tcp_pair, unix_pair
 from tests.fakes_camera import KEY, FakeDaemon, tiny_jpeg
-from tests.line import SMALL, HandReactor, Line
+from tests.http_connection import SMALL, HttpConnection, ManualReactor
 
 STRANGER = b"GET /api/cameras HTTP/1.1\r\nHost: camd\r\n\r\n"
 FAREWELL = b"GET /api/cameras HTTP/1.1\r\nHost: camd\r\nConnection: close\r\n\r\n"
@@ -29,7 +29,7 @@ class ClientOfASite:
     :ivar line: its connection.
     """
 
-    def __init__(self, house: FakeDaemon, line: Line) -> None:
+    def __init__(self, house: FakeDaemon, line: HttpConnection) -> None:
         self.house = house
         self.line = line
 
@@ -74,7 +74,9 @@ def connect() -> Iterator[Connect]:
         def make(house: FakeDaemon | None = None, kind: str = "tcp") -> ClientOfASite:
             house = house or FakeDaemon()
             pair = {"tcp": tcp_pair, "unix": unix_pair}[kind](SMALL)
-            line = Line(stack.enter_context(pair), house.site, HandReactor())
+            line = HttpConnection(
+                stack.enter_context(pair), house.site, ManualReactor()
+            )
             return ClientOfASite(house, line)
 
         yield make

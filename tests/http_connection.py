@@ -1,4 +1,4 @@
-"""Real connections to a real Site, over real sockets, with a reactor moved by hand."""
+"""Real connections to a real Site, over real sockets, on a reactor moved by hand."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from camd.delivery.outlet import RequestOutlet, SocketOutlet, outlet_for
-from camd.delivery.viewer import ClientInfo, StreamLimits, Viewer
+from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.multipart import RESPONSE_HEADERS, Form, chunk
 from camd.frame import WIRES
-from tests.fakes import NOBODY, FakeReactor, arrived, soon, tcp_pair, unix_pair
+from tests.fakes import CLIENT, FakeReactor, arrived, soon, tcp_pair, unix_pair
 
 LARGE = 300_000
 """Bytes of a frame that no small socket takes at once."""
@@ -35,9 +35,8 @@ Layer = Callable[[Any], Any]
 """Puts a protocol between the socket and HTTP: from a factory, makes another."""
 
 
-class HandReactor(FakeReactor):
-    """
-    A reactor that knows what it was asked for and does nothing by itself.
+class ManualReactor(FakeReactor):
+    """A reactor that knows what it was asked for and does nothing by itself.
 
     :ivar asked: how often somebody asked to be told of writability.
     """
@@ -49,20 +48,20 @@ class HandReactor(FakeReactor):
         self.asked = 0
 
     def addReader(self, reader: IReadDescriptor) -> None:
-        """Note who wants to read."""
+        """Note what is to be read."""
         self.readers[reader] = None
 
     def removeReader(self, reader: IReadDescriptor) -> None:
-        """Note who does not."""
+        """Note that it is not any more."""
         self.readers.pop(reader, None)
 
     def addWriter(self, writer: IWriteDescriptor) -> None:
-        """Note who wants to write."""
+        """Note what is to be written."""
         self.writers[writer] = None
         self.asked += 1
 
     def removeWriter(self, writer: IWriteDescriptor) -> None:
-        """Note who does not."""
+        """Note that it is not any more."""
         self.writers.pop(writer, None)
 
     def spin(self) -> None:
@@ -89,9 +88,8 @@ class HandReactor(FakeReactor):
             connection.connectionLost(Failure(why))
 
 
-class House(Resource):
-    """
-    A resource that begins a stream and leaves the rest to the test.
+class OutletResource(Resource):
+    """A resource that begins a stream and leaves the rest to the test.
 
     :ivar readies: how often the outlet said that it is ready.
     :ivar gone: why the connection is gone.
@@ -133,8 +131,8 @@ class House(Resource):
         self.gone.clear()
 
 
-class Show(House):
-    """A resource with a real viewer at its outlet, which nothing was shown yet."""
+class ViewerResource(OutletResource):
+    """A resource with a real viewer at its outlet, which was sent nothing yet."""
 
     def __init__(self, form: Form, clock: FakeReactor, buffer_size: int = 2) -> None:
         super().__init__(form)
@@ -143,9 +141,8 @@ class Show(House):
 
     def begin(self) -> None:
         """Let the viewer open the outlet."""
-        client_info = ClientInfo(1, "", "", 0, NOBODY)
         self.viewer = Viewer(
-            client_info, self.outlet, self._clock.seconds, StreamLimits(self._size, 30)
+            CLIENT, self.outlet, self._clock.seconds, StreamLimits(self._size, 30)
         )
         self.viewer.open(lambda: None)
 
@@ -155,9 +152,8 @@ class Show(House):
         del self.viewer
 
 
-class Line:
-    """
-    One client's connection to a real Site.
+class HttpConnection:
+    """One client's connection to a real Site.
 
     :ivar server: the server's end of it, which knows what it was asked to send.
     :ivar received: all that the client has read.
@@ -167,7 +163,7 @@ class Line:
         self,
         pair: tuple[Any, socket.socket],
         factory: Any,
-        reactor: HandReactor,
+        reactor: ManualReactor,
     ) -> None:
         self.server, self.client = pair
         self.reactor = reactor
@@ -201,7 +197,7 @@ class Line:
         soon(self.still)
 
     def still(self) -> bool:
-        """Let both sides go on; tell whether nobody has anything to write."""
+        """Let both sides go on; return whether the server has nothing to write."""
         self.reactor.spin()
         self.read()
         return not self.reactor.writers
@@ -226,24 +222,23 @@ class Line:
         return self.received.partition(b"\r\n\r\n")[2]
 
 
-class Dial(ExitStack):
+class Connector(ExitStack):
     """Makes connections; as a context manager, closes them."""
 
-    def __init__(self, reactor: HandReactor) -> None:
+    def __init__(self, reactor: ManualReactor) -> None:
         super().__init__()
         self._reactor = reactor
 
     def __call__(
         self,
-        house: House,
+        resource: OutletResource,
         kind: str = "tcp",
         room: int = 0,
         version: str = "1.1",
         wrap: Layer = lambda site: site,
         ask: bool = True,
-    ) -> Line:
-        """
-        Connect a client, and let it ask for the stream.
+    ) -> HttpConnection:
+        """Connect a client, and let it ask for the stream.
 
         :param kind: tcp or unix.
         :param room: bytes that the kernel holds of what the client does not read.
@@ -251,8 +246,8 @@ class Dial(ExitStack):
         :param ask: whether to ask at once.
         """
         pair = tcp_pair(room) if kind == "tcp" else unix_pair(room)
-        site = Site(house, reactor=self._reactor)
-        line = Line(self.enter_context(pair), wrap(site), self._reactor)
+        site = Site(resource, reactor=self._reactor)
+        connection = HttpConnection(self.enter_context(pair), wrap(site), self._reactor)
         if ask:
-            line.ask(version=version)
-        return line
+            connection.ask(version=version)
+        return connection
