@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from camd.cameras.pipeline import RELEASE, Environment, Pipeline, stream_limits
@@ -153,6 +154,11 @@ class Camera(Service):
             )
 
     # ---- What it tells
+
+    @property
+    def clock(self) -> IReactorTime:
+        """What its times are counted by."""
+        return self._environment.clock
 
     def now(self) -> float:
         """Return the time on the clock that all of its moments are counted by."""

@@ -187,6 +187,7 @@ class LiveConnection:
 
     :ivar acks: how many acknowledgements of anything under way have come.
     :ivar pacer: what is known of the link.
+    :ivar late: acknowledgements in a row that came late.
 
     :param outlet: the way out of the whole connection.
     :param finished: called with an outlet whose viewer's stream is to end.
@@ -199,7 +200,7 @@ class LiveConnection:
         max_lateness: float,
         finished: Callable[[LiveOutlet], None],
     ) -> None:
-        self.acks = 0
+        self.acks = self.late = 0
         self.pacer = Pacer(max_lateness)
         self.finished = finished
         self.outlets: dict[int, LiveOutlet] = {}
@@ -280,7 +281,7 @@ class LiveConnection:
         if sent:
             # Its batch has begun with it: the socket is full.
             self._outlet.send(block, sent)
-            self._fall_behind()
+            self.pace()
             return True
         now = self._clock.seconds()
         if not self._may_send(outlet, len(block), now) or not self._outlet.send(block):
@@ -290,7 +291,7 @@ class LiveConnection:
         self.pacer.sent(live.key_of(block), len(block), now)
         self._sent_at = now
         if self._outlet.busy:
-            self._fall_behind()
+            self.pace()
         return True
 
     def _may_send(self, outlet: LiveOutlet, size: int, now: float) -> bool:
@@ -324,7 +325,7 @@ class LiveConnection:
             self._controls.clear()
             self._sent_at = self._clock.seconds()
         if self._outlet.busy:
-            self._fall_behind()
+            self.pace()
             return
         while self._waiting and not self._outlet.busy:
             now = self._clock.seconds()
@@ -366,6 +367,7 @@ class LiveConnection:
         was_late = self.pacer.is_late(now)
         if self.pacer.acked(key, now):
             self._in_time = 0 if was_late else self._in_time + 1
+            self.late = self.late + 1 if was_late else 0
             self.acks += 1
         elif (
             outlet is None
@@ -377,7 +379,7 @@ class LiveConnection:
         elif viewer.is_fast:
             self.acks += 1
             if now - asked.built_at > self.pacer.ack_within(asked.size):
-                self._fall_behind()
+                self.pace()
         if outlet is not None and viewer is not None and asked is not None:
             outlet.acked_at = asked.built_at
             outlet.bytes_before = viewer.sent.bytes
@@ -393,7 +395,7 @@ class LiveConnection:
         if self.pacer.is_late(now):
             self._in_time = 0
         if any(self._is_overdue(outlet, now) for outlet in self.outlets.values()):
-            self._fall_behind()
+            self.pace()
         if self.pacer.probe_at() <= now:
             self.send_control(live.probe(self.pacer.probed()))
         if heartbeat and now - self._sent_at >= heartbeat:
@@ -414,7 +416,7 @@ class LiveConnection:
                 return True
         return False
 
-    def _fall_behind(self) -> None:
+    def pace(self) -> None:
         """Pace pictures from now on, and ask when those that have left arrived."""
         self._in_time, under_way = 0, 0
         for outlet in self.outlets.values():

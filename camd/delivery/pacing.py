@@ -32,6 +32,9 @@ after three or four pictures; one picture that was held up changes little."""
 GRACE = 0.05
 """Seconds that an acknowledgement may be late in any case: three turns of a screen."""
 
+DRAWING = 0.03
+"""Seconds that a viewer may need to draw a picture: two turns of a screen."""
+
 WAIT = 0.05
 """Share of its own time that a picture should wait for the one before to be through:
 with none, each jitter would leave the link idle."""
@@ -125,6 +128,13 @@ class Pacer:
     def bandwidth(self) -> float | None:
         """Bytes a second that get through; None before the first acknowledgement."""
         return self._bytes / max(self._seconds, 1e-6) if self._bytes else None
+
+    @property
+    def bandwidth_at_best(self) -> float | None:
+        """The same, if the viewer needed :data:`DRAWING` for each picture."""
+        if not self._bytes:
+            return None
+        return self._bytes / max(self._seconds - DRAWING, self._seconds / 4, 1e-6)
 
     def send_at(self, size: int, now: float) -> float:
         """

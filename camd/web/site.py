@@ -32,6 +32,7 @@ from camd.web.channel import REQUEST_TIME, Connections
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.cors import Methods, Origins, is_preflight
 from camd.web.embed import EmbedResource
+from camd.web.frame import FrameResource
 from camd.web.limits import UNLIMITED, ViewerLimits
 from camd.web.live.channel import LiveChannel
 from camd.web.live.resource import LiveResource
@@ -373,6 +374,7 @@ def tree(
         places[name] = Tree(
             "no such page",
             {
+                "frame": FrameResource(camera, proxies, refusal),
                 "live": LiveResource(live, proxies, camera),
                 "snapshot": snapshot,
                 "stream": stream,
@@ -417,7 +419,14 @@ def tree(
     )
 
 
-_POLLED = (b"/stream/stats", b"/api/cameras", b"/metrics", b"/healthz", b"/readyz")
+_POLLED = (
+    b"/frame",
+    b"/stream/stats",
+    b"/api/cameras",
+    b"/metrics",
+    b"/healthz",
+    b"/readyz",
+)
 """What pages and monitors ask for again and again: 24 MB of lines a day for one page
 with two cameras (measured), which nobody reads."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, cast
 
 from twisted.internet import tcp
@@ -13,11 +14,13 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from camd.cameras.camera import Camera
+from camd.delivery.auto import AutoRendition
 from camd.delivery.live import LiveConnection, LiveOutlet
 from camd.delivery.outlet import Outlet, RequestOutlet, SocketOutlet
 from camd.delivery.viewer import Viewer
 from camd.formats import live
 from camd.formats.multipart import Form
+from camd.formats.rendition import Rendition
 from camd.frame import MultipartWire
 from camd.rights import Principal
 from camd.web.live.channel import MAX_LATENESS, POLICY, LiveChannel
@@ -25,6 +28,9 @@ from camd.web.live.messages import LONGEST, BadMessage, Wanted, read
 
 MOST_MESSAGES = 100
 """Messages a second that a client may send of its own; as many may come in a bunch."""
+
+AUTO_FPS = 8
+"""Pictures a second that a rendition chosen by camd should keep up."""
 
 CLOSING = 2
 """Seconds that a client has to answer a CLOSE."""
@@ -65,6 +71,8 @@ class Session:
         self._wanted: Mapping[str, Wanted] = {}
         self._watched: dict[str, tuple[Camera, LiveOutlet, Viewer]] = {}
         self._refused: dict[str, str] = {}
+        self._autos: dict[str, AutoRendition] = {}
+        self._saves_data = request.getHeader(b"Save-Data") == b"on"
         self._budget, self._budget_at = float(MOST_MESSAGES), channel.clock.seconds()
         self._unfinished = 0
         self._closing: IDelayedCall | None = None
@@ -221,6 +229,7 @@ class Session:
     def check(self, now: float, *, report: bool) -> None:
         """Look for what has not come; every two seconds, report rates."""
         self.connection.check(now, self._channel.heartbeat)
+        self._follow_link()
         if not report or self._closing is not None:
             return
         if self._refused:
@@ -269,6 +278,10 @@ class Session:
     def _show(self, name: str, camera: Camera, wanted: Wanted) -> None:
         """Show one camera as it is wanted, if there is room."""
         rendition = camera.rendition_for(wanted.width, wanted.quality)
+        if wanted.auto:
+            rendition = self._auto_rendition(name, camera, rendition)
+        else:
+            self._autos.pop(name, None)
         number = camera.renditions.index(rendition) + 1 if rendition else 0
         if name in self._watched:
             _, outlet, viewer = self._watched[name]
@@ -276,6 +289,7 @@ class Session:
             if outlet.rendition != number or viewer.lane.fps != (
                 wanted.fps or float("inf")
             ):
+                self.connection.pace()
                 outlet.rendition = number
                 camera.move(viewer, rendition, wanted.fps)
             return
@@ -300,7 +314,58 @@ class Session:
         outlet.viewer = viewer
         self._watched[name] = camera, outlet, viewer
 
+    def _auto_rendition(
+        self, name: str, camera: Camera, largest: Rendition | None
+    ) -> Rendition | None:
+        """Return what fits the link, not larger than what was asked for."""
+        now = self._channel.clock.seconds()
+        if name not in self._autos:
+            self._autos[name] = AutoRendition(AUTO_FPS, MAX_LATENESS, now)
+        pacer, auto = self.connection.pacer, self._autos[name]
+        choices, known = camera.renditions, self._channel.known(camera)
+        newest = camera.newest
+        full = len(newest.jpeg) if newest is not None else known.size_of(0)
+        limit = largest.scale if largest else 1
+        if self._saves_data:
+            limit = min(limit, Fraction(1, 2))
+        scales: dict[Rendition | None, Fraction] = {None: Fraction(1)}
+        scales.update((choice, choice.scale) for choice in choices)
+        fit = [choice for choice in scales if scales[choice] <= limit] or [largest]
+        if full is None or pacer.bandwidth is None or pacer.round_trip is None:
+            return fit[min(auto.number, len(fit) - 1)]
+        sizes = {
+            choice: known.size_of(choices.index(choice) + 1 if choice else 0)
+            or int(full * float(scales[choice]) ** 1.6)
+            for choice in fit
+        }
+        ordered = sorted(fit, key=lambda choice: -sizes[choice])
+        weights = sum(self._wanted[n].weight for n in self._watched) or 1
+        share = self._wanted[name].weight / weights if name in self._watched else 1
+        number = auto.choose(
+            [sizes[choice] for choice in ordered],
+            pacer.bandwidth * share,
+            (pacer.bandwidth_at_best or pacer.bandwidth) * share,
+            pacer.round_trip,
+            self.connection.late,
+            now,
+        )
+        return ordered[number]
+
+    def _follow_link(self) -> None:
+        """Send what fits the link, where that is for camd to choose."""
+        changed = {}
+        for name in list(self._autos):
+            if name in self._watched:
+                camera, outlet, _ = self._watched[name]
+                before = outlet.rendition
+                self._show(name, camera, self._wanted[name])
+                if outlet.rendition != before:
+                    changed[name] = self._given(name)
+        if changed:
+            self._say(watch=changed)
+
     def _drop(self, name: str) -> None:
+        self._autos.pop(name, None)
         camera, outlet, viewer = self._watched.pop(name)
         self.connection.remove(outlet)
         camera.remove_viewer(viewer)

@@ -1,0 +1,302 @@
+"""``/api/NAME/frame?after=N``: the next picture, for where no WebSocket gets through.
+
+A client asks for the picture behind the last one it has, and is answered when there is
+one: whatever its link is like, it has each picture that the link can take, and never an
+old one. Between two requests it stays a viewer, so that the camera goes on, limits
+hold, and the stats show it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from camd.cameras.camera import Camera
+from camd.delivery.tcp import Send
+from camd.delivery.viewer import Viewer
+from camd.formats.rendition import Rendition
+from camd.frame import Frame, Wire
+from camd.rights import TO_SEE
+from camd.web.access.access import holder_of
+from camd.web.answers import (
+    NO_STORE,
+    body_for,
+    finish,
+    not_allowed,
+    printable,
+    text_answer,
+)
+from camd.web.channel import RETRY_AFTER
+from camd.web.client import Proxies
+from camd.web.limits import Refusal
+from camd.web.rendition import BadQuery, wanted_fps, wanted_rendition
+from camd.web.stream import unavailable
+
+WAIT = 10.0
+"""Seconds until a request is answered without a picture; below proxies' time-outs."""
+
+LINGER = 5.0
+"""Seconds that a client stays a viewer after its last request was answered."""
+
+MOST_WAITING = 8
+"""Requests of one client that may wait; two or three are of use."""
+
+BEGUN_AGAIN = 100
+"""Frames by which the newest may be behind N until it counts as begun again: numbers
+start at 1 with the daemon."""
+
+_HEAD = struct.Struct("!Qdd")
+
+
+class FrameWire(Wire):
+    """A frame with what its headers say ahead of it: number, Unix time, own clock."""
+
+    def build(self, frame: Frame) -> bytes:
+        """Lay out one frame."""
+        return _HEAD.pack(frame.number, frame.timestamp, frame.captured) + frame.jpeg
+
+
+WIRE = FrameWire()
+"""The one for all viewers."""
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """
+    A request that waits for a picture.
+
+    :ivar after: the number of the picture that its client has; None for none.
+    :ivar known: the ETag that it has; empty for none.
+    """
+
+    request: Request
+    after: int | None
+    known: str
+    timeout: IDelayedCall | None = None
+
+    def wants(self, number: int) -> bool:
+        """Whether it is to be answered with the frame of this number."""
+        if self.after is None or not number:
+            return True
+        return number > self.after or number < self.after - BEGUN_AGAIN
+
+
+class FrameOutlet:
+    """The way out to one client that polls: a picture for each of its requests.
+
+    :param gone: called when the client is no viewer any more.
+    """
+
+    repeats = False
+    busy = False
+    wire: Wire = WIRE
+    offered_wire: Wire = WIRE
+
+    def __init__(
+        self, camera: Camera, clock: IReactorTime, gone: Callable[[], None]
+    ) -> None:
+        self._camera = camera
+        self._clock = clock
+        self._gone = gone
+        self._waiting: list[Waiting] = []
+        self._block: bytes | None = None
+        self._answered = 0
+        self._ready: Callable[[], None] = lambda: None
+        self._linger = clock.callLater(LINGER, self._end)
+        self._is_over = False
+
+    def open(self, ready: Callable[[], None]) -> None:
+        """Begin: requests come by :meth:`ask`."""
+        self._ready = ready
+
+    def ask(self, waiting: Waiting) -> None:
+        """Answer a request now or when there is a picture for it."""
+        if self._linger.active():
+            self._linger.reset(WAIT + LINGER)
+        if len(self._waiting) >= MOST_WAITING:
+            self._answer_empty(self._waiting.pop(0))
+        waiting.timeout = self._clock.callLater(WAIT, self._time_out, waiting)
+        waiting.request.notifyFinish().addErrback(lambda _: self._forget(waiting))
+        self._waiting.append(waiting)
+        if self._block is not None:
+            self.send(self._block)
+        if waiting in self._waiting:
+            self._ready()
+
+    def send(self, block: bytes, sent: int = 0) -> bool:
+        """Answer those that wait for this picture; False if nobody does."""
+        number, timestamp, captured = _HEAD.unpack_from(block)
+        takers = [waiting for waiting in self._waiting if waiting.wants(number)]
+        if takers:
+            self._block = block
+        for waiting in takers:
+            self._forget(waiting)
+            self._answer(waiting, block, number, timestamp, captured)
+        return bool(takers)
+
+    def direct_send(self) -> Send | None:
+        """Return None: each picture is an answer of its own."""
+        return None
+
+    def progress(self) -> int:
+        """Return how many requests were answered."""
+        return self._answered
+
+    def finish(self) -> None:
+        """Say that there is nothing more, and be gone."""
+        for waiting in list(self._waiting):
+            self._forget(waiting)
+            finish(waiting.request, unavailable(waiting.request, self._camera))
+        self._clock.callLater(0, self._end)
+
+    def abort(self) -> None:
+        """Do the same: a client that polls has no connection of its own."""
+        self.finish()
+
+    def _answer(
+        self,
+        waiting: Waiting,
+        block: bytes,
+        number: int,
+        timestamp: float,
+        captured: float,
+    ) -> None:
+        request, age = waiting.request, self._clock.seconds() - captured
+        rendition = request.responseHeaders.getRawHeaders(b"X-Rendition", [b"full"])[0]
+        etag = f'"{number}-{timestamp:.6f}-{rendition.decode()}"'
+        self._set_headers(request, etag)
+        self._answered += 1
+        if waiting.known == etag:
+            request.setResponseCode(304)
+            request.finish()
+            return
+        request.setHeader(b"Content-Type", b"image/jpeg")
+        request.setHeader(b"X-Frame", b"%d" % number)
+        request.setHeader(b"X-Frame-Age", b"%.3f" % age)
+        request.setHeader(b"X-Timestamp", b"%.6f" % timestamp)
+        finish(request, block[_HEAD.size :])
+
+    def _set_headers(self, request: Request, etag: str) -> None:
+        request.setHeader(b"X-Camera-State", self._camera.state.value.encode())
+        request.setHeader(*NO_STORE)
+        if etag:
+            request.setHeader(b"ETag", etag.encode())
+
+    def _answer_empty(self, waiting: Waiting) -> None:
+        self._forget(waiting)
+        self._set_headers(waiting.request, waiting.known)
+        waiting.request.setResponseCode(304 if waiting.known else 204)
+        waiting.request.finish()
+
+    def _time_out(self, waiting: Waiting) -> None:
+        if waiting in self._waiting:
+            self._answer_empty(waiting)
+
+    def _forget(self, waiting: Waiting) -> None:
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+        if waiting.timeout is not None and waiting.timeout.active():
+            waiting.timeout.cancel()
+        if not self._waiting and self._linger.active():
+            self._linger.reset(LINGER)
+
+    def _end(self) -> None:
+        if self._linger.active():
+            self._linger.cancel()
+        if not self._is_over:
+            self._is_over = True
+            self._gone()
+
+
+class _Client(NamedTuple):
+    """What makes two requests the same viewer's."""
+
+    address: str
+    user_agent: str
+    key: str
+    rendition: Rendition | None
+    fps: float
+
+
+class FrameResource(Resource):
+    """``/api/NAME/frame``: the newest picture, or the next one."""
+
+    isLeaf = True
+    opened_by = TO_SEE
+
+    def __init__(self, camera: Camera, proxies: Proxies, refusal: Refusal) -> None:
+        super().__init__()
+        self._camera = camera
+        self._proxies = proxies
+        self._refusal = refusal
+        self._outlets: dict[_Client, FrameOutlet] = {}
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer when there is a picture."""
+        if request.method not in (b"GET", b"HEAD"):
+            return not_allowed(request)
+        if self._camera.closed:
+            return body_for(request, unavailable(request, self._camera))
+        try:
+            rendition = wanted_rendition(request, self._camera)
+            fps, after = wanted_fps(request), _after(request)
+        except BadQuery as error:
+            return body_for(request, text_answer(request, str(error), 400))
+        user_agent = printable(request.getHeader(b"User-Agent"))
+        address, principal = self._proxies.client(request), holder_of(request)
+        client = _Client(address, user_agent, principal.name, rendition, fps)
+        outlet = self._outlets.get(client)
+        if outlet is None:
+            refusal = self._refusal(self._camera, address)
+            if refusal is not None:
+                request.setHeader(b"Retry-After", b"%d" % RETRY_AFTER)
+                return body_for(request, text_answer(request, refusal, 503))
+            outlet = self._admit(client, principal)
+        known = printable(request.getHeader(b"If-None-Match"))
+        outlet.ask(Waiting(request, after, known))
+        return NOT_DONE_YET
+
+    def _admit(self, client: _Client, principal: Any) -> FrameOutlet:
+        """Make a client a viewer, until it asks no more."""
+        viewers: list[Viewer] = []
+
+        def gone() -> None:
+            del self._outlets[client]
+            if viewers[0] in self._camera.viewers:
+                self._camera.remove_viewer(viewers[0])
+
+        outlet = FrameOutlet(self._camera, self._camera.clock, gone)
+        self._outlets[client] = outlet
+        viewers.append(
+            self._camera.add_viewer(
+                outlet,
+                client.address,
+                client.user_agent,
+                principal,
+                client.rendition,
+                client.fps,
+            )
+        )
+        return outlet
+
+
+def _after(request: Request) -> int | None:
+    """
+    Return the number of the picture that the client has; None for none.
+
+    :raises BadQuery: it is no number.
+    """
+    text = (request.args or {}).get(b"after", [None])[0]
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > 15:
+        shown = ascii(text[:20].decode("ascii", "replace"))
+        raise BadQuery(f"after: {shown} is not a whole number from 0")
+    return int(text)
