@@ -9,6 +9,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
@@ -20,6 +21,7 @@ from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
 from camd.listening.endpoints import address_of
 from camd.process.state import NoState, kept_key
 from camd.rights import Right
+from camd.sources.program.listing import PiCamera, pi_cameras
 from camd.sources.v4l2.discovery import Census, census
 from camd.sources.v4l2.listing import in_data, in_words
 from camd.web.access.keys import keys_of
@@ -181,19 +183,26 @@ def _signer(settings: Settings, name: str | None) -> str:
 
 
 def _cameras(options: Namespace, environ: Mapping[str, str]) -> int:
-    return list_cameras(census(), options.json)
+    return list_cameras(census(), options.json, pi_cameras())
 
 
-def list_cameras(found: Census, as_json: bool) -> int:
-    """Print the cameras, and on stderr what is wrong; 1 when there is no camera."""
+def list_cameras(found: Census, as_json: bool, modules: Sequence[PiCamera] = ()) -> int:
+    """Print the cameras, and on stderr what is wrong; 1 when there is no camera.
+
+    :param modules: a Raspberry Pi's own, which V4L2 does not know.
+    """
+    any_found = bool(found.cameras or modules)
     if as_json:
-        print(json.dumps([in_data(camera) for camera in found.cameras], indent=2))
-    elif found.cameras:
-        print("\n\n".join("\n".join(in_words(camera)) for camera in found.cameras))
-    nothing = () if found.cameras else ("there is no camera on this machine",)
+        devices = [in_data(camera) for camera in found.cameras]
+        print(json.dumps([*devices, *map(asdict, modules)], indent=2))
+    elif any_found:
+        described = [in_words(camera) for camera in found.cameras]
+        described += [module.in_words() for module in modules]
+        print("\n\n".join(map("\n".join, described)))
+    nothing = () if any_found else ("there is no camera on this machine",)
     for problem in found.problems or nothing:
         print(f"camd: {problem}", file=sys.stderr)
-    return 0 if found.cameras else 1
+    return 0 if any_found else 1
 
 
 _WIDEST = max(map(len, (*KEYS, *(f"  {key}" for key in CAMERA_KEYS))))

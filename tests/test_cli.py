@@ -15,6 +15,7 @@ from camd.cli import main
 from camd.commands import list_cameras, signed
 from camd.config import load
 from camd.process.state import kept_or_new_key
+from camd.sources.program.listing import PiCamera
 from camd.sources.v4l2.discovery import Census, census
 from camd.web.access.keys import Keys
 from camd.web.access.links import Links
@@ -374,6 +375,15 @@ def test_cameras_of_this_machine(capsys: Captured) -> None:
     status = main(["cameras", "--json"], {})
     cameras = json.loads(capsys.readouterr().out)
     assert status == (0 if cameras else 1)
+
+
+def test_a_pis_cameras(capsys: Captured) -> None:
+    """Camera modules stand behind the devices, and are enough."""
+    module = PiCamera("rpicam:0", "imx219", "3280x2464", ())
+    assert list_cameras(Census((), ()), as_json=False, modules=[module]) == 0
+    assert capsys.readouterr().out.startswith("rpicam:0  imx219  (3280x2464)\n")
+    assert list_cameras(Census((), ()), as_json=True, modules=[module]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["source"] == "rpicam:0"
 
 
 def found(folder: Path, number: int) -> Census:

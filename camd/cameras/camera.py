@@ -22,7 +22,7 @@ from camd.formats.rendition import Rendition, choose
 from camd.frame import Frame
 from camd.rights import Principal
 from camd.sources import CameraMode
-from camd.sources.factory import is_device
+from camd.sources.factory import is_device, opens_once
 from camd.stats import CameraStats, Sent, ViewerCount
 
 DRAIN = 2.0
@@ -135,11 +135,13 @@ class Camera(Service):
         settings = self.settings
         if self.shares and not settings.enable_frame_cache:
             self._log.warn(
-                "Camera {camera}: a device can be opened once only; "
+                "Camera {camera}: this source can be opened once only; "
                 "enable_frame_cache stays on",
                 camera=settings.name,
             )
-        if settings.camera_controls and not is_device(settings.source):
+        source = settings.source
+        takes_controls = is_device(source) or source.startswith("rpicam")
+        if settings.camera_controls and not takes_controls:
             self._log.warn(
                 "Camera {camera}: camera_controls are for devices of this machine; "
                 "they are not used",
@@ -167,7 +169,7 @@ class Camera(Service):
     @property
     def shares(self) -> bool:
         """Whether one pipeline feeds all viewers."""
-        return self.settings.enable_frame_cache or is_device(self.settings.source)
+        return self.settings.enable_frame_cache or opens_once(self.settings.source)
 
     @property
     def state(self) -> State:

@@ -260,13 +260,15 @@ def _new_intake(
 
 def _new_health(settings: CameraSettings, environment: Environment) -> Health:
     path = local_path(settings.source)
+    # What an exec: camera is, may be anything.
+    is_local = path is not None or settings.source.startswith("rpicam")
     # Only devices: a file may be on a server that does not answer.
     device = path if is_device(settings.source) else None
     return Health(
         settings.name,
         settings.camera_timeout,
         environment.clock,
-        Backoff(environment.random, local=path is not None),
+        Backoff(environment.random, local=is_local),
         asked_fps=settings.camera_fps,
         is_missing=lambda: device is not None and not environment.exists(device),
     )

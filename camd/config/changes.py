@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from camd.config.settings import CAMERA_KEYS, CameraSettings
+from camd.config.source import is_program
 
 
 class Needs(enum.IntEnum):
@@ -85,4 +86,7 @@ def needed(former: CameraSettings, settings: CameraSettings) -> Needs | None:
     changed = [
         key for key in CAMERA_KEYS if getattr(former, key) != getattr(settings, key)
     ]
+    if "jpeg_quality" in changed and is_program(settings.source):
+        # It is in the program's command.
+        return Needs.CAMERA
     return max((NEEDS[key] for key in changed), default=None)

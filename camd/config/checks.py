@@ -180,6 +180,9 @@ def is_control_value(value: object) -> int | bool | str:
     """Refuse what no control takes: more than 32 bits, or 31 letters of a menu."""
     if isinstance(value, int) and -(2**31) <= value < 2**32:
         return value
+    if isinstance(value, float):
+        # Only programs take these, and as a word.
+        return f"{value:g}"
     if isinstance(value, str) and 0 < len(value) < 32 and value.isprintable():
         return value
     raise _fault("is no control's value")

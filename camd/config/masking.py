@@ -44,8 +44,11 @@ def mask_url(text: str) -> str:
 
     That is the password of ``scheme://user:password@host``, a user that stands alone,
     every value of the query and of the fragment, and what follows a ``=`` in the path.
-    Text that holds no ``://`` comes back as it is.
+    Of a program's command all but the program is. Other text comes back as it is.
     """
+    if text.startswith("exec:"):
+        program, blank, _ = text.partition(" ")
+        return program + (f" {MASK}" if blank else "")
     if "://" not in text:
         return text
     text = _PASSWORD.sub(rf"\1:{MASK}@", text)
@@ -59,12 +62,12 @@ def _masked_address(found: re.Match[str]) -> str:
 
 
 def origin_of(source: str) -> str:
-    """Return scheme, host and port of an address; a source that is none as it is.
+    """Return scheme, host and port of an address; other sources as they may be shown.
 
     :param source: a camera's, whose user information is percent-encoded.
     """
     found = re.match(r"([\w+.-]+://)(?:[^/?#]*@)?([^/?#]*)", source)
-    return found[1] + found[2] if found else source
+    return found[1] + found[2] if found else mask_url(source)
 
 
 def secrets_in(text: str) -> Iterator[str]:

@@ -244,11 +244,11 @@ class CameraSettings(StreamSettings):
         BeforeValidator(number_as_text),
         AfterValidator(is_source),
         Expected(
-            "pattern, a device such as /dev/video0, a file, a folder,"
-            " rtsp://... or http://..."
+            "pattern, a device such as /dev/video0, a file, a folder, rpicam,"
+            " exec:COMMAND, rtsp://... or http://..."
         ),
     ] = "pattern"
-    """``pattern``, a device or its number, a file, a folder, or an address."""
+    """What the pictures come from; see docs/cameras.md."""
     title: Annotated[str, AfterValidator(is_title), Expected(TITLE)] = ""
     """What people read in place of the name; empty for the name."""
 

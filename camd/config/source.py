@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-WORDS = ("pattern",)
+WORDS = ("pattern", "rpicam")
 """Sources that are a word of their own."""
+
+EXEC = "exec:"
+"""What a source begins with that is the command of a program."""
+
+_RPICAM = re.compile(r"rpicam(?::\d{1,2})?", re.IGNORECASE)
 
 SCHEMES = (
     *("http", "https", "rtsp", "rtsps"),
@@ -44,6 +50,10 @@ def usable_source(text: str) -> str:
     """
     if not text or not text.isprintable():
         raise SourceFault("is no source")
+    if text.lower().startswith(EXEC):
+        return EXEC + _command(text[len(EXEC) :])
+    if _RPICAM.fullmatch(text):
+        return text.lower()
     scheme, mark, rest = text.partition("://")
     if mark and scheme.lower() == "file":
         # RFC 8089: the host is this one or left out, and the path is quoted.
@@ -59,15 +69,36 @@ def usable_source(text: str) -> str:
     raise SourceFault(f"is no source{_nearest_word(text)}")
 
 
+def is_program(source: str) -> bool:
+    """Whether a camera is a program that camd runs."""
+    return source.startswith(EXEC) or _RPICAM.fullmatch(source) is not None
+
+
+def is_path(source: str) -> bool:
+    """Whether a source is a device, a file or a folder."""
+    return source not in WORDS and "://" not in source and not is_program(source)
+
+
 def missing_path(source: str) -> str | None:
     """Return the device, file or folder of a source that is not there now; else None.
 
     :param source: what :func:`usable_source` returned.
     """
-    if source in WORDS or "://" in source:
+    if not is_path(source):
         return None
     path = f"/dev/video{source}" if source.isdecimal() else source
     return None if Path(path).exists() else path
+
+
+def _command(text: str) -> str:
+    """Return a command, or say why a shell could not take its words apart."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise SourceFault(f"is no command ({str(error).lower()})") from None
+    if not words:
+        raise SourceFault("names no command")
+    return text.strip()
 
 
 def _nearest_word(text: str) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camd.config.checks import PICTURE_CHOICES
+from camd.config.masking import mask_url
+from camd.config.source import EXEC, is_path, is_program
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.sources import Clock, Encoder, PushSource, Sleep, Source, SourceError
@@ -67,6 +69,13 @@ def push_source(
             otherwise=lambda address: _opencv_address(address, clock),
             timeout=max(ANSWER, camera.camera_timeout),
         )
+    if is_program(camera.source):
+        from camd.sources.program.command import exec_words, rpicam_words
+        from camd.sources.program.source import Program
+
+        words = exec_words if camera.source.startswith(EXEC) else rpicam_words
+        name = mask_url(camera.source)
+        return Program(name, lambda: words(camera), reactor)
     return None
 
 
@@ -136,7 +145,7 @@ def _plain_source(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
 
 
 def _names_jpegs(address: str) -> bool:
-    if address == "pattern" or "://" in address:
+    if not is_path(address):
         return False
     path = Path(address)
     return path.is_dir() or path.suffix.lower() in _JPEG_SUFFIXES
@@ -204,8 +213,13 @@ def is_device(address: str) -> bool:
     return is_node or address.isdecimal()
 
 
+def opens_once(address: str) -> bool:
+    """Whether a camera cannot be opened a second time, for another viewer."""
+    return is_device(address) or is_program(address)
+
+
 def local_path(address: str) -> str | None:
     """Return the path of a device or file; None for what has none, as an address."""
     if address.isdecimal():
         return f"/dev/video{address}"
-    return None if address == "pattern" or "://" in address else address
+    return address if is_path(address) else None

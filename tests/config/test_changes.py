@@ -42,3 +42,10 @@ def test_the_documentation_has_the_table() -> None:
     for need in Needs:
         expected = {key for key, needs in NEEDS.items() if needs is need}
         assert documented[need.name.lower()] == expected
+
+
+def test_the_quality_of_a_program() -> None:
+    """A program was given its quality when it was started."""
+    pi = ROBOT.model_copy(update={"source": "rpicam"})
+    changed = pi.model_copy(update={"jpeg_quality": 33})
+    assert needed(pi, changed) is Needs.CAMERA

@@ -26,6 +26,9 @@ from camd.config.source import SourceFault, missing_path, usable_source
         "https://host:8443/x?y=z#w",
         "rtsp://user:p%40ss@host/a%40b",
         "rtsp://[::1]:554/x",
+        "rpicam",
+        "rpicam:1",
+        "exec:film 'two words' --url=rtsp://me:p@ss@host/",
         "udp://0.0.0.0:5000",
         "http://cam:8080/snap",
         "http://host/x?mail=a@b",
@@ -64,7 +67,8 @@ def test_the_line_says_what_a_source_can_be(tmp_path: Path) -> None:
         load(tmp_path / "camd.yaml", {})
     assert caught.value.problems == (
         "cameras.robot.source: 'pattrn' is no source (did you mean pattern?); expected"
-        " pattern, a device such as /dev/video0, a file, a folder, rtsp://... or"
+        " pattern, a device such as /dev/video0, a file, a folder, rpicam,"
+        " exec:COMMAND, rtsp://... or"
         " http://... (camd.yaml)",
     )
 
