@@ -166,6 +166,8 @@ _UNANNOUNCED = (
     rb"--(?P<text>-{0,8}[^\r\n:-][^\r\n:]{0,%d}?)(?:[ \t]{0,%d}\r?\n(?=\r?\n|%b)|%b)"
     % (_BOUNDARY_LIMIT - 9, _PADDING, _NAME, _GLUED)
 )
+# Pieces of a body that are kept apart, as each takes memory of its own.
+_PIECES = 4096
 _PARAMETER = re.compile(
     rb';\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\r\n]*))', re.IGNORECASE
 )
@@ -235,7 +237,10 @@ class Parser:
         # Not bound: a parser that knows itself would stay, with its buffer.
         self._step: Callable[[Parser], bool] = Parser._read_preamble
         self._headers: Mapping[bytes, bytes] | None = None
-        self._length = 0
+        # What has come of a body of known length, and how many bytes of it are missing.
+        # They stay out of the buffer, which would grow and be copied with each call.
+        self._pieces: list[bytes] = []
+        self._missing = 0
         self._trusts_lengths = True
         self._parts: list[Part] = []
         self._failure: str | None = None
@@ -268,8 +273,14 @@ class Parser:
             returned first: the error then comes with the next call, and again with
             every one after it.
         """
+        if len(data) < self._missing:
+            self._missing -= len(data)
+            self._pieces.append(data)
+            if len(self._pieces) > _PIECES:
+                self._pieces = [b"".join(self._pieces)]
+            return []
         if self._failure is None:
-            self._buffer += data
+            self._buffer += self._end_body(data)
             try:
                 while not self.ended and self._step(self):
                     pass
@@ -286,6 +297,18 @@ class Parser:
         if self._failure is not None and not parts:
             raise MultipartError(self._failure)
         return parts
+
+    def _end_body(self, data: bytes) -> bytes:
+        """Hand out a body of known length that is whole now; return what follows it."""
+        if not self._missing or self._headers is None:
+            return data
+        body = b"".join([*self._pieces, data[: self._missing]])
+        self._parts.append(Part(self._headers, body))
+        # Should its length be a lie, the next part is looked for in it.
+        self._pieces = [body]
+        self._headers = None
+        data, self._missing = data[self._missing :], 0
+        return data
 
     # A step returns False when it needs more bytes.
 
@@ -326,43 +349,44 @@ class Parser:
         if digits is not None and self._trusts_lengths:
             is_number = digits.isdigit() and len(digits) <= _LENGTH_DIGITS
             if is_number and int(digits) <= self._limit:
-                self._length = int(digits)
-                self._step = Parser._read_counted_body
+                self._take_counted_body(int(digits))
             else:
                 self._distrust_lengths(f"Content-Length {_shown(digits)} is no length")
         return True
 
-    def _read_counted_body(self) -> bool:
-        end = self._start + self._length
-        if len(self._buffer) < end:
-            return False
-        if self._headers is not None:
-            # A view, as a slice would be one more copy.
-            with memoryview(self._buffer) as view:
-                body = bytes(view[self._start : end])
-            self._parts.append(Part(self._headers, body))
-        # It has been handed out. Should its length be a lie, the next part is looked
-        # for from its start on.
-        self._headers = None
-        self._step = Parser._read_line_behind
-        return True
+    def _take_counted_body(self, length: int) -> None:
+        """Move the body out of the buffer, as far as it is there."""
+        start = self._start
+        # A view, as a slice would be one more copy.
+        with memoryview(self._buffer) as view:
+            piece = bytes(view[start : start + length])
+        # Nothing is left ahead of what follows but the start of a line.
+        del self._buffer[: start + len(piece)]
+        self._buffer[:0] = b"\n"
+        self._go_on(Parser._read_line_behind, 1)
+        self._pieces, self._missing = [piece], length - len(piece)
+        if not self._missing and self._headers is not None:
+            self._parts.append(Part(self._headers, piece))
+            self._headers = None
 
     def _read_line_behind(self) -> bool:
         """See that a boundary line follows a body of known length."""
-        end = self._start + self._length
-        if len(self._buffer) == end:
+        if len(self._buffer) == self._start:
             return False
-        found = self._line.match(self._buffer, end)
+        found = self._line.match(self._buffer, self._start)
         if found is not None:
+            self._pieces = []
             self._begin_part(found.end(), found["close"] is not None)
             return True
-        behind = self._buffer[end : end + _PADDING + self._longest]
+        behind = self._buffer[self._start : self._start + _PADDING + self._longest]
         rest = behind.lstrip(b" \t\r\n")
         may_follow = len(behind) - len(rest) <= _PADDING and len(rest) < self._longest
         if may_follow and rest[:2] == b"--"[: len(rest)]:
             return False
         self._distrust_lengths("its Content-Lengths do not end at boundary lines")
-        self._go_on(Parser._read_to_boundary, self._start)
+        self._buffer[1:1] = b"".join(self._pieces)
+        self._pieces = []
+        self._go_on(Parser._read_to_boundary, 1)
         return True
 
     def _read_to_boundary(self) -> bool:

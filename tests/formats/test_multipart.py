@@ -701,3 +701,18 @@ def test_a_parser_leaves_nothing_behind() -> None:
     with uncollected():
         del parser
         assert left() is None
+
+
+@pytest.mark.parametrize("size", [100, 3 * multipart._PIECES])
+def test_a_body_that_dribbles(size: int) -> None:
+    """A body of known length is put together from however many pieces, and bounded."""
+    parser = Parser(b"frame")
+    body = bytes(n % 251 for n in range(size))
+    parser.receive(b"--frame\r\nContent-Length: %d\r\n\r\n" % size)
+    most = 0
+    for byte in body[:-1]:
+        assert parser.receive(bytes([byte])) == []
+        most = max(most, len(parser._pieces))
+    (part,) = parser.receive(body[-1:] + b"\r\n--frame\r\n")
+    assert part.body == body
+    assert most <= multipart._PIECES + 1
