@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -163,15 +163,24 @@ class Client:
         headers = Headers({b"User-Agent": [_AGENT], b"Accept": [b"*/*"]})
         if self._proof is not None and url.origin == self._url.origin:
             headers.addRawHeader(b"Authorization", self._proof.header(url.target))
+        addresses: Sequence[str] = ()
         found = self._names.find(url.host, url.port)
-        sent = found.addCallback(self._send, url, headers)
         try:
+            addresses = await found.addTimeout(self._timeout, self._reactor)
+            endpoints = _Endpoints(self._reactor, self._policy, addresses, self._open)
+            agent = Agent.usingEndpointFactory(self._reactor, endpoints, self._pool)
+            sent: Deferred[IResponse] = agent.request(
+                b"GET", url.bare.encode(), headers
+            )
             response = await sent.addTimeout(self._timeout, self._reactor)
         except CancelledError:
             # Hung up; a time-out is another error.
             raise
         except Exception as error:
-            raise self._error(why_no_answer(error, url, self._timeout)) from None
+            reason = why_no_answer(error, url, self._timeout)
+            if isinstance(error, TimeoutError) and not addresses:
+                reason = f"{url.host} was not looked up within {self._timeout:.0f} s"
+            raise self._error(reason) from None
 
         def values(name: bytes) -> list[bytes]:
             return list(response.headers.getRawHeaders(name, []))
@@ -188,14 +197,6 @@ class Client:
             login=[value.decode(errors="surrogateescape") for value in asked],
             response=response,
         )
-
-    def _send(
-        self, addresses: Sequence[str], url: Url, headers: Headers
-    ) -> Deferred[IResponse]:
-        endpoints = _Endpoints(self._reactor, self._policy, addresses, self._open)
-        agent = Agent.usingEndpointFactory(self._reactor, endpoints, self._pool)
-        sent: Deferred[IResponse] = agent.request(b"GET", url.bare.encode(), headers)
-        return sent
 
     def _error(self, reason: str) -> SourceError:
         return SourceError(f"{self._name}: {reason}")

@@ -257,6 +257,15 @@ def test_hanging_up_while_a_name_is_looked_up() -> None:
     assert harness.web.getDelayedCalls() == []
 
 
+def test_a_name_server_that_never_answers() -> None:
+    """The reason says that it is the name, and not the camera."""
+    harness = ClientHarness()
+    harness.names.hangs = Deferred()
+    results = harness.ask()
+    harness.web.advance(ANSWER)
+    assert why(results) == "cam was not looked up within 10 s"
+
+
 def test_hanging_up_while_connecting() -> None:
     """A connection that was not made yet is not made any more."""
     harness = ClientHarness()
