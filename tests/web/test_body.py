@@ -17,10 +17,10 @@ CHUNKED = "Transfer-Encoding: chunked\r\n"
 
 
 def post(
-    house: FakeDaemon, path: str, *headers: str, key: str | None = KEY
+    daemon: FakeDaemon, path: str, *headers: str, key: str | None = KEY
 ) -> HttpConnection:
     """Send the head of a POST."""
-    line = house.connect()
+    line = daemon.connect()
     proof = f"X-API-Key: {key}\r\n" if key else ""
     feed(line, f"POST {path} HTTP/1.1\r\n{proof}{''.join(headers)}\r\n")
     return line
@@ -86,8 +86,8 @@ def test_a_chunked_body() -> None:
 
 def test_a_body_without_a_key() -> None:
     """It is dropped as it comes; the answer is the same as to any other request."""
-    house = FakeDaemon()
-    line = post(house, "/api/sign", "Content-Length: 1000\r\n", key=None)
+    daemon = FakeDaemon()
+    line = post(daemon, "/api/sign", "Content-Length: 1000\r\n", key=None)
     feed(line, "x" * 999)
     assert line.channel.requests[-1].content.getvalue() == b""
     feed(line, "x")
@@ -96,12 +96,12 @@ def test_a_body_without_a_key() -> None:
 
 def test_a_wrong_key_with_a_body_counts_once() -> None:
     """The door is asked once for a request, be it ahead of the body or behind it."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     for _ in range(9):
-        feed(post(house, "/", "Content-Length: 1\r\n", key="wrong"), "x")
-    assert house.ask("/healthz").status == 200
-    assert house.ask("/", key="wrong").status == 401
-    assert house.ask("/", key="wrong").status == 429
+        feed(post(daemon, "/", "Content-Length: 1\r\n", key="wrong"), "x")
+    assert daemon.ask("/healthz").status == 200
+    assert daemon.ask("/", key="wrong").status == 401
+    assert daemon.ask("/", key="wrong").status == 429
 
 
 def test_a_form_in_a_body_is_no_query() -> None:
@@ -156,17 +156,17 @@ class Sink(Answer):
 JPEG = "Content-Type: image/jpeg\r\n"
 
 
-def house_with(sink: Sink) -> FakeDaemon:
-    """A house where bodies are taken at /sink."""
-    house = FakeDaemon()
-    house.root.putChild(b"sink", sink)
-    return house
+def daemon_with(sink: Sink) -> FakeDaemon:
+    """A daemon where bodies are taken at /sink."""
+    daemon = FakeDaemon()
+    daemon.root.putChild(b"sink", sink)
+    return daemon
 
 
 def test_a_body_in_pieces() -> None:
     """It is handed on as it comes, however long it is, and then answered."""
     sink = Sink()
-    line = post(house_with(sink), "/sink", JPEG, CHUNKED)
+    line = post(daemon_with(sink), "/sink", JPEG, CHUNKED)
     for _ in range(4):
         feed(line, chunk(LONGEST_BODY))
     assert sum(map(len, sink.pieces)) == 4 * LONGEST_BODY
@@ -178,7 +178,7 @@ def test_a_body_in_pieces() -> None:
 def test_a_body_in_pieces_needs_a_key() -> None:
     """Without one nothing of it gets there."""
     sink = Sink()
-    line = post(house_with(sink), "/sink", JPEG, CHUNKED, key=None)
+    line = post(daemon_with(sink), "/sink", JPEG, CHUNKED, key=None)
     feed(line, chunk(1000) + "0\r\n\r\n")
     assert (line.status, sink.pieces) == (401, [])
 
@@ -186,20 +186,20 @@ def test_a_body_in_pieces_needs_a_key() -> None:
 def test_a_body_in_pieces_has_no_end() -> None:
     """Each piece is progress, and silence is the end."""
     sink = Sink()
-    house = house_with(sink)
-    line = post(house, "/sink", JPEG, CHUNKED)
+    daemon = daemon_with(sink)
+    line = post(daemon, "/sink", JPEG, CHUNKED)
     for _ in range(10):
-        house.environment.clock.advance(REQUEST_TIME - 1)
+        daemon.environment.clock.advance(REQUEST_TIME - 1)
         feed(line, chunk(1))
     assert not line.transport.disconnecting
-    house.environment.clock.advance(REQUEST_TIME)
+    daemon.environment.clock.advance(REQUEST_TIME)
     assert line.transport.disconnecting
 
 
 def test_a_body_that_breaks_off() -> None:
     """Whatever takes it is told."""
     sink = Sink()
-    line = post(house_with(sink), "/sink", JPEG, CHUNKED)
+    line = post(daemon_with(sink), "/sink", JPEG, CHUNKED)
     feed(line, chunk(1))
     line.lose()
     assert len(sink.lost) == 1
@@ -207,13 +207,13 @@ def test_a_body_that_breaks_off() -> None:
 
 def test_the_next_request_has_a_deadline_again() -> None:
     """What was promised to the body does not hold for what follows it."""
-    house = house_with(Sink())
-    line = post(house, "/sink", JPEG, CHUNKED)
+    daemon = daemon_with(Sink())
+    line = post(daemon, "/sink", JPEG, CHUNKED)
     feed(line, chunk(1) + "0\r\n\r\n")
     assert line.status == 200
     for _ in range(3):
         feed(line, "G")
-        house.environment.clock.advance(REQUEST_TIME / 3)
+        daemon.environment.clock.advance(REQUEST_TIME / 3)
     assert line.transport.disconnecting
 
 
@@ -226,7 +226,7 @@ def test_the_next_request_has_a_deadline_again() -> None:
 )
 def test_a_body_that_is_not_wanted(headers: str, body: str, words: bytes) -> None:
     """It is refused as soon as that is known."""
-    line = post(house_with(Sink()), "/sink", headers)
+    line = post(daemon_with(Sink()), "/sink", headers)
     feed(line, body)
     assert (line.status, line.raw) == (400, words)
     assert line.transport.disconnecting

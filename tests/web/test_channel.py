@@ -30,46 +30,46 @@ def gone(line: HttpConnection) -> bool:
 
 def test_a_request_that_never_ends() -> None:
     """A byte a second keeps a connection no longer than silence does."""
-    house = FakeDaemon()
-    line = house.connect()
+    daemon = FakeDaemon()
+    line = daemon.connect()
     for byte in (HEAD * 2)[: REQUEST_TIME - 1]:
         feed(line, byte)
-        house.environment.clock.advance(1)
+        daemon.environment.clock.advance(1)
     assert not gone(line)
-    house.environment.clock.advance(1)
+    daemon.environment.clock.advance(1)
     assert gone(line)
 
 
 def test_a_body_that_never_ends() -> None:
     """Nor does a body a byte at a time."""
-    house = FakeDaemon()
-    line = house.connect()
+    daemon = FakeDaemon()
+    line = daemon.connect()
     feed(line, f"{HEAD}Content-Length: 1000\r\n\r\n")
     for _ in range(REQUEST_TIME):
         feed(line, "x")
-        house.environment.clock.advance(1)
+        daemon.environment.clock.advance(1)
     assert gone(line)
 
 
 def test_a_connection_is_kept_between_requests() -> None:
     """After each answer the time begins anew."""
-    house = FakeDaemon()
-    line = house.connect()
+    daemon = FakeDaemon()
+    line = daemon.connect()
     for count in range(1, 4):
         feed(line, f"{HEAD}\r\n")
         assert line.transport.value().count(b"HTTP/1.1 200") == count
-        house.environment.clock.advance(REQUEST_TIME - 1)
+        daemon.environment.clock.advance(REQUEST_TIME - 1)
     assert not gone(line)
-    house.environment.clock.advance(1)
+    daemon.environment.clock.advance(1)
     assert gone(line)
 
 
 def test_a_stream_has_no_such_end() -> None:
     """Once a request is complete, its answer takes as long as it takes."""
-    house = FakeDaemon()
-    line = house.ask("/api/robot/stream")
+    daemon = FakeDaemon()
+    line = daemon.ask("/api/robot/stream")
     for _ in range(10 * REQUEST_TIME):
-        house.environment.clock.advance(1)
+        daemon.environment.clock.advance(1)
     assert not gone(line)
 
 
@@ -93,9 +93,9 @@ def test_a_head_too_large(head: str) -> None:
 
 def test_connections_at_once() -> None:
     """One too many is told so when it asks, and the others go on."""
-    house = FakeDaemon()
-    house.site.connections.most = 2
-    first, second, third = (house.connect() for _ in range(3))
+    daemon = FakeDaemon()
+    daemon.site.connections.most = 2
+    first, second, third = (daemon.connect() for _ in range(3))
     feed(third, f"{HEAD}\r\n")
     assert (third.status, third.raw) == (503, b"too many connections\n")
     assert third.headers["retry-after"] == "10"
@@ -104,17 +104,17 @@ def test_connections_at_once() -> None:
     assert first.status == 200
     for line in (second, third):
         line.lose()
-    fourth = house.connect()
+    fourth = daemon.connect()
     feed(fourth, f"{HEAD}\r\n")
     assert fourth.status == 200
 
 
 def test_one_too_many_that_does_not_ask() -> None:
     """It takes its place for seconds only."""
-    house = FakeDaemon()
-    house.site.connections.most = 0
-    line = house.connect()
-    house.environment.clock.advance(BUSY_TIME)
+    daemon = FakeDaemon()
+    daemon.site.connections.most = 0
+    line = daemon.connect()
+    daemon.environment.clock.advance(BUSY_TIME)
     assert gone(line)
     assert line.transport.value() == b""
 
@@ -129,9 +129,9 @@ class Socket(StringTransport):
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n"])
 def test_a_tls_connection_leaves_nothing_behind(sent: bytes) -> None:
     """What there is of it above TLS is freed at once, also where it never was TLS."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     factory = TLSMemoryBIOFactory(
-        CertificateOptions(), False, house.site, house.environment.clock
+        CertificateOptions(), False, daemon.site, daemon.environment.clock
     )
     with uncollected():
         secured = factory.buildProtocol(None)

@@ -6,12 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.web.http_headers import Headers
 
 from camd.web.client import MOST_HOPS, NO_PROXIES, Proxies
+
+# The machine may be busy with other tests; how long one example takes says nothing.
+unhurried = settings(deadline=None)
 
 PROXY = "10.0.0.1"
 CLIENT = "192.0.2.7"
@@ -114,6 +117,7 @@ def test_tls_that_ends_here() -> None:
     assert NO_PROXIES.secured(asked) is True
 
 
+@unhurried
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n")))
 def test_hostile_headers(value: str) -> None:
     """Whatever is said, the answer is an address, and nothing is raised."""

@@ -27,25 +27,25 @@ Labels = frozenset[tuple[str, str]]
 Series = dict[tuple[str, Labels], float]
 
 
-def text(house: FakeDaemon) -> str:
-    """What the house tells, as Prometheus' text."""
-    line = house.ask(METRICS)
+def text(daemon: FakeDaemon) -> str:
+    """What the daemon tells, as Prometheus' text."""
+    line = daemon.ask(METRICS)
     assert (line.status, line.headers["content-length"]) == (200, str(len(line.raw)))
     return line.raw.decode()
 
 
-def series(house: FakeDaemon) -> Series:
+def series(daemon: FakeDaemon) -> Series:
     """The value of each series, by its name and its labels."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in read_text(text(house))
+        for family in read_text(text(daemon))
         for sample in family.samples
     }
 
 
-def value(house: FakeDaemon, name: str, **labels: str) -> float:
+def value(daemon: FakeDaemon, name: str, **labels: str) -> float:
     """The value of one series, of the camera "robot" unless another is named."""
-    return series(house)[name, frozenset({"camera": "robot", **labels}.items())]
+    return series(daemon)[name, frozenset({"camera": "robot", **labels}.items())]
 
 
 NAMES = {
@@ -73,14 +73,14 @@ NAMES = {
 }
 
 
-def test_the_names():
+def test_the_names() -> None:
     """These are all of camd's metrics, each of its type and with a line of help."""
     told = text(FakeDaemon())
     assert dict(re.findall(r"^# TYPE (camd_\S+) (\S+)$", told, re.M)) == NAMES
     assert set(re.findall(r"^# HELP (camd_\S+) \S.*\.$", told, re.M)) == set(NAMES)
 
 
-def test_the_process():
+def test_the_process() -> None:
     """What is known of the process, of Python and of its collector is told as well."""
     told = series(FakeDaemon())
     assert told["process_resident_memory_bytes", frozenset()] > 1e6
@@ -90,7 +90,7 @@ def test_the_process():
     assert "python_gc_collections_total" in names
 
 
-def test_the_build():
+def test_the_build() -> None:
     """The versions are told, as labels."""
     (labels,) = (
         dict(at) for name, at in series(FakeDaemon()) if name == "camd_build_info"
@@ -99,134 +99,134 @@ def test_the_build():
     assert set(labels) == {"version", "twisted", "python"}
 
 
-def test_a_stream():
+def test_a_stream() -> None:
     """What the camera gave and what viewers were sent is what the stats say, too."""
-    house = FakeDaemon()
-    house.ask(STREAM)
-    slow = house.ask(STREAM)
+    daemon = FakeDaemon()
+    daemon.ask(STREAM)
+    slow = daemon.ask(STREAM)
     slow.transport.producer.pauseProducing()
-    house.environment.run(2)
-    stats = house.ask(f"{STREAM}/stats").json
+    daemon.environment.run(2)
+    stats = daemon.ask(f"{STREAM}/stats").json
     for name in ("captured", "published", "failed", "sent", "skipped"):
-        assert value(house, f"camd_frames_{name}_total") == stats[f"frames_{name}"]
-    assert value(house, "camd_bytes_sent_total") == stats["bytes_sent"] > 0
-    assert value(house, "camd_frames_skipped_total") > 0
-    assert value(house, "camd_viewers") == 2
+        assert value(daemon, f"camd_frames_{name}_total") == stats[f"frames_{name}"]
+    assert value(daemon, "camd_bytes_sent_total") == stats["bytes_sent"] > 0
+    assert value(daemon, "camd_frames_skipped_total") > 0
+    assert value(daemon, "camd_viewers") == 2
 
 
-def test_heartbeats():
+def test_heartbeats() -> None:
     """Repetitions of the last picture are counted."""
-    house = FakeDaemon(heartbeat_interval=1)
-    house.ask(STREAM)
-    house.environment.threads[0].takes = None
-    house.environment.run(5)
-    told = value(house, "camd_heartbeats_sent_total")
-    assert told == house.ask(f"{STREAM}/stats").json["heartbeats_sent"] > 0
+    daemon = FakeDaemon(heartbeat_interval=1)
+    daemon.ask(STREAM)
+    daemon.environment.threads[0].takes = None
+    daemon.environment.run(5)
+    told = value(daemon, "camd_heartbeats_sent_total")
+    assert told == daemon.ask(f"{STREAM}/stats").json["heartbeats_sent"] > 0
 
 
-def test_counters_never_fall():
+def test_counters_never_fall() -> None:
     """What was sent to viewers who are gone stays in the sums."""
-    house = FakeDaemon()
-    gone = house.ask(STREAM)
-    house.environment.run(1)
-    before = series(house)
+    daemon = FakeDaemon()
+    gone = daemon.ask(STREAM)
+    daemon.environment.run(1)
+    before = series(daemon)
     gone.lose()
-    after = series(house)
+    after = series(daemon)
     counters = {name for name, kind in NAMES.items() if kind == "counter"}
     assert all(after[at] >= before[at] for at in before if at[0] in counters)
-    assert value(house, "camd_frames_sent_total") == 17
-    assert value(house, "camd_viewers") == 0
+    assert value(daemon, "camd_frames_sent_total") == 17
+    assert value(daemon, "camd_viewers") == 0
 
 
-def test_each_camera_has_its_own():
+def test_each_camera_has_its_own() -> None:
     """Every metric of a camera is told of each, by its name."""
-    house = FakeDaemon("robot", "door")
-    house.ask("/api/door/stream")
-    assert value(house, "camd_viewers") == 0
-    assert value(house, "camd_viewers", camera="door") == 1
+    daemon = FakeDaemon("robot", "door")
+    daemon.ask("/api/door/stream")
+    assert value(daemon, "camd_viewers") == 0
+    assert value(daemon, "camd_viewers", camera="door") == 1
 
 
-def test_a_camera_that_comes_later():
+def test_a_camera_that_comes_later() -> None:
     """Which cameras there are is looked up each time."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     late = FakeDaemon("late")
-    house.cameras["late"] = late.cameras["late"]
-    assert value(house, "camd_viewers", camera="late") == 0
-    del house.cameras["late"]
-    assert "late" not in text(house)
+    daemon.cameras["late"] = late.cameras["late"]
+    assert value(daemon, "camd_viewers", camera="late") == 0
+    del daemon.cameras["late"]
+    assert "late" not in text(daemon)
 
 
-def test_no_series_of_a_viewer():
+def test_no_series_of_a_viewer() -> None:
     """However many watch, there are no more series, and none tells who they are."""
-    house = FakeDaemon()
-    before = set(series(house))
+    daemon = FakeDaemon()
+    before = set(series(daemon))
     agents = [f"User-Agent: viewer-{number}" for number in range(50)]
-    streams = [house.ask(STREAM, agent) for agent in agents]
-    house.environment.run(1)
-    during = set(series(house))
+    streams = [daemon.ask(STREAM, agent) for agent in agents]
+    daemon.environment.run(1)
+    during = set(series(daemon))
     for stream in streams:
         stream.lose()
-    assert before == during == set(series(house))
-    assert "viewer-" not in text(house)
+    assert before == during == set(series(daemon))
+    assert "viewer-" not in text(daemon)
 
 
 # ---- How streams end
 
 
-def aborted(house: FakeDaemon) -> dict[str, float]:
+def aborted(daemon: FakeDaemon) -> dict[str, float]:
     """How many streams ended, by reason."""
     name = "camd_viewers_aborted_total"
-    return {reason: value(house, name, reason=reason) for reason in DEPARTURES}
+    return {reason: value(daemon, name, reason=reason) for reason in DEPARTURES}
 
 
 NONE = dict.fromkeys(DEPARTURES, 0)
 
 
-def test_every_reason_is_there():
+def test_every_reason_is_there() -> None:
     """Before the first, each reason is there and 0, so that a rate sees the first."""
     assert aborted(FakeDaemon()) == NONE
 
 
-def test_hanging_up_is_no_abort():
+def test_hanging_up_is_no_abort() -> None:
     """A client that hangs up in good order is not counted."""
-    house = FakeDaemon()
-    house.ask(STREAM).lose()
-    assert aborted(house) == NONE
+    daemon = FakeDaemon()
+    daemon.ask(STREAM).lose()
+    assert aborted(daemon) == NONE
 
 
-def test_a_connection_that_is_lost():
+def test_a_connection_that_is_lost() -> None:
     """One whose connection breaks is."""
-    house = FakeDaemon()
-    house.ask(STREAM).lose(ConnectionLost())
-    assert aborted(house) == NONE | {"connection lost": 1}
+    daemon = FakeDaemon()
+    daemon.ask(STREAM).lose(ConnectionLost())
+    assert aborted(daemon) == NONE | {"connection lost": 1}
 
 
-def test_a_viewer_that_stalls():
+def test_a_viewer_that_stalls() -> None:
     """One that is let go for taking nothing is counted by that reason."""
-    house = FakeDaemon(stream_timeout=3)
-    stream = house.ask(STREAM)
+    daemon = FakeDaemon(stream_timeout=3)
+    stream = daemon.ask(STREAM)
     stream.transport.producer.pauseProducing()
-    house.environment.run(10)
+    daemon.environment.run(10)
     stream.lose()
-    assert aborted(house) == NONE | {"stalled": 1}
+    assert aborted(daemon) == NONE | {"stalled": 1}
 
 
-def test_reasons_are_a_fixed_set():
+def test_reasons_are_a_fixed_set() -> None:
     """A reason that nobody knows counts as another."""
-    house = FakeDaemon()
-    line = house.ask(STREAM)
-    (viewer,) = house.camera.viewers
+    daemon = FakeDaemon()
+    line = daemon.ask(STREAM)
+    (viewer,) = daemon.camera.viewers
     viewer.abort("bored of robots")
     line.lose()
-    assert aborted(house) == NONE | {"other": 1}
+    assert aborted(daemon) == NONE | {"other": 1}
 
 
 # ---- The camera
 
 
-def states(house: FakeDaemon) -> set[str]:
+def states(daemon: FakeDaemon) -> set[str]:
     """The states that the camera is told to be in."""
-    told = series(house).items()
+    told = series(daemon).items()
     return {
         dict(labels)["state"]
         for (name, labels), value in told
@@ -234,45 +234,45 @@ def states(house: FakeDaemon) -> set[str]:
     }
 
 
-def test_the_state():
+def test_the_state() -> None:
     """Of all states the camera is in exactly one."""
-    house = FakeDaemon()
-    assert states(house) == {"live"}
-    house.environment.sources[0].opens.extend([SourceError("no such device")] * 9)
-    house.environment.sources[0].reads.append(SourceError("unplugged"))
-    house.environment.run(2)
-    assert states(house) == {"offline"}
-    assert value(house, "camd_frames_failed_total") >= 2
+    daemon = FakeDaemon()
+    assert states(daemon) == {"live"}
+    daemon.environment.sources[0].opens.extend([SourceError("no such device")] * 9)
+    daemon.environment.sources[0].reads.append(SourceError("unplugged"))
+    daemon.environment.run(2)
+    assert states(daemon) == {"offline"}
+    assert value(daemon, "camd_frames_failed_total") >= 2
 
 
-def test_reopened():
+def test_reopened() -> None:
     """A camera that was lost and found again is counted."""
-    house = FakeDaemon()
-    house.environment.sources[0].reads.append(SourceError("unplugged"))
-    house.environment.run(5)
-    assert value(house, "camd_camera_reopens_total") == 1
+    daemon = FakeDaemon()
+    daemon.environment.sources[0].reads.append(SourceError("unplugged"))
+    daemon.environment.run(5)
+    assert value(daemon, "camd_camera_reopens_total") == 1
 
 
-def test_left_behind():
+def test_left_behind() -> None:
     """A thread that was given up is counted."""
-    house = FakeDaemon()
-    house.ask(STREAM)
-    house.environment.threads[0].takes = None
-    house.environment.run(STUCK + 2)
-    assert value(house, "camd_threads_left_behind_total") == 1
+    daemon = FakeDaemon()
+    daemon.ask(STREAM)
+    daemon.environment.threads[0].takes = None
+    daemon.environment.run(STUCK + 2)
+    assert value(daemon, "camd_threads_left_behind_total") == 1
 
 
-def test_the_age_of_the_newest_picture():
+def test_the_age_of_the_newest_picture() -> None:
     """It grows while the camera hangs."""
-    house = FakeDaemon()
-    house.ask(STREAM)
-    house.environment.run(1)
-    house.environment.threads[0].takes = None
-    house.environment.run(7)
-    assert 6.9 <= value(house, "camd_frame_age_seconds") <= 7
+    daemon = FakeDaemon()
+    daemon.ask(STREAM)
+    daemon.environment.run(1)
+    daemon.environment.threads[0].takes = None
+    daemon.environment.run(7)
+    assert 6.9 <= value(daemon, "camd_frame_age_seconds") <= 7
 
 
-def test_no_age_before_the_first_picture():
+def test_no_age_before_the_first_picture() -> None:
     """There is no such series, rather than a wrong one."""
     told = text(FakeDaemon(takes=None))
     assert "# TYPE camd_frame_age_seconds gauge\n" in told
@@ -282,38 +282,38 @@ def test_no_age_before_the_first_picture():
 # ---- The histograms
 
 
-def test_encoding_is_counted_once_a_frame():
+def test_encoding_is_counted_once_a_frame() -> None:
     """However many watch, a picture is encoded once."""
-    house = FakeDaemon()
-    house.environment.sources[0].always = np.zeros((24, 32, 3), np.uint8)
+    daemon = FakeDaemon()
+    daemon.environment.sources[0].always = np.zeros((24, 32, 3), np.uint8)
     for _ in range(3):
-        house.ask(STREAM)
-    house.environment.run(1)
-    count = value(house, "camd_encode_seconds_count")
-    assert count == value(house, "camd_frames_published_total") > 10
-    assert value(house, "camd_encode_seconds_bucket", le="+Inf") == count
+        daemon.ask(STREAM)
+    daemon.environment.run(1)
+    count = value(daemon, "camd_encode_seconds_count")
+    assert count == value(daemon, "camd_frames_published_total") > 10
+    assert value(daemon, "camd_encode_seconds_bucket", le="+Inf") == count
 
 
-def test_nothing_is_encoded_of_jpegs():
+def test_nothing_is_encoded_of_jpegs() -> None:
     """A camera's own JPEGs take no time to encode."""
-    house = FakeDaemon()
-    house.ask(STREAM)
-    house.environment.run(1)
-    assert value(house, "camd_encode_seconds_count") == 0
+    daemon = FakeDaemon()
+    daemon.ask(STREAM)
+    daemon.environment.run(1)
+    assert value(daemon, "camd_encode_seconds_count") == 0
 
 
-def test_lateness_is_counted_once_a_frame():
+def test_lateness_is_counted_once_a_frame() -> None:
     """From capture to the last viewer: one time for each frame, not for each viewer."""
-    house = FakeDaemon(takes=0.03)
-    house.environment.run(1)
+    daemon = FakeDaemon(takes=0.03)
+    daemon.environment.run(1)
     for _ in range(3):
-        house.ask(STREAM)
-    house.environment.run(1)
+        daemon.ask(STREAM)
+    daemon.environment.run(1)
     name = "camd_capture_to_send_seconds"
-    count = value(house, f"{name}_count")
-    assert count == value(house, "camd_frames_published_total") > 10
-    assert value(house, f"{name}_bucket", le="5.0") == count
-    assert value(house, f"{name}_sum") == pytest.approx(0, abs=1e-6)
+    count = value(daemon, f"{name}_count")
+    assert count == value(daemon, "camd_frames_published_total") > 10
+    assert value(daemon, f"{name}_bucket", le="5.0") == count
+    assert value(daemon, f"{name}_sum") == pytest.approx(0, abs=1e-6)
 
 
 # ---- The form
@@ -333,7 +333,9 @@ def test_lateness_is_counted_once_a_frame():
         (f"text/plain;version={'.' * 100}", "text/plain; version=0.0.4"),
     ],
 )
-def test_the_form_follows_from_what_is_asked_for(accept, content_type):
+def test_the_form_follows_from_what_is_asked_for(
+    accept: str | None, content_type: str
+) -> None:
     """OpenMetrics where it is asked for, text else; no request makes it fail."""
     with capturedLogs() as events:
         line = FakeDaemon().ask(METRICS, f"Accept: {accept}")
@@ -343,26 +345,26 @@ def test_the_form_follows_from_what_is_asked_for(accept, content_type):
     assert told.startswith(content_type.partition(";")[0])
 
 
-def test_openmetrics():
+def test_openmetrics() -> None:
     """It is what OpenMetrics asks for, to the letter."""
-    house = FakeDaemon("robot", "door")
-    house.ask(STREAM)
-    house.environment.run(1)
-    line = house.ask(METRICS, f"Accept: {OPENMETRICS};version=1.0.0")
+    daemon = FakeDaemon("robot", "door")
+    daemon.ask(STREAM)
+    daemon.environment.run(1)
+    line = daemon.ask(METRICS, f"Accept: {OPENMETRICS};version=1.0.0")
     families = {family.name for family in read_openmetrics(line.raw.decode())}
     assert {"camd_frames_sent", "camd_encode_seconds", "camd_build"} <= families
 
 
-def test_head():
+def test_head() -> None:
     """HEAD tells what GET would, and no cache keeps either."""
-    house = FakeDaemon()
-    got, asked = house.ask(METRICS), house.ask(METRICS, method="HEAD")
+    daemon = FakeDaemon()
+    got, asked = daemon.ask(METRICS), daemon.ask(METRICS, method="HEAD")
     assert (asked.status, asked.raw) == (200, b"")
     assert asked.headers["content-type"] == got.headers["content-type"]
     assert asked.headers["cache-control"] == got.headers["cache-control"] == "no-store"
 
 
-def test_other_methods():
+def test_other_methods() -> None:
     """Only GET and HEAD are allowed."""
     line = FakeDaemon().ask(METRICS, "Content-Length: 0", method="POST")
     assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
@@ -371,22 +373,22 @@ def test_other_methods():
 # ---- To whom
 
 
-def test_a_key_is_needed():
+def test_a_key_is_needed() -> None:
     """Without one, nothing is told."""
     line = FakeDaemon().ask(METRICS, key=None)
     assert line.status == 401
     assert b"camd_viewers" not in line.raw
 
 
-def test_as_a_bearer_token():
+def test_as_a_bearer_token() -> None:
     """The key comes the way that Prometheus sends it."""
     line = FakeDaemon().ask(METRICS, f"Authorization: Bearer {KEY}", key=None)
     assert line.status == 200
 
 
-def test_no_secret():
+def test_no_secret() -> None:
     """Neither keys nor the passwords of cameras are in it."""
-    house = FakeDaemon(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
-    told = text(house)
+    daemon = FakeDaemon(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
+    told = text(daemon)
     for secret in (KEY, "hunter2", "s3cret"):
         assert secret not in told

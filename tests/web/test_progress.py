@@ -29,8 +29,8 @@ class ClientOfASite:
     :ivar line: its connection.
     """
 
-    def __init__(self, house: FakeDaemon, line: HttpConnection) -> None:
-        self.house = house
+    def __init__(self, daemon: FakeDaemon, line: HttpConnection) -> None:
+        self.daemon = daemon
         self.line = line
 
     def send(self, data: bytes) -> None:
@@ -45,7 +45,7 @@ class ClientOfASite:
     def wait(self, seconds: float) -> None:
         """Let time pass without reading anything."""
         for _ in range(round(seconds)):
-            self.house.environment.clock.advance(1)
+            self.daemon.environment.clock.advance(1)
             self.line.reactor.spin()
 
     def outlast(self) -> None:
@@ -71,13 +71,13 @@ def connect() -> Iterator[Connect]:
     """Makes clients, and closes them."""
     with ExitStack() as stack:
 
-        def make(house: FakeDaemon | None = None, kind: str = "tcp") -> ClientOfASite:
-            house = house or FakeDaemon()
+        def make(daemon: FakeDaemon | None = None, kind: str = "tcp") -> ClientOfASite:
+            daemon = daemon or FakeDaemon()
             pair = {"tcp": tcp_pair, "unix": unix_pair}[kind](SMALL)
             line = HttpConnection(
-                stack.enter_context(pair), house.site, ManualReactor()
+                stack.enter_context(pair), daemon.site, ManualReactor()
             )
-            return ClientOfASite(house, line)
+            return ClientOfASite(daemon, line)
 
         yield make
 
@@ -93,7 +93,7 @@ def test_answers_that_nobody_reads(connect: Connect, kind: str, last: bytes) -> 
     client.wait(STALL_TIME - 1)
     assert client.open
     client.outlast()
-    assert not client.house.site.connections._open
+    assert not client.daemon.site.connections._open
 
 
 def test_answers_that_are_read(connect: Connect) -> None:
@@ -118,7 +118,7 @@ def test_answers_that_are_read(connect: Connect) -> None:
 def test_a_snapshot_that_moves_slowly(connect: Connect, kind: str) -> None:
     """It takes as long as it takes; when it moves no more, it is aborted."""
     client = connect(FakeDaemon(always=BIG_JPEG), kind)
-    client.house.environment.run(1)
+    client.daemon.environment.run(1)
     client.send(SNAPSHOT.encode())
     for _ in range(10):
         client.wait(STALL_TIME - 2)
@@ -131,7 +131,7 @@ def test_a_snapshot_that_moves_slowly(connect: Connect, kind: str) -> None:
 def test_a_snapshot_that_is_read_in_the_end(connect: Connect) -> None:
     """It is whole, and the next request has its full time from then on."""
     client = connect(FakeDaemon(always=BIG_JPEG))
-    client.house.environment.run(1)
+    client.daemon.environment.run(1)
     client.send(SNAPSHOT.encode())
     client.wait(STALL_TIME - 2)
     client.line.flow()
@@ -146,10 +146,10 @@ def test_an_ended_stream_that_nobody_reads(connect: Connect) -> None:
     client = connect(FakeDaemon(always=BIG_JPEG))
     client.send(STREAM.encode())
     client.wait(2)
-    (viewer,) = client.house.camera.viewers
+    (viewer,) = client.daemon.camera.viewers
     viewer.finish_stream("its key is gone")
     client.outlast()
-    assert not client.house.camera.viewers
+    assert not client.daemon.camera.viewers
 
 
 def test_a_stream_has_a_time_out_of_its_own(connect: Connect) -> None:
@@ -162,9 +162,9 @@ def test_a_stream_has_a_time_out_of_its_own(connect: Connect) -> None:
 
 def test_one_connection_too_many_that_reads_nothing(connect: Connect) -> None:
     """It is aborted, whether it asked or not."""
-    house = FakeDaemon()
-    house.site.connections.most = 0
-    silent, rude = connect(house), connect(house)
+    daemon = FakeDaemon()
+    daemon.site.connections.most = 0
+    silent, rude = connect(daemon), connect(daemon)
     rude.send(STRANGER)
     for client in (silent, rude):
         client.wait(BUSY_TIME + 1)
@@ -202,7 +202,7 @@ def test_a_client_that_waits_for_its_answer(connect: Connect) -> None:
     client = connect(FakeDaemon(takes=None))
     closed_half(client, SNAPSHOT.encode())
     soon(lambda: client.line.still() and bool(client.line.transport.connected))
-    thread = client.house.environment.threads[0]
+    thread = client.daemon.environment.threads[0]
     while thread.queue:
         thread.finish()
     soon(lambda: client.line.still() and not client.open)
@@ -223,7 +223,7 @@ def test_a_viewer_that_hangs_up(connect: Connect) -> None:
     """Its place is free at once, not only with the next frame."""
     client = connect()
     client.send(STREAM.encode())
-    assert len(client.house.camera.viewers) == 1
+    assert len(client.daemon.camera.viewers) == 1
     client.line.client.shutdown(1)
     soon(lambda: client.line.still() and not client.open)
-    assert not client.house.camera.viewers
+    assert not client.daemon.camera.viewers

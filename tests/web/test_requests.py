@@ -11,9 +11,9 @@ MINE = f"X-API-Key: {KEY}\r\n"
 HEALTH = "GET /healthz HTTP/1.1\r\nHost: camd\r\n\r\n"
 
 
-def sent(text: str, house: FakeDaemon | None = None) -> HttpConnection:
+def sent(text: str, daemon: FakeDaemon | None = None) -> HttpConnection:
     """What comes of these bytes on a new connection."""
-    line = (house or FakeDaemon()).connect()
+    line = (daemon or FakeDaemon()).connect()
     line.channel.dataReceived(text.encode())
     return line
 
@@ -35,7 +35,7 @@ def answers(line: HttpConnection) -> int:
         "http:///api/robot/snapshot",
     ],
 )
-def test_a_whole_address(target):
+def test_a_whole_address(target: str) -> None:
     """The form that clients of a proxy send is the path alone (RFC 9112 3.2.2)."""
     line = FakeDaemon().ask(target)
     assert (line.status, line.headers["content-type"]) == (200, "image/jpeg")
@@ -45,21 +45,21 @@ def test_a_whole_address(target):
 @pytest.mark.parametrize(
     ("target", "status"), [("http://camd", 200), (f"http://camd?api_key={KEY}", 302)]
 )
-def test_a_whole_address_without_a_path(target, status):
+def test_a_whole_address_without_a_path(target: str, status: int) -> None:
     """It is the page's, and the key in its query counts."""
     assert FakeDaemon().ask(target).status == status
 
 
-def test_a_whole_address_of_what_is_open():
+def test_a_whole_address_of_what_is_open() -> None:
     """The answer to whether the daemon is alive needs no key there either."""
     assert FakeDaemon().ask("http://camd/healthz", key=None).status == 200
 
 
-def test_a_password_in_a_whole_address():
+def test_a_password_in_a_whole_address() -> None:
     """It is no key, as nobody should send it there, and no log shows it."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     with capturedLogs() as events:
-        line = house.ask(f"http://me:{KEY}@camd/api/cameras", key=None)
+        line = daemon.ask(f"http://me:{KEY}@camd/api/cameras", key=None)
     assert line.status == 401
     (logged,) = said(events)
     assert '"GET /api/cameras HTTP/1.1" 401' in logged
@@ -79,7 +79,7 @@ def test_a_password_in_a_whole_address():
         ("GET", "?api_key=x"),
     ],
 )
-def test_what_is_no_path(method, target, key):
+def test_what_is_no_path(method: str, target: str, key: str | None) -> None:
     """It is refused, with a key or without, and the connection with it."""
     line = FakeDaemon().ask(target, method=method, key=key)
     assert (line.status, answers(line)) == (400, 1)
@@ -101,7 +101,7 @@ def test_what_is_no_path(method, target, key):
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("path", ["/", "/?api_key=x", "/api/cameras"])
-def test_host_decides_nothing(path, version, host):
+def test_host_decides_nothing(path: str, version: str, host: str) -> None:
     """There is one site: whatever a client calls it, the answer is the same."""
     line = sent(f"GET {path} HTTP/{version}\r\n{host}{MINE}\r\n")
     assert line.status == (302 if "?" in path else 200)
@@ -109,7 +109,7 @@ def test_host_decides_nothing(path, version, host):
 
 
 @pytest.mark.parametrize("version", ["0.9", "2.0", "1", "x"])
-def test_another_version(version):
+def test_another_version(version: str) -> None:
     """What is neither HTTP/1.0 nor HTTP/1.1 is refused."""
     line = sent(f"GET /healthz HTTP/{version}\r\nHost: camd\r\n\r\n")
     assert (line.status, line.transport.disconnecting) == (400, True)
@@ -129,7 +129,7 @@ def test_another_version(version):
         ("1.0", "Connection: keep-alive\r\n", False),
     ],
 )
-def test_whether_the_connection_stays(version, header, stays):
+def test_whether_the_connection_stays(version: str, header: str, stays: bool) -> None:
     """HTTP/1.1 keeps it unless it is told not to; HTTP/1.0 ends with the answer."""
     line = sent(
         f"GET /api/robot/snapshot HTTP/{version}\r\nHost: camd\r\n{header}{MINE}\r\n"
@@ -140,11 +140,11 @@ def test_whether_the_connection_stays(version, header, stays):
 
 
 @pytest.mark.parametrize("header", ["close", "keep-alive", "Upgrade, HTTP2-Settings"])
-def test_a_stream_goes_on_whatever_is_said_of_the_connection(header):
+def test_a_stream_goes_on_whatever_is_said_of_the_connection(header: str) -> None:
     """Its end is the connection's, one way or the other."""
-    house = FakeDaemon()
-    line = house.ask("/api/robot/stream", f"Connection: {header}", "Upgrade: h2c")
-    house.environment.run(1)
+    daemon = FakeDaemon()
+    line = daemon.ask("/api/robot/stream", f"Connection: {header}", "Upgrade: h2c")
+    daemon.environment.run(1)
     assert (line.status, line.transport.disconnecting) == (200, False)
     assert line.body.count(b"Content-Length") > 1
 
@@ -159,14 +159,14 @@ def test_a_stream_goes_on_whatever_is_said_of_the_connection(header):
         "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     ],
 )
-def test_a_body_of_a_get(body):
+def test_a_body_of_a_get(body: str) -> None:
     """It is left out, and the next request is read behind it."""
     line = sent(f"GET /api/robot/snapshot HTTP/1.1\r\n{MINE}{body}{HEALTH}")
     assert (line.status, answers(line)) == (200, 2)
     assert line.transport.value().endswith(b"ok\n")
 
 
-def test_a_length_of_two_kinds():
+def test_a_length_of_two_kinds() -> None:
     """Nobody can say where such a body ends: it is refused (RFC 9112 6.3)."""
     both = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"
     line = sent(f"GET /healthz HTTP/1.1\r\n{both}\r\n0\r\n\r\n{HEALTH}")
@@ -182,7 +182,7 @@ def test_a_length_of_two_kinds():
         "If-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT",
     ],
 )
-def test_a_snapshot_is_always_whole(header):
+def test_a_snapshot_is_always_whole(header: str) -> None:
     """No part of one is asked for twice, and none is ever the same as before."""
     line = FakeDaemon().ask("/api/robot/snapshot", header)
     assert (line.status, line.raw[:2], line.raw[-2:]) == (200, b"\xff\xd8", b"\xff\xd9")
@@ -191,12 +191,12 @@ def test_a_snapshot_is_always_whole(header):
 # ---- One request behind another
 
 
-def test_a_request_behind_a_snapshot_that_is_late():
+def test_a_request_behind_a_snapshot_that_is_late() -> None:
     """It waits for its turn."""
-    house = FakeDaemon(takes=None)
-    line = sent(f"GET /api/robot/snapshot HTTP/1.1\r\n{MINE}\r\n{HEALTH}", house)
+    daemon = FakeDaemon(takes=None)
+    line = sent(f"GET /api/robot/snapshot HTTP/1.1\r\n{MINE}\r\n{HEALTH}", daemon)
     assert line.transport.value() == b""
-    thread = house.environment.threads[0]
+    thread = daemon.environment.threads[0]
     while thread.queue:
         thread.finish()
     picture, health = line.transport.value().split(b"HTTP/1.1 200 OK\r\n")[1:]
@@ -204,30 +204,30 @@ def test_a_request_behind_a_snapshot_that_is_late():
     assert health.endswith(b"ok\n")
 
 
-def test_a_request_behind_a_stream():
+def test_a_request_behind_a_stream() -> None:
     """It is never answered: the stream is the last of its connection."""
-    house = FakeDaemon()
-    line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n{HEALTH}", house)
-    house.environment.run(1)
+    daemon = FakeDaemon()
+    line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n{HEALTH}", daemon)
+    daemon.environment.run(1)
     line.channel.dataReceived(HEALTH.encode())
-    house.environment.run(1)
+    daemon.environment.run(1)
     assert answers(line) == 1
     assert b"ok\n" not in line.transport.value()
     assert line.body.endswith(b"\r\n--frame\r\n")
-    assert house.viewer_count.ever == 1
+    assert daemon.viewer_count.ever == 1
 
 
-def test_requests_without_end_behind_a_stream():
+def test_requests_without_end_behind_a_stream() -> None:
     """They are read no further than some kilobytes, and the stream goes on."""
-    house = FakeDaemon()
-    line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n", house)
+    daemon = FakeDaemon()
+    line = sent(f"GET /api/robot/stream HTTP/1.1\r\n{MINE}\r\n", daemon)
     taken = 0
     while line.transport.producerState == "producing":
         line.channel.dataReceived(HEALTH.encode())
         taken += len(HEALTH)
         assert taken < 32 * 1024
     before = len(line.raw)
-    house.environment.run(1)
+    daemon.environment.run(1)
     assert line.transport.producerState == "paused"
     assert len(line.raw) > before
     assert answers(line) == 1
@@ -249,7 +249,7 @@ def test_requests_without_end_behind_a_stream():
         ("", "Cookie: camd_session=1.00", 401),
     ],
 )
-def test_aliases_obey_keys(target, query, header, status):
+def test_aliases_obey_keys(target: str, query: str, header: str, status: int) -> None:
     """Old addresses take a key in any way it may come, and no wrong one."""
     mark = "&" if "?" in target else "?"
     assert FakeDaemon().ask(f"{target}{mark}{query}", header, key=None).status == status

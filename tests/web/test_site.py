@@ -56,23 +56,23 @@ CLOSED = [
         (f"/api/cameras?a=b&api_key={KEY}", []),
     ],
 )
-def test_every_way_in(target, headers):
+def test_every_way_in(target: str, headers: list[str]) -> None:
     """A key opens in each of the ways it may come."""
     assert FakeDaemon().ask(target, *headers, key=None).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "BREW"])
 @pytest.mark.parametrize("target", CLOSED)
-def test_no_way_in(target, method):
+def test_no_way_in(target: str, method: str) -> None:
     """Without a key every path answers the same: 401, whether it is there or not."""
-    house = FakeDaemon()
-    line = house.ask(target, "Content-Length: 0", method=method, key=None)
+    daemon = FakeDaemon()
+    line = daemon.ask(target, "Content-Length: 0", method=method, key=None)
     assert line.status == 401
     assert line.headers["www-authenticate"] == 'Basic realm="camd"'
     assert line.headers["cache-control"] == "no-store"
     if method != "HEAD":
         assert line.json == {"error": "a key is needed"}
-    assert house.viewer_count.ever == 0
+    assert daemon.viewer_count.ever == 0
 
 
 @pytest.mark.parametrize(
@@ -90,17 +90,17 @@ def test_no_way_in(target, method):
         (f"/?key={KEY}", []),
     ],
 )
-def test_a_wrong_key(target, headers):
+def test_a_wrong_key(target: str, headers: list[str]) -> None:
     """It is as good as none."""
     line = FakeDaemon().ask(target, *headers, key=None)
     assert (line.status, line.json) == (401, {"error": "a key is needed"})
     assert "set-cookie" not in line.headers
 
 
-def test_head_without_a_key():
+def test_head_without_a_key() -> None:
     """HEAD is told the length of the refusal."""
-    house = FakeDaemon()
-    got, asked = (house.ask("/", method=m, key=None) for m in ("GET", "HEAD"))
+    daemon = FakeDaemon()
+    got, asked = (daemon.ask("/", method=m, key=None) for m in ("GET", "HEAD"))
     assert (asked.status, asked.raw) == (401, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
 
@@ -115,13 +115,13 @@ def test_head_without_a_key():
         ("application/json", "Bearer"),
     ],
 )
-def test_who_is_asked_for_a_password(accept, scheme):
+def test_who_is_asked_for_a_password(accept: str, scheme: str) -> None:
     """A player is; people have a form, and an <img> and a script cause no prompt."""
     line = FakeDaemon().ask("/", f"Accept: {accept}", key=None)
     assert line.headers["www-authenticate"] == f'{scheme} realm="camd"'
 
 
-def test_only_http_1_1_is_offered(monkeypatch):
+def test_only_http_1_1_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     """TLS clients are not offered HTTP/2, even where what it takes is installed."""
     monkeypatch.setattr(http, "H2_ENABLED", True)
     assert FakeDaemon().site.acceptableProtocols() == [b"http/1.1"]
@@ -138,9 +138,9 @@ class Forgetful(Answer):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_a_resource_that_does_not_say_what_opens_it(method: str) -> None:
     """It is closed to every key, also to one that may do everything."""
-    house = FakeDaemon()
-    house.root.putChild(b"forgetful", Forgetful())
-    assert house.ask("/forgetful", "Content-Length: 0", method=method).status == 403
+    daemon = FakeDaemon()
+    daemon.root.putChild(b"forgetful", Forgetful())
+    assert daemon.ask("/forgetful", "Content-Length: 0", method=method).status == 403
 
 
 # ---- The tree
@@ -161,21 +161,21 @@ def test_a_resource_that_does_not_say_what_opens_it(method: str) -> None:
         ("/%2e%2e/etc/passwd", "no such page"),
     ],
 )
-def test_what_is_missing(target, what):
+def test_what_is_missing(target: str, what: str) -> None:
     """It is 404, as JSON, at whatever depth."""
     line = FakeDaemon().ask(target)
     assert (line.status, line.json) == (404, {"error": what})
 
 
-def test_head_of_what_is_missing():
+def test_head_of_what_is_missing() -> None:
     """HEAD gets the 404 and its length."""
-    house = FakeDaemon()
-    got, asked = (house.ask("/nothing", method=m) for m in ("GET", "HEAD"))
+    daemon = FakeDaemon()
+    got, asked = (daemon.ask("/nothing", method=m) for m in ("GET", "HEAD"))
     assert (asked.status, asked.raw) == (404, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
 
 
-def test_other_methods():
+def test_other_methods() -> None:
     """The page allows GET and HEAD only."""
     line = FakeDaemon().ask("/", "Content-Length: 0", method="POST")
     assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
@@ -184,7 +184,7 @@ def test_other_methods():
 # ---- The page
 
 
-def test_the_page():
+def test_the_page() -> None:
     """It is HTML with every camera's stream in it, for nobody to keep."""
     line = FakeDaemon("robot", "door").ask("/")
     assert line.status == 200
@@ -195,15 +195,15 @@ def test_the_page():
     assert b'src="/api/door/stream?busy=text"' in line.body
 
 
-def test_head_of_the_page():
+def test_head_of_the_page() -> None:
     """HEAD gets its headers and length."""
-    house = FakeDaemon()
-    got, asked = house.ask("/"), house.ask("/", method="HEAD")
+    daemon = FakeDaemon()
+    got, asked = daemon.ask("/"), daemon.ask("/", method="HEAD")
     assert (asked.status, asked.raw) == (200, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
 
 
-def test_the_pages_policy():
+def test_the_pages_policy() -> None:
     """Only camd's own files may run, and none that stands in the HTML."""
     policy = FakeDaemon().ask("/").headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -211,7 +211,7 @@ def test_the_pages_policy():
     assert "unsafe" not in policy
 
 
-def test_somebody_without_a_key_gets_a_form():
+def test_somebody_without_a_key_gets_a_form() -> None:
     """A browser that has no key is asked for one, wherever it comes in."""
     for target in ("/", "/api/robot/snapshot", "/no/such/page"):
         line = FakeDaemon("arm").ask(target, "Accept: text/html", key=None)
@@ -223,7 +223,7 @@ def test_somebody_without_a_key_gets_a_form():
 
 
 @pytest.mark.parametrize("base", ["", "/cams"])
-def test_what_the_form_is_made_of_needs_no_key(base):
+def test_what_the_form_is_made_of_needs_no_key(base: str) -> None:
     """The page's files are there for everybody, and nothing beside them."""
     daemon = FakeDaemon(base=base)
     assert daemon.ask(f"{base}/page/style.css", key=None).status == 200
@@ -234,7 +234,7 @@ def test_what_the_form_is_made_of_needs_no_key(base):
         assert daemon.ask(f"{base}/page/{name}", key=None).status == 404
 
 
-def test_the_key_leaves_the_address():
+def test_the_key_leaves_the_address() -> None:
     """Opened with the key in its address, the page leads to itself without."""
     line = FakeDaemon().ask(f"/?api_key={KEY}", key=None)
     assert (line.status, line.headers["location"]) == (302, "/")
@@ -243,7 +243,7 @@ def test_the_key_leaves_the_address():
     assert "set-cookie" in line.headers
 
 
-def test_the_cookie():
+def test_the_cookie() -> None:
     """It is for the whole site, for a week, and out of reach for scripts."""
     line = FakeDaemon().ask("/")
     value, *flags = line.headers["set-cookie"].split("; ")
@@ -256,7 +256,7 @@ def test_the_cookie():
     }
 
 
-def test_the_cookie_over_tls():
+def test_the_cookie_over_tls() -> None:
     """Got over TLS, it is never sent in the clear."""
     line = FakeDaemon().connect()
     alsoProvides(line.transport, ISSLTransport)
@@ -265,7 +265,7 @@ def test_the_cookie_over_tls():
 
 
 @pytest.mark.parametrize("proxy", ["192.0.2.1", "192.0.2.2"])
-def test_the_cookie_behind_a_proxy_that_ends_tls(proxy):
+def test_the_cookie_behind_a_proxy_that_ends_tls(proxy: str) -> None:
     """It is never sent in the clear, if the proxy that says so is trusted."""
     line = FakeDaemon(proxies=Proxies(["192.0.2.1"])).connect(
         IPv4Address("TCP", proxy, 1)
@@ -275,46 +275,46 @@ def test_the_cookie_behind_a_proxy_that_ends_tls(proxy):
     assert secure is (proxy == "192.0.2.1")
 
 
-def cookie_of(house: FakeDaemon) -> str:
+def cookie_of(daemon: FakeDaemon) -> str:
     """The header with which a browser comes back."""
-    line = house.ask(f"/?api_key={KEY}", key=None)
+    line = daemon.ask(f"/?api_key={KEY}", key=None)
     return "Cookie: other=1; " + line.headers["set-cookie"].partition(";")[0]
 
 
 @pytest.mark.parametrize(
     "target", ["/", "/api/robot/stream", "/api/robot/stream/stats", "/api/cameras"]
 )
-def test_the_cookie_opens(target):
+def test_the_cookie_opens(target: str) -> None:
     """Whoever has opened the page once needs no key for what is in it."""
-    house = FakeDaemon()
-    assert house.ask(target, cookie_of(house), key=None).status == 200
+    daemon = FakeDaemon()
+    assert daemon.ask(target, cookie_of(daemon), key=None).status == 200
 
 
-def test_the_cookie_expires():
+def test_the_cookie_expires() -> None:
     """After a week the key is asked for again."""
-    house = FakeDaemon(idle_fps=0)
-    cookie = cookie_of(house)
-    house.environment.clock.advance(SESSION - 1)
-    assert house.ask("/api/cameras", cookie, key=None).status == 200
-    house.environment.clock.advance(2)
-    assert house.ask("/api/cameras", cookie, key=None).status == 401
+    daemon = FakeDaemon(idle_fps=0)
+    cookie = cookie_of(daemon)
+    daemon.environment.clock.advance(SESSION - 1)
+    assert daemon.ask("/api/cameras", cookie, key=None).status == 200
+    daemon.environment.clock.advance(2)
+    assert daemon.ask("/api/cameras", cookie, key=None).status == 401
 
 
-def test_each_visit_renews_the_cookie():
+def test_each_visit_renews_the_cookie() -> None:
     """A display that loads the page now and then stays in."""
-    house = FakeDaemon(idle_fps=0)
-    cookie = cookie_of(house)
-    house.environment.clock.advance(SESSION - 1)
-    renewed = house.ask("/", cookie, key=None).headers["set-cookie"].partition(";")[0]
-    house.environment.clock.advance(SESSION - 1)
-    line = house.ask("/api/cameras", f"Cookie: {renewed}", key=None)
+    daemon = FakeDaemon(idle_fps=0)
+    cookie = cookie_of(daemon)
+    daemon.environment.clock.advance(SESSION - 1)
+    renewed = daemon.ask("/", cookie, key=None).headers["set-cookie"].partition(";")[0]
+    daemon.environment.clock.advance(SESSION - 1)
+    line = daemon.ask("/api/cameras", f"Cookie: {renewed}", key=None)
     assert line.status == 200
 
 
-def test_a_wrong_key_in_the_address_with_a_cookie():
+def test_a_wrong_key_in_the_address_with_a_cookie() -> None:
     """Who is in already is led to the page; the wrong key is not kept."""
-    house = FakeDaemon()
-    line = house.ask("/?api_key=wrong", cookie_of(house), key=None)
+    daemon = FakeDaemon()
+    line = daemon.ask("/?api_key=wrong", cookie_of(daemon), key=None)
     assert (line.status, line.headers["location"]) == (302, "/")
 
 
@@ -344,12 +344,12 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("method", "target", "headers"), REQUESTS)
-def test_no_key_in_any_log(method, target, headers):
+def test_no_key_in_any_log(method: str, target: str, headers: list[str]) -> None:
     """However a key comes and whatever fails, neither log nor answer shows it."""
-    house = FakeDaemon()
-    house.root.putChild(b"broken", Broken())
+    daemon = FakeDaemon()
+    daemon.root.putChild(b"broken", Broken())
     with capturedLogs() as events:
-        line = house.ask(target, *headers, method=method, key=None)
+        line = daemon.ask(target, *headers, method=method, key=None)
         line.lose()
     shown = "\n".join(
         [
@@ -363,28 +363,28 @@ def test_no_key_in_any_log(method, target, headers):
         assert secret not in shown
 
 
-def test_no_wrong_key_in_any_log():
+def test_no_wrong_key_in_any_log() -> None:
     """A key with a slip of the pen in it is not logged either."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     with capturedLogs() as events:
-        line = house.ask(f"/?api_key={KEY}x", f"X-API-Key: {KEY}y", key=None)
+        line = daemon.ask(f"/?api_key={KEY}x", f"X-API-Key: {KEY}y", key=None)
     assert line.status == 401
     assert KEY not in "\n".join(said(events))
     assert KEY.encode() not in line.transport.value()
 
 
-def access_lines(house: FakeDaemon, target: str, *headers: str) -> list[str]:
+def access_lines(daemon: FakeDaemon, target: str, *headers: str) -> list[str]:
     """What the logs say of one request."""
     with capturedLogs() as events:
-        house.ask(target, *headers)
+        daemon.ask(target, *headers)
     return said(events)
 
 
-def test_the_access_log():
+def test_the_access_log() -> None:
     """It tells who asked for what and what came of it, without the query."""
-    house = FakeDaemon()
-    (line,) = access_lines(house, "/api/cameras?a=b", "User-Agent: curl/8.1")
-    size = len(house.ask("/api/cameras").raw)
+    daemon = FakeDaemon()
+    (line,) = access_lines(daemon, "/api/cameras?a=b", "User-Agent: curl/8.1")
+    size = len(daemon.ask("/api/cameras").raw)
     assert line == f'192.168.1.1 "GET /api/cameras HTTP/1.1" 200 {size} "curl/8.1"'
 
 
@@ -406,7 +406,7 @@ def test_polling_has_no_lines(path: str, status: int, level: LogLevel) -> None:
     assert [event["log_level"] for event in events if "protocol" in event] == [level]
 
 
-def test_the_access_log_is_one_line():
+def test_the_access_log_is_one_line() -> None:
     """Whatever a client calls itself, it stays one printable line."""
     agent = "User-Agent: a\x1b[31mb\tc\x7fd\xe9"
     (line,) = access_lines(FakeDaemon(), "/nothing", agent)
@@ -415,10 +415,10 @@ def test_the_access_log_is_one_line():
     assert line.endswith('"a?[31mb?c?d?"')
 
 
-def test_the_access_log_of_a_unix_socket():
+def test_the_access_log_of_a_unix_socket() -> None:
     """A client of a UNIX socket has no address, and is answered and logged."""
-    house = FakeDaemon()
-    line = house.connect(UNIXAddress(None))
+    daemon = FakeDaemon()
+    line = daemon.connect(UNIXAddress(None))
     with capturedLogs() as events:
         line.ask("/healthz")
         line.ask("/healthz")
@@ -429,17 +429,17 @@ def test_the_access_log_of_a_unix_socket():
     assert said(events)[0].startswith('- "')
 
 
-def test_an_exception_in_a_resource():
+def test_an_exception_in_a_resource() -> None:
     """It is one 500 and one entry in the log; the next request is answered."""
-    house = FakeDaemon()
-    house.root.putChild(b"broken", Broken())
+    daemon = FakeDaemon()
+    daemon.root.putChild(b"broken", Broken())
     with capturedLogs() as events:
-        line = house.ask("/broken")
+        line = daemon.ask("/broken")
     assert line.status == 500
     assert b"Traceback" not in line.body
     failures = [event["log_failure"] for event in events if "log_failure" in event]
     assert [failure.type for failure in failures] == [RuntimeError]
-    assert house.ask("/healthz").status == 200
+    assert daemon.ask("/healthz").status == 200
 
 
 # ---- What every answer has
@@ -461,10 +461,10 @@ def test_an_exception_in_a_resource():
 )
 def test_headers_of_every_answer(target: str, key: str | None, status: int) -> None:
     """No browser takes it for something else, tells its address, or embeds it."""
-    house = FakeDaemon()
-    house.root.putChild(b"broken", Broken())
+    daemon = FakeDaemon()
+    daemon.root.putChild(b"broken", Broken())
     with capturedLogs():
-        line = house.ask(target, key=key)
+        line = daemon.ask(target, key=key)
     assert line.status == status
     assert line.headers["x-content-type-options"] == "nosniff"
     assert line.headers["referrer-policy"] == "no-referrer"
@@ -473,19 +473,19 @@ def test_headers_of_every_answer(target: str, key: str | None, status: int) -> N
 
 def test_the_resource_policy_is_a_setting() -> None:
     """Where pictures are meant for other sites, they may be shown there."""
-    house = FakeDaemon()
-    house.site.change(house.root, NO_PROXIES, (), "", "cross-origin")
-    line = house.ask("/api/robot/snapshot")
+    daemon = FakeDaemon()
+    daemon.site.change(daemon.root, NO_PROXIES, (), "", "cross-origin")
+    line = daemon.ask("/api/robot/snapshot")
     assert line.headers["cross-origin-resource-policy"] == "cross-origin"
 
 
 def test_an_address_with_a_key_or_a_link_is_made_to_be_embedded() -> None:
     """It opens wherever it stands; beside a cookie, a wrong key changes nothing."""
-    house = FakeDaemon()
-    by_key = house.ask(f"/api/robot/snapshot?api_key={KEY}", key=None)
-    link = house.access.links.sign("owner", "/api/robot/snapshot", 60)
-    by_link = house.ask(link, key=None)
-    beside = house.ask("/api/robot/snapshot?api_key=x", cookie_of(house), key=None)
+    daemon = FakeDaemon()
+    by_key = daemon.ask(f"/api/robot/snapshot?api_key={KEY}", key=None)
+    link = daemon.access.links.sign("owner", "/api/robot/snapshot", 60)
+    by_link = daemon.ask(link, key=None)
+    beside = daemon.ask("/api/robot/snapshot?api_key=x", cookie_of(daemon), key=None)
     assert [
         (line.status, line.headers["cross-origin-resource-policy"])
         for line in (by_key, by_link, beside)
@@ -497,26 +497,26 @@ def test_an_address_with_a_key_or_a_link_is_made_to_be_embedded() -> None:
 
 def test_polling_renews_the_cookie() -> None:
     """A page that is left open stays in, though it is never loaded again."""
-    house = FakeDaemon(idle_fps=0)
-    cookie = cookie_of(house)
-    ended = house.environment.clock.seconds() + LONGEST
-    while house.environment.clock.seconds() < ended - 3600:
-        house.environment.clock.advance(3600)
-        line = house.ask("/api/cameras", cookie, key=None)
+    daemon = FakeDaemon(idle_fps=0)
+    cookie = cookie_of(daemon)
+    ended = daemon.environment.clock.seconds() + LONGEST
+    while daemon.environment.clock.seconds() < ended - 3600:
+        daemon.environment.clock.advance(3600)
+        line = daemon.ask("/api/cameras", cookie, key=None)
         assert line.status == 200
         if "set-cookie" in line.headers:
             value, *flags = line.headers["set-cookie"].split("; ")
             cookie = f"Cookie: {value}"
             assert "httponly" in [flag.lower() for flag in flags]
-    house.environment.clock.advance(3600)
-    assert house.ask("/api/cameras", cookie, key=None).status == 401
+    daemon.environment.clock.advance(3600)
+    assert daemon.ask("/api/cameras", cookie, key=None).status == 401
 
 
 def test_a_fresh_cookie_is_not_sent_again() -> None:
     """Only one answer in a day carries one."""
-    house = FakeDaemon()
-    assert "set-cookie" not in house.ask("/api/cameras", cookie_of(house)).headers
-    assert "set-cookie" not in house.ask("/api/cameras").headers
+    daemon = FakeDaemon()
+    assert "set-cookie" not in daemon.ask("/api/cameras", cookie_of(daemon)).headers
+    assert "set-cookie" not in daemon.ask("/api/cameras").headers
 
 
 @pytest.mark.parametrize("target", ["//stream", "/stream/", "//api//robot/stream/"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,20 +14,20 @@ STATS = "/api/robot/stream/stats"
 STREAM = "/api/robot/stream"
 
 
-def stats(house: FakeDaemon) -> dict[str, object]:
+def stats(daemon: FakeDaemon) -> dict[str, Any]:
     """The stats of the first camera."""
-    return house.ask(STATS).json
+    return daemon.ask(STATS).json
 
 
 # ---- Stats
 
 
-def test_the_five_names():
+def test_the_five_names() -> None:
     """The names that clients rely on are there, with the types that they rely on."""
     pixels = np.zeros((24, 32, 3), np.uint8)
-    house = FakeDaemon(jpeg_quality=70, stream_fps=15, always=pixels)
-    house.ask(STREAM)
-    told = stats(house)
+    daemon = FakeDaemon(jpeg_quality=70, stream_fps=15, always=pixels)
+    daemon.ask(STREAM)
+    told = stats(daemon)
     assert told["active_clients"] == 1
     assert told["frame_cache_enabled"] is True
     assert told["stream_fps"] == 15
@@ -35,25 +37,25 @@ def test_the_five_names():
     assert type(told["jpeg_quality"]) is int
 
 
-def test_quality_of_a_camera_that_encodes():
+def test_quality_of_a_camera_that_encodes() -> None:
     """Of a camera's own JPEGs it is told how they were encoded, once they come."""
-    house = FakeDaemon(always=b"garbage", jpeg_quality=70)
-    house.ask(STREAM)
-    assert stats(house)["jpeg_quality"] == 70
-    house.environment.sources[0].always = tiny_jpeg()
-    house.environment.run(1)
-    assert stats(house)["jpeg_quality"] == 95
+    daemon = FakeDaemon(always=b"garbage", jpeg_quality=70)
+    daemon.ask(STREAM)
+    assert stats(daemon)["jpeg_quality"] == 70
+    daemon.environment.sources[0].always = tiny_jpeg()
+    daemon.environment.run(1)
+    assert stats(daemon)["jpeg_quality"] == 95
 
 
-def test_what_it_was_asked_for():
+def test_what_it_was_asked_for() -> None:
     """A camera that gives something else than it was asked for is shown beside it."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     asked = CameraMode(32, 24, 30, "MJPG", asked="800x600 at 30 fps")
-    house.environment.sources[0].reads.append(SourceError("gone"))
-    house.environment.sources[0].opens.append(asked)
-    house.ask(STREAM)
-    house.environment.run(3)
-    assert stats(house)["camera_asked"] == "800x600 at 30 fps"
+    daemon.environment.sources[0].reads.append(SourceError("gone"))
+    daemon.environment.sources[0].opens.append(asked)
+    daemon.ask(STREAM)
+    daemon.environment.run(3)
+    assert stats(daemon)["camera_asked"] == "800x600 at 30 fps"
 
 
 AT_WORK = {
@@ -98,13 +100,13 @@ WATCHING = {
 }
 
 
-def test_a_camera_at_work():
+def test_a_camera_at_work() -> None:
     """All that is told of a camera that one viewer watched for two seconds."""
-    house = FakeDaemon()
-    house.environment.run(0.5)
-    line = house.ask(STREAM, "User-Agent: VLC/3.0.24")
-    house.environment.run(2)
-    told = stats(house)
+    daemon = FakeDaemon()
+    daemon.environment.run(0.5)
+    line = daemon.ask(STREAM, "User-Agent: VLC/3.0.24")
+    daemon.environment.run(2)
+    told = stats(daemon)
     (client,) = told.pop("clients")
     del told["renditions"]  # See test_rendition.
     size = len(line.body) - len(b"--frame\r\n")
@@ -113,11 +115,11 @@ def test_a_camera_at_work():
     assert 15 < client["fps"] < 17
 
 
-def test_before_the_first_frame():
+def test_before_the_first_frame() -> None:
     """What is not known yet is null; the size is the one that is asked for."""
-    house = FakeDaemon(takes=None, camera_width=800, camera_height=600)
-    house.ask(STREAM)
-    told = stats(house)
+    daemon = FakeDaemon(takes=None, camera_width=800, camera_height=600)
+    daemon.ask(STREAM)
+    told = stats(daemon)
     assert told["state"] == "starting"
     assert told["camera_resolution"] == "800x600"
     for name in ("camera_fps", "camera_format", "encoder", "frame_age"):
@@ -126,62 +128,62 @@ def test_before_the_first_frame():
     assert (client["frames"], client["frame_age"]) == (0, None)
 
 
-def test_what_the_camera_says_of_its_size():
+def test_what_the_camera_says_of_its_size() -> None:
     """Before a frame was seen, the size is the one that the camera says it gives."""
-    house = FakeDaemon(takes=None)
-    thread = house.environment.threads[0]
-    house.environment.sources[0].opens.append(CameraMode(1280, 720, None, "MJPG"))
+    daemon = FakeDaemon(takes=None)
+    thread = daemon.environment.threads[0]
+    daemon.environment.sources[0].opens.append(CameraMode(1280, 720, None, "MJPG"))
     thread.finish()
-    told = stats(house)
+    told = stats(daemon)
     assert (told["camera_resolution"], told["camera_fps"]) == ("1280x720", None)
 
 
-def test_a_camera_that_hangs():
+def test_a_camera_that_hangs() -> None:
     """The age of its newest picture grows, and its rate falls to nothing."""
-    house = FakeDaemon()
-    house.ask(STREAM)
-    house.environment.run(2)
-    house.environment.threads[0].takes = None
-    house.environment.run(10)
-    told = stats(house)
+    daemon = FakeDaemon()
+    daemon.ask(STREAM)
+    daemon.environment.run(2)
+    daemon.environment.threads[0].takes = None
+    daemon.environment.run(10)
+    told = stats(daemon)
     assert told["state"] == "stalled"
     assert 9.9 <= told["frame_age"] <= 10
     assert told["capture_fps"] == 0
     assert told["heartbeats_sent"] == told["clients"][0]["heartbeats"] > 0
 
 
-def test_a_camera_that_fails():
+def test_a_camera_that_fails() -> None:
     """The failures are counted and the last one's reason is told."""
-    house = FakeDaemon()
-    house.environment.sources[0].opens.extend([SourceError("no such device")] * 9)
-    house.environment.sources[0].reads.append(SourceError("unplugged"))
-    house.environment.run(3)
-    told = stats(house)
+    daemon = FakeDaemon()
+    daemon.environment.sources[0].opens.extend([SourceError("no such device")] * 9)
+    daemon.environment.sources[0].reads.append(SourceError("unplugged"))
+    daemon.environment.run(3)
+    told = stats(daemon)
     assert (told["state"], told["last_error"]) == ("offline", "no such device")
     assert told["frames_failed"] >= 2
 
 
-def test_sums_keep_those_who_left():
+def test_sums_keep_those_who_left() -> None:
     """What was sent to viewers who are gone stays in the camera's sums."""
-    house = FakeDaemon()
-    gone = house.ask(STREAM)
-    house.environment.run(1)
-    before = stats(house)
+    daemon = FakeDaemon()
+    gone = daemon.ask(STREAM)
+    daemon.environment.run(1)
+    before = stats(daemon)
     gone.lose()
-    after = stats(house)
+    after = stats(daemon)
     assert (after["active_clients"], after["clients"]) == (0, [])
     assert after["frames_sent"] == before["frames_sent"] == 17
     assert after["bytes_sent"] == before["bytes_sent"]
 
 
-def test_each_client_is_told_of():
+def test_each_client_is_told_of() -> None:
     """Skipped frames and the age of the last one sent are the viewer's own."""
-    house = FakeDaemon()
-    slow = house.ask(STREAM)
-    house.ask(STREAM)
+    daemon = FakeDaemon()
+    slow = daemon.ask(STREAM)
+    daemon.ask(STREAM)
     slow.transport.producer.pauseProducing()
-    house.environment.run(2)
-    told = stats(house)
+    daemon.environment.run(2)
+    told = stats(daemon)
     late, good = told["clients"]
     assert (late["number"], good["number"]) == (1, 2)
     assert (late["frames"], late["frame_age"]) == (1, 2)
@@ -189,16 +191,16 @@ def test_each_client_is_told_of():
     assert told["frames_skipped"] == late["skipped"] == 31
 
 
-def test_without_the_cache():
+def test_without_the_cache() -> None:
     """The stats say that each viewer captures for itself."""
     told = stats(FakeDaemon(enable_frame_cache=False))
     assert told["frame_cache_enabled"] is False
 
 
-def test_no_password():
+def test_no_password() -> None:
     """Of an address scheme, host and port are shown, nothing that may be a login."""
-    house = FakeDaemon(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
-    line = house.ask(STATS)
+    daemon = FakeDaemon(source="rtsp://viewer:hunter2@cam/stream?token=s3cret")
+    line = daemon.ask(STATS)
     assert line.json["source"] == "rtsp://cam"
     assert b"hunter2" not in line.raw
     assert b"s3cret" not in line.raw
@@ -207,11 +209,11 @@ def test_no_password():
 # ---- The cameras
 
 
-def test_the_cameras():
+def test_the_cameras() -> None:
     """Each is told with its state, its viewers and its addresses, in their order."""
-    house = FakeDaemon("robot", "door")
-    house.ask("/api/door/stream")
-    assert house.ask("/api/cameras").json == {
+    daemon = FakeDaemon("robot", "door")
+    daemon.ask("/api/door/stream")
+    assert daemon.ask("/api/cameras").json == {
         "cameras": [
             {
                 "name": name,
@@ -231,72 +233,72 @@ def test_the_cameras():
     }
 
 
-def test_their_addresses_are_right():
+def test_their_addresses_are_right() -> None:
     """What is told of a camera can be asked for."""
-    house = FakeDaemon("robot", "door-2")
-    for camera in house.ask("/api/cameras").json["cameras"]:
+    daemon = FakeDaemon("robot", "door-2")
+    for camera in daemon.ask("/api/cameras").json["cameras"]:
         for what in ("stream", "snapshot", "stats"):
-            assert house.ask(camera[what]).status == 200
+            assert daemon.ask(camera[what]).status == 200
 
 
 # ---- Health
 
 
 @pytest.mark.parametrize("proof", [(), (f"X-API-Key: {KEY}",), ("X-API-Key: wrong",)])
-def test_healthz(proof):
+def test_healthz(proof: str) -> None:
     """The daemon is alive: anybody may ask."""
     line = FakeDaemon().ask("/healthz", *proof, key=None)
     assert (line.status, line.raw) == (200, b"ok\n")
     assert line.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_healthz_of_a_camera_that_hangs():
+def test_healthz_of_a_camera_that_hangs() -> None:
     """The daemon is alive though its camera is not."""
-    house = FakeDaemon(takes=None)
-    house.environment.run(10)
-    assert house.ask("/healthz", key=None).status == 200
+    daemon = FakeDaemon(takes=None)
+    daemon.environment.run(10)
+    assert daemon.ask("/healthz", key=None).status == 200
 
 
-def test_readyz():
+def test_readyz() -> None:
     """Ready is when every camera delivers."""
     line = FakeDaemon("robot", "door").ask("/readyz")
     assert line.status == 200
     assert line.json == {"ready": True, "cameras": {"robot": "live", "door": "live"}}
 
 
-def test_one_camera_fails():
+def test_one_camera_fails() -> None:
     """One that does not deliver is enough for 503."""
-    house = FakeDaemon("robot", "door")
-    house.environment.sources[1].reads.append(SourceError("unplugged"))
-    house.environment.run(1)
-    line = house.ask("/readyz")
+    daemon = FakeDaemon("robot", "door")
+    daemon.environment.sources[1].reads.append(SourceError("unplugged"))
+    daemon.environment.run(1)
+    line = daemon.ask("/readyz")
     assert line.status == 503
     assert line.json["ready"] is False
     assert line.json["cameras"]["door"] == "offline"
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(1, "starting"), (5, "stalled")])
-def test_not_ready(seconds, state):
+def test_not_ready(seconds: float, state: str) -> None:
     """A camera that has not answered yet, or no more, is not ready."""
-    house = FakeDaemon(takes=None)
-    house.environment.run(seconds)
-    line = house.ask("/readyz")
+    daemon = FakeDaemon(takes=None)
+    daemon.environment.run(seconds)
+    line = daemon.ask("/readyz")
     assert line.status == 503
     assert line.json == {"ready": False, "cameras": {"robot": state}}
 
 
-def test_a_released_camera_is_ready():
+def test_a_released_camera_is_ready() -> None:
     """One that rests because nobody watches is well."""
-    house = FakeDaemon(idle_fps=0)
-    house.environment.run(30)
-    assert house.ask("/readyz").json == {"ready": True, "cameras": {"robot": "idle"}}
+    daemon = FakeDaemon(idle_fps=0)
+    daemon.environment.run(30)
+    assert daemon.ask("/readyz").json == {"ready": True, "cameras": {"robot": "idle"}}
 
 
 @pytest.mark.parametrize("target", [STATS, "/api/cameras", "/readyz", "/healthz"])
-def test_head(target):
+def test_head(target: str) -> None:
     """HEAD tells the length of what GET would tell, and no cache keeps either."""
-    house = FakeDaemon()
-    got, asked = house.ask(target), house.ask(target, method="HEAD")
+    daemon = FakeDaemon()
+    got, asked = daemon.ask(target), daemon.ask(target, method="HEAD")
     assert (asked.status, asked.raw) == (200, b"")
     assert asked.headers["content-length"] == str(len(got.raw))
     assert asked.headers["content-type"] == got.headers["content-type"]
@@ -304,7 +306,7 @@ def test_head(target):
 
 
 @pytest.mark.parametrize("target", [STATS, "/api/cameras", "/readyz", "/healthz"])
-def test_other_methods(target):
+def test_other_methods(target: str) -> None:
     """Only GET and HEAD are allowed."""
     line = FakeDaemon().ask(target, "Content-Length: 0", method="POST")
     assert (line.status, line.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

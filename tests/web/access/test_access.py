@@ -17,11 +17,11 @@ STREAM = "/api/robot/stream"
 
 
 @pytest.fixture
-def house() -> FakeDaemon:
-    """A house with a key for each right."""
-    house = FakeDaemon()
-    house.access.change(Keys(KEYS, RIGHTS), None)
-    return house
+def daemon() -> FakeDaemon:
+    """A daemon with a key for each right."""
+    daemon = FakeDaemon()
+    daemon.access.change(Keys(KEYS, RIGHTS), None)
+    return daemon
 
 
 OPEN = {
@@ -34,31 +34,31 @@ OPEN = {
 
 @pytest.mark.parametrize("name", OPEN)
 @pytest.mark.parametrize("path", sorted(set().union(*OPEN.values())))
-def test_what_a_key_opens(house: FakeDaemon, name: str, path: str) -> None:
+def test_what_a_key_opens(daemon: FakeDaemon, name: str, path: str) -> None:
     """A key opens what it is for, and is told so where it does not."""
-    line = house.ask(path, key=KEYS[name])
+    line = daemon.ask(path, key=KEYS[name])
     if path in OPEN[name] or name == "owner":
         assert line.status in (200, 503)
     else:
         assert line.status == 403
         assert "this key is for" in line.json["error"]
-        assert house.viewer_count.ever == 0
+        assert daemon.viewer_count.ever == 0
 
 
-def test_who_may_see_is_not_told_who_else_does(house: FakeDaemon) -> None:
+def test_who_may_see_is_not_told_who_else_does(daemon: FakeDaemon) -> None:
     """The stats have the viewers only for keys that may count."""
-    house.ask(STREAM)
+    daemon.ask(STREAM)
     seen, counted = (
-        house.ask(f"{STREAM}/stats", key=KEYS[name]).json for name in ("wall", "meter")
+        daemon.ask(f"{STREAM}/stats", key=KEYS[name]).json for name in ("wall", "meter")
     )
     assert "clients" not in seen
     assert [client["key"] for client in counted["clients"]] == ["owner"]
     assert seen["active_clients"] == 1
 
 
-def sign(house: FakeDaemon, body: object, key: str = KEY) -> HttpConnection:
+def sign(daemon: FakeDaemon, body: object, key: str = KEY) -> HttpConnection:
     """Ask for a link."""
-    line = house.connect()
+    line = daemon.connect()
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = f"X-API-Key: {key}\r\nContent-Length: {len(text)}"
     head = f"POST /api/sign HTTP/1.1\r\nHost: camd\r\n{headers}\r\n\r\n"
@@ -66,37 +66,37 @@ def sign(house: FakeDaemon, body: object, key: str = KEY) -> HttpConnection:
     return line
 
 
-def test_a_link_from_the_daemon(house: FakeDaemon) -> None:
+def test_a_link_from_the_daemon(daemon: FakeDaemon) -> None:
     """A key that may sign gets a link, and the link opens the stream without a key."""
-    line = sign(house, {"path": "robot/stream", "for": "15m"}, KEYS["signer"])
+    line = sign(daemon, {"path": "robot/stream", "for": "15m"}, KEYS["signer"])
     assert (line.status, line.json["for"]) == (200, 900)
     url = line.json["url"]
-    assert house.ask(url, key=None).status == 200
-    assert house.viewer_count.active == 1
+    assert daemon.ask(url, key=None).status == 200
+    assert daemon.viewer_count.active == 1
     other = url.replace("/stream?", "/snapshot?")
-    assert house.ask(other, key=None).status == 401
+    assert daemon.ask(other, key=None).status == 401
 
 
 def test_a_link_behind_a_base_path() -> None:
     """A link has the base path in its address, and opens with it or without."""
-    house = FakeDaemon(base="/cam")
-    url = sign(house, {"path": "robot/snapshot"}).json["url"]
+    daemon = FakeDaemon(base="/cam")
+    url = sign(daemon, {"path": "robot/snapshot"}).json["url"]
     assert url.startswith("/cam/api/robot/snapshot?key=owner&")
     for address in (url, url.removeprefix("/cam")):
-        assert house.ask(address, key=None).status != 401
+        assert daemon.ask(address, key=None).status != 401
 
 
 @pytest.mark.parametrize("name", ["wall", "meter"])
-def test_who_may_not_sign(house: FakeDaemon, name: str) -> None:
+def test_who_may_not_sign(daemon: FakeDaemon, name: str) -> None:
     """Without the right to sign there is no link."""
-    assert sign(house, {"path": "robot/stream"}, KEYS[name]).status == 403
+    assert sign(daemon, {"path": "robot/stream"}, KEYS[name]).status == 403
 
 
-def test_a_link_signs_no_link(house: FakeDaemon) -> None:
+def test_a_link_signs_no_link(daemon: FakeDaemon) -> None:
     """A link opens one path to see, and that is not where links are made."""
-    url = sign(house, {"path": "robot/stream"}).json["url"]
+    url = sign(daemon, {"path": "robot/stream"}).json["url"]
     query = url.partition("?")[2]
-    assert house.ask(f"/api/sign?{query}", method="POST", key=None).status == 401
+    assert daemon.ask(f"/api/sign?{query}", method="POST", key=None).status == 401
 
 
 @pytest.mark.parametrize(
@@ -116,28 +116,30 @@ def test_a_link_signs_no_link(house: FakeDaemon) -> None:
         ({"path": "robot/stream", "for": [1]}, "for: expected a time"),
     ],
 )
-def test_a_wish_that_cannot_be_met(house: FakeDaemon, body: object, error: str) -> None:
+def test_a_wish_that_cannot_be_met(
+    daemon: FakeDaemon, body: object, error: str
+) -> None:
     """What is wrong with it is said in one line."""
-    line = sign(house, body)
+    line = sign(daemon, body)
     assert line.status == 400
     assert line.json["error"].startswith(error)
 
 
-def test_links_are_made_by_post(house: FakeDaemon) -> None:
+def test_links_are_made_by_post(daemon: FakeDaemon) -> None:
     """Another method makes none."""
-    line = house.ask("/api/sign")
+    line = daemon.ask("/api/sign")
     assert (line.status, line.headers["allow"]) == (405, "POST, OPTIONS")
 
 
-def test_who_still_sees(house: FakeDaemon) -> None:
+def test_who_still_sees(daemon: FakeDaemon) -> None:
     """A key that is gone, changed, or for something else now, shows no more."""
-    principal = house.access.keys.named("wall")
+    principal = daemon.access.keys.named("wall")
     assert isinstance(principal, Principal)
-    assert house.access.still_sees(principal)
+    assert daemon.access.still_sees(principal)
     for keys, rights in (
         ({"owner": KEY}, {}),
         ({"wall": "changed"}, {}),
         (KEYS, {"wall": TO_COUNT}),
     ):
-        house.access.change(Keys(keys, rights), None)
-        assert not house.access.still_sees(principal)
+        daemon.access.change(Keys(keys, rights), None)
+        assert not daemon.access.still_sees(principal)

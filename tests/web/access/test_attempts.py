@@ -89,9 +89,9 @@ def test_memory_is_bounded(attempts: Attempts) -> None:
     assert len(attempts._tried) == MOST
 
 
-def ask(house: FakeDaemon, key: str, client: str, *headers: str) -> int:
+def ask(daemon: FakeDaemon, key: str, client: str, *headers: str) -> int:
     """Come through the proxy with a key; give the answer's code."""
-    line = house.connect(IPv4Address("TCP", "127.0.0.1", 1))
+    line = daemon.connect(IPv4Address("TCP", "127.0.0.1", 1))
     proof = [f"X-API-Key: {key}"] if key else []
     line.ask("/api/cameras", *proof, f"X-Forwarded-For: {client}", *headers)
     return line.status
@@ -99,20 +99,20 @@ def ask(house: FakeDaemon, key: str, client: str, *headers: str) -> int:
 
 def test_at_the_door() -> None:
     """One client's wrong keys are its own trouble, also behind a proxy."""
-    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
-    codes = [ask(house, "wrong", "192.0.2.1") for _ in range(TRIES + 1)]
+    daemon = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
+    codes = [ask(daemon, "wrong", "192.0.2.1") for _ in range(TRIES + 1)]
     assert codes == [401] * TRIES + [429]
-    assert ask(house, "wrong", "192.0.2.2") == 401
-    house.environment.clock.advance(WINDOW)
-    assert ask(house, "wrong", "192.0.2.1") == 401
+    assert ask(daemon, "wrong", "192.0.2.2") == 401
+    daemon.environment.clock.advance(WINDOW)
+    assert ask(daemon, "wrong", "192.0.2.1") == 401
 
 
 def test_a_right_key_is_never_refused() -> None:
     """A page with ten wrong pictures locks no program at its visitor's address out."""
-    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
+    daemon = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
     for _ in range(2 * TRIES):
-        ask(house, "wrong", "192.0.2.1")
-    assert ask(house, KEY, "192.0.2.1") == 200
+        ask(daemon, "wrong", "192.0.2.1")
+    assert ask(daemon, KEY, "192.0.2.1") == 200
 
 
 GUESSES = {
@@ -135,65 +135,65 @@ GUESSES = {
 def test_every_kind_of_guess_counts(kind: str) -> None:
     """However one guesses, the eleventh is refused."""
     target, headers = GUESSES[kind]
-    house = FakeDaemon()
-    codes = [house.ask(target, *headers, key=None).status for _ in range(TRIES + 1)]
+    daemon = FakeDaemon()
+    codes = [daemon.ask(target, *headers, key=None).status for _ in range(TRIES + 1)]
     assert codes == [401] * TRIES + [429]
 
 
 def test_several_guesses_in_one_request_count_each() -> None:
     """Three at once are three."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     headers = ["X-API-Key: a", "Authorization: Bearer b", "Cookie: camd_session=c"]
-    codes = [house.ask("/?api_key=d", *headers, key=None).status for _ in range(4)]
+    codes = [daemon.ask("/?api_key=d", *headers, key=None).status for _ in range(4)]
     assert codes == [401, 401, 401, 429]
 
 
 def test_a_guess_beside_a_right_key_counts() -> None:
     """A key opens, and what comes along with it is counted all the same."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     for _ in range(TRIES):
-        assert house.ask("/?api_key=guess").status == 302
-    assert house.ask("/", key="guess").status == 429
-    assert house.ask("/").status == 200
+        assert daemon.ask("/?api_key=guess").status == 302
+    assert daemon.ask("/", key="guess").status == 429
+    assert daemon.ask("/").status == 200
 
 
 def test_what_has_expired_is_no_guess() -> None:
     """A page that was left open for a month counts for nothing."""
-    house = FakeDaemon()
-    page = house.ask("/")
+    daemon = FakeDaemon()
+    page = daemon.ask("/")
     cookie = "Cookie: " + page.headers["set-cookie"].partition(";")[0]
-    house.environment.clock.advance(8 * 24 * 3600)
-    codes = {house.ask("/", cookie, key=None).status for _ in range(2 * TRIES)}
+    daemon.environment.clock.advance(8 * 24 * 3600)
+    codes = {daemon.ask("/", cookie, key=None).status for _ in range(2 * TRIES)}
     assert codes == {401}
 
 
 def test_no_key_is_no_wrong_key() -> None:
     """A monitor that asks without a key is told so, as often as it asks."""
-    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
-    codes = {ask(house, "", "192.0.2.1") for _ in range(2 * TRIES)}
+    daemon = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
+    codes = {ask(daemon, "", "192.0.2.1") for _ in range(2 * TRIES)}
     assert codes == {401}
-    assert ask(house, KEY, "192.0.2.1") == 200
+    assert ask(daemon, KEY, "192.0.2.1") == 200
 
 
 def test_an_open_page_goes_on() -> None:
     """Who is refused with keys is still known by the page's cookie."""
-    house = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
-    page = house.ask(f"/?api_key={KEY}", key=None)
+    daemon = FakeDaemon(proxies=Proxies(["127.0.0.1"]))
+    page = daemon.ask(f"/?api_key={KEY}", key=None)
     cookie = page.headers["set-cookie"].partition(";")[0]
     for _ in range(TRIES):
-        ask(house, "wrong", "192.0.2.1")
-    assert ask(house, "", "192.0.2.1", f"Cookie: {cookie}") == 200
-    assert ask(house, "wrong", "192.0.2.1", f"Cookie: {cookie}") == 200
-    assert ask(house, "wrong", "192.0.2.1") == 429
+        ask(daemon, "wrong", "192.0.2.1")
+    assert ask(daemon, "", "192.0.2.1", f"Cookie: {cookie}") == 200
+    assert ask(daemon, "wrong", "192.0.2.1", f"Cookie: {cookie}") == 200
+    assert ask(daemon, "wrong", "192.0.2.1") == 429
 
 
 def test_what_is_told() -> None:
     """The answer is one line of JSON, and says when to come again."""
-    house = FakeDaemon()
+    daemon = FakeDaemon()
     for _ in range(TRIES):
-        house.ask("/", key="wrong")
-    line = house.ask("/", key="wrong")
+        daemon.ask("/", key="wrong")
+    line = daemon.ask("/", key="wrong")
     assert line.head.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
     assert line.headers["retry-after"] == "60"
     assert line.json == {"error": "too many wrong keys; try again in a minute"}
-    assert house.ask("/healthz", key="wrong").status == 200
+    assert daemon.ask("/healthz", key="wrong").status == 200

@@ -181,19 +181,19 @@ def test_it_stops(access: CloudflareAccess, team: Team, clock: Clock) -> None:
 
 def test_at_the_door(team: Team) -> None:
     """A person whom Access vouches for sees the stream without a key."""
-    house = FakeDaemon()
-    wall = house.environment.wall
-    cloudflare = CloudflareAccess(TEAM, AUDIENCE, team, house.environment.clock, wall)
+    daemon = FakeDaemon()
+    wall = daemon.environment.wall
+    cloudflare = CloudflareAccess(TEAM, AUDIENCE, team, daemon.environment.clock, wall)
     cloudflare.startService()
-    house.access.change(house.access.keys, cloudflare)
+    daemon.access.change(daemon.access.keys, cloudflare)
     proof = f"Cf-Access-Jwt-Assertion: {token(exp=wall() + 60, nbf=0)}"
-    assert house.ask("/api/robot/stream", proof, key=None).status == 200
-    assert house.ask("/", proof, key=None).status == 200
-    assert house.ask("/api/sign", proof, key=None, method="POST").status == 403
-    (viewer,) = house.camera.viewers
-    assert house.access.still_sees(viewer.client_info.principal)
-    house.access.change(house.access.keys, None)
-    assert not house.access.still_sees(viewer.client_info.principal)
+    assert daemon.ask("/api/robot/stream", proof, key=None).status == 200
+    assert daemon.ask("/", proof, key=None).status == 200
+    assert daemon.ask("/api/sign", proof, key=None, method="POST").status == 403
+    (viewer,) = daemon.camera.viewers
+    assert daemon.access.still_sees(viewer.client_info.principal)
+    daemon.access.change(daemon.access.keys, None)
+    assert not daemon.access.still_sees(viewer.client_info.principal)
 
 
 @pytest.mark.parametrize(
@@ -203,28 +203,28 @@ def test_another_team_or_application(
     team: Team, team_domain: str, audience: str
 ) -> None:
     """Whom the one has let in the other has not: their streams end."""
-    house = FakeDaemon()
-    wall, clock = house.environment.wall, house.environment.clock
+    daemon = FakeDaemon()
+    wall, clock = daemon.environment.wall, daemon.environment.clock
     one = CloudflareAccess(TEAM, AUDIENCE, team, clock, wall)
     one.startService()
-    house.access.change(house.access.keys, one)
+    daemon.access.change(daemon.access.keys, one)
     proof = f"Cf-Access-Jwt-Assertion: {token(exp=wall() + 60, nbf=0)}"
-    house.ask("/api/robot/stream", proof, key=None)
-    (viewer,) = house.camera.viewers
+    daemon.ask("/api/robot/stream", proof, key=None)
+    (viewer,) = daemon.camera.viewers
     other = CloudflareAccess(team_domain, audience, team, clock, wall)
-    house.access.change(house.access.keys, other)
-    assert not house.access.still_sees(viewer.client_info.principal)
+    daemon.access.change(daemon.access.keys, other)
+    assert not daemon.access.still_sees(viewer.client_info.principal)
 
 
 def test_forged_tokens_count(team: Team) -> None:
     """They are guesses, once there are keys to check them by."""
-    house = FakeDaemon()
-    wall, clock = house.environment.wall, house.environment.clock
+    daemon = FakeDaemon()
+    wall, clock = daemon.environment.wall, daemon.environment.clock
     cloudflare = CloudflareAccess(TEAM, AUDIENCE, team, clock, wall)
-    house.access.change(house.access.keys, cloudflare)
+    daemon.access.change(daemon.access.keys, cloudflare)
     proof = f"Cf-Access-Jwt-Assertion: {token(THEIRS)}"
     for _ in range(20):
-        assert house.ask("/", proof, key=None).status == 401
+        assert daemon.ask("/", proof, key=None).status == 401
     cloudflare.startService()
-    codes = [house.ask("/", proof, key=None).status for _ in range(11)]
+    codes = [daemon.ask("/", proof, key=None).status for _ in range(11)]
     assert codes == [401] * 10 + [429]

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.web.http import Request
 
@@ -15,6 +15,9 @@ from camd.rights import TO_COUNT, Principal, Right
 from camd.web.access.access import Access
 from camd.web.access.keys import Keys, keys_of, offered_keys
 from tests.web.access.proofs import KEYS, Wall, asking, basic
+
+# The machine may be busy with other tests; how long one example takes says nothing.
+unhurried = settings(deadline=None)
 
 
 @pytest.fixture
@@ -111,6 +114,7 @@ def test_no_key_is_set() -> None:
     assert owner(Keys({}), asking(("X-API-Key", ""), api_key=[b""])) is None
 
 
+@unhurried
 @given(st.binary(max_size=100))
 def test_any_authorization(value: bytes) -> None:
     """Whatever bytes come as credentials, nothing opens and nothing breaks."""
