@@ -22,13 +22,13 @@ class Relay:
     Connections to the daemon, through this.
 
     :ivar rate: bytes a second towards the browser, shared by all; None for no limit.
-    :ivar strips: whether no connection is let become a WebSocket.
+    :ivar replaced: what of a request gets through as something else.
     :ivar origin: where a browser finds it.
     """
 
     def __init__(self, daemon: Daemon) -> None:
         self.rate: float | None = None
-        self.strips = False
+        self.replaced: dict[bytes, bytes] = {}
         self._target = ("127.0.0.1", daemon.port)
         self._free_at = 0.0
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -53,8 +53,8 @@ class Relay:
     def _up(self, browser: socket.socket, daemon: socket.socket) -> None:
         with suppress(OSError):
             while data := browser.recv(65536):
-                if self.strips:
-                    data = data.replace(b"Upgrade: websocket", b"X-Upgrade: none")
+                for old, new in self.replaced.items():
+                    data = data.replace(old, new)
                 daemon.sendall(data)
         with suppress(OSError):
             daemon.shutdown(socket.SHUT_RDWR)

@@ -16,7 +16,7 @@ from e2e.camera import HttpCamera, Mood, http_camera
 from e2e.chromium import Driver, enter
 from e2e.conftest import Start
 from e2e.daemon import Daemon, running
-from e2e.relay import Relay, relay
+from e2e.relay import relay
 from e2e.video import CACHE
 from e2e.waiting import until
 from e2e.wall import Browser, await_live, await_word, text, word
@@ -125,19 +125,33 @@ def test_a_key_is_revoked(browser: Driver, daemon: Daemon) -> None:
     assert word(browser, "workshop") != "live"
 
 
-def strip(link: Relay) -> None:
-    """Let nothing become a WebSocket."""
-    link.strips = True
+NO_UPGRADE = {b"Upgrade: websocket": b"X-Upgrade: none"}
+"""What a proxy does through which no WebSocket gets."""
+
+NO_FRAMES = {b"/frame?": b"/nothing?", b"/snapshot?": b"/nothing?"}
+"""What leaves nothing but streams."""
 
 
 def test_a_proxy_strips_the_upgrade(browser: Driver, daemon: Daemon) -> None:
     """Pictures are asked for one by one within three seconds, and are live as well."""
     with relay(daemon) as link:
-        strip(link)
+        link.replaced = NO_UPGRADE
         browser.get(f"{link.origin}/?api_key={daemon.key}")
-        until(lambda: word(browser, "workshop") == "live", "it is live", seconds=10)
-        way = browser.execute_script(
+        await_live(browser, "workshop")
+        began = browser.execute_script(
             "return performance.getEntriesByName('first picture')[0].startTime"
         )
-        assert way < 3000
+        assert began < 3000
         take(browser, "upgrade-stripped")
+
+
+def test_nothing_but_streams(browser: Driver, daemon: Daemon) -> None:
+    """Where only an <img> gets through, nobody claims to know how old it is."""
+    with relay(daemon) as link:
+        link.replaced = {**NO_UPGRADE, **NO_FRAMES}
+        browser.get(f"{link.origin}/?api_key={daemon.key}")
+        await_word(browser, "age unknown", "workshop")
+        shown = "return document.querySelector('.view img:not([hidden])')?.naturalWidth"
+        until(lambda: browser.execute_script(shown), "the stream")
+        assert text(browser, "numbers", "workshop") == ""
+        take(browser, "streams-only")

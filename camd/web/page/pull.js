@@ -112,7 +112,7 @@ export class Pull {
     state.under += 1;
     this.#under += 1;
     try {
-      const answer = await fetch(`${this.#root}api/${encodeURIComponent(name)}/snapshot?${query}`, {
+      const answer = await fetch(`${this.#root}api/${encodeURIComponent(name)}/frame?${query}`, {
         cache: "no-store", headers, signal: this.#ended.signal,
       });
       await this.#take(name, state, asked, answer);
