@@ -132,7 +132,7 @@ def test_visits() -> None:
     assert (viewer_count.ever, viewer_count.active) == (3, 2)
 
 
-def test_a_histogram():
+def test_a_histogram() -> None:
     """Each time counts for every bound that it does not exceed."""
     histogram = Histogram((1.0, 2.0, 4.0))
     for seconds in (0.5, 1.0, 1.5, 4.5):
@@ -141,12 +141,12 @@ def test_a_histogram():
     assert histogram.sum == 7.5
 
 
-def test_an_empty_histogram():
+def test_an_empty_histogram() -> None:
     """Before the first time all its counts are there, and 0."""
     assert (Histogram((1.0,)).upto(), Histogram((1.0,)).sum) == ([0, 0], 0)
 
 
-def test_departures():
+def test_departures() -> None:
     """Why viewers left is counted, in a fixed set of reasons; hanging up is none."""
     stats = CameraStats()
     for reason in ("stalled", "stalled", None, "struck by lightning"):
