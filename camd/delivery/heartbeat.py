@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from camd.delivery.viewer import Viewer
+from camd.frame import Frame
 from camd.periodic import PeriodicCall
 
 OVERDUE = 1.5
@@ -57,6 +58,8 @@ class Heartbeat:
         # Each with the call that repeats its last picture, if it came in a silence.
         self.viewers: dict[Viewer, IDelayedCall] = {}
         self._clock = clock
+        # Of viewers that want few frames: the frame that was sent twice already.
+        self._repeated: dict[Viewer, Frame] = {}
         self._set(interval, fps)
         self._came = clock.seconds()
         self._overdue: IDelayedCall | None = None
@@ -98,6 +101,7 @@ class Heartbeat:
     def remove(self, viewer: Viewer) -> None:
         """Care for this viewer no more; no harm if it has left already."""
         _cancel(self.viewers.pop(viewer, None))
+        self._repeated.pop(viewer, None)
 
     def published(self) -> None:
         """Note that a frame has come: the next one is not overdue."""
@@ -136,7 +140,13 @@ class Heartbeat:
 
     def _poll(self, viewer: Viewer, now: float) -> None:
         viewer.poll(now)
-        if self._interval and viewer.silent_for(now) >= self._interval:
+        silent, last = viewer.silent_for(now), viewer.last
+        # Where it wants so few frames that each is worth sending twice.
+        once = viewer.lane.fps < 1 / SLOW and last is not self._repeated.get(viewer)
+        if self._interval and silent >= self._interval:
+            self._repeat(viewer, now)
+        elif once and last is not None and silent >= OVERDUE_SLOW:
+            self._repeated[viewer] = last
             self._repeat(viewer, now)
 
     def _repeat(self, viewer: Viewer, now: float) -> None:

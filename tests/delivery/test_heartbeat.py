@@ -26,7 +26,9 @@ class HeartbeatHarness:
         self.heartbeat = Heartbeat(self.clock, interval, fps)
         self.heartbeat.start()
 
-    def admit(self, outlet: FakeOutlet | None = None) -> tuple[Viewer, FakeOutlet]:
+    def admit(
+        self, outlet: FakeOutlet | None = None, fps: float = 0
+    ) -> tuple[Viewer, FakeOutlet]:
         """Let a viewer in, whose opening leaves at once."""
         outlet = outlet or FakeOutlet()
         viewer = Viewer(
@@ -34,6 +36,7 @@ class HeartbeatHarness:
             outlet,
             self.clock.seconds,
             StreamLimits(2, 30),
+            fps=fps,
         )
         self.heartbeat.add(viewer)
         viewer.open(lambda: self.newest or self.placeholder)
@@ -142,6 +145,23 @@ def test_pace_is_learnt_again_after_a_silence(harness: HeartbeatHarness) -> None
     before = viewer.sent.heartbeats
     harness.let_pass(0.06)
     assert viewer.sent.heartbeats == before + 1
+
+
+@pytest.mark.parametrize(("fps", "heartbeats"), [(0, 0), (5, 0), (1, 1), (0.1, 1)])
+def test_each_frame_of_few_is_repeated(
+    harness: HeartbeatHarness, fps: float, heartbeats: int
+) -> None:
+    """A viewer that wants few frames gets each twice, as others would show it late."""
+    viewer, _ = harness.admit(fps=fps)
+    harness.let_pass(1)
+    harness.publish(1)
+    last = viewer.last
+    for _ in range(15):
+        # The camera goes on, with frames that this viewer is not due.
+        harness.let_pass(0.1)
+        harness.heartbeat.published()
+    assert viewer.last is last
+    assert viewer.sent.heartbeats == heartbeats
 
 
 def test_heartbeats_are_logged_together(harness: HeartbeatHarness) -> None:
