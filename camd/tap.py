@@ -25,7 +25,7 @@ from twisted.python.components import Componentized
 from twisted.python.threadpool import ThreadPool
 
 from camd import __version__, config
-from camd.capture.thread import CameraThread
+from camd.capture.thread import CameraThread, EventCalls, ThreadCalls
 from camd.config.settings import CameraSettings, Settings
 from camd.daemon import Daemon
 from camd.formats.jpeg import Size
@@ -249,6 +249,9 @@ class ReactorEnvironment:
     def __init__(self, reactor: Any, encode_threads: int = 1) -> None:
         self.clock = reactor
         self._encoders = ThreadPool(0, encode_threads, "encode")
+        # eventfd(2) is Linux' own.
+        has_eventfd = hasattr(os, "eventfd")
+        self._calls: ThreadCalls = EventCalls(reactor) if has_eventfd else reactor
 
     def wall(self) -> float:
         """Return the time in Unix seconds."""
@@ -260,7 +263,7 @@ class ReactorEnvironment:
 
     def new_thread(self, name: str) -> CameraThread:
         """Start a camera's own thread."""
-        return CameraThread(self.clock, name)
+        return CameraThread(self._calls, name)
 
     def new_source(self, settings: CameraSettings) -> Source:
         """Make a camera's source that is pulled, closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,8 +11,12 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 
-from camd.capture.thread import CameraThread
+from camd.capture.thread import CameraThread, EventCalls
+from tests.fakes import failures
 
 PATIENCE = 10
 """Seconds until a test gives up on a thread; none takes a hundredth of it."""
@@ -43,7 +48,7 @@ def reactor() -> FakeReactor:
 @pytest.fixture
 def thread(reactor: FakeReactor) -> Iterator[CameraThread]:
     """A thread that is stopped behind the test."""
-    thread = CameraThread(reactor, "camera robot")  # type: ignore[arg-type]
+    thread = CameraThread(reactor, "camera robot")
     yield thread
     thread.stop()
 
@@ -108,7 +113,7 @@ def test_is_a_daemon_and_named(reactor: FakeReactor, thread: CameraThread) -> No
 
 def test_stopping_does_not_wait(reactor: FakeReactor) -> None:
     """While the camera hangs, stop returns; what was under way comes to its end."""
-    thread = CameraThread(reactor, "hung")  # type: ignore[arg-type]
+    thread = CameraThread(reactor, "hung")
     started, hold = threading.Event(), threading.Event()
 
     def hang() -> bool:
@@ -126,7 +131,7 @@ def test_stopping_does_not_wait(reactor: FakeReactor) -> None:
 
 def test_what_was_given_before_the_stop_is_done(reactor: FakeReactor) -> None:
     """The release that a camera is given last is not lost behind a slow read."""
-    thread = CameraThread(reactor, "slow")  # type: ignore[arg-type]
+    thread = CameraThread(reactor, "slow")
     hold = threading.Event()
     read = came_of(thread(lambda: hold.wait(PATIENCE)))
     released = came_of(thread(lambda: "released"))
@@ -139,7 +144,7 @@ def test_what_was_given_before_the_stop_is_done(reactor: FakeReactor) -> None:
 
 def test_the_thread_ends(reactor: FakeReactor) -> None:
     """Stopped, an idle thread is gone."""
-    thread = CameraThread(reactor, "short")  # type: ignore[arg-type]
+    thread = CameraThread(reactor, "short")
     result = came_of(thread(threading.current_thread))
     reactor.turn()
     thread.stop()
@@ -149,7 +154,7 @@ def test_the_thread_ends(reactor: FakeReactor) -> None:
 
 def test_a_reactor_that_ends_does_not_wait(reactor: FakeReactor) -> None:
     """Nobody joins the thread at the end; stopping it is no waiting either."""
-    thread = CameraThread(reactor, "hung")  # type: ignore[arg-type]
+    thread = CameraThread(reactor, "hung")
     started, hold = threading.Event(), threading.Event()
 
     def hang() -> bool:
@@ -162,3 +167,97 @@ def test_a_reactor_that_ends_does_not_wait(reactor: FakeReactor) -> None:
     hung = [one.daemon for one in threading.enumerate() if one.name == "hung"]
     hold.set()
     assert hung == [True]
+
+
+# ---- The way back by an eventfd
+
+
+class ReaderReactor:
+    """A reactor that has one reader, and calls it when the test says so."""
+
+    def __init__(self) -> None:
+        self.readers: list[IReadDescriptor] = []
+
+    def addReader(self, reader: IReadDescriptor) -> None:
+        """Keep it."""
+        self.readers.append(reader)
+
+    def turn(self) -> bool:
+        """Have the reader read if it is ready within a moment; return whether."""
+        (reader,) = self.readers
+        ready, _, _ = select.select([reader], [], [], PATIENCE)
+        reader.doRead()
+        return bool(ready)
+
+    def is_idle(self) -> bool:
+        """Return whether nothing is to be read now."""
+        return not select.select(self.readers, [], [], 0)[0]
+
+
+@pytest.fixture
+def watching() -> ReaderReactor:
+    """A reactor that watches one reader."""
+    return ReaderReactor()
+
+
+@pytest.fixture
+def calls(watching: ReaderReactor) -> EventCalls:
+    """Calls from threads, which come up when that reactor turns."""
+    return EventCalls(watching)  # type: ignore[arg-type]
+
+
+def test_event_brings_the_result(watching: ReaderReactor, calls: EventCalls) -> None:
+    """The promise is kept in the reactor's turn, with what the work returned."""
+    thread = CameraThread(calls, "robot")
+    result = came_of(thread(lambda: 6 * 7))
+    assert watching.turn()
+    assert result == [42]
+    assert watching.is_idle()
+    thread.stop()
+
+
+def test_one_event_for_many_threads(watching: ReaderReactor, calls: EventCalls) -> None:
+    """What has come by then is all done in one turn, in the order of its coming."""
+    done: list[int] = []
+    threads = [
+        threading.Thread(target=calls.callFromThread, args=(done.append, number))
+        for number in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    watching.turn()
+    assert done == list(range(20))
+    assert watching.is_idle()
+
+
+def test_a_call_that_fails_is_logged(
+    watching: ReaderReactor, calls: EventCalls
+) -> None:
+    """The calls behind it are made, and the reactor hears of no exception."""
+    done: list[str] = []
+    calls.callFromThread(lambda: 1 // 0)
+    calls.callFromThread(done.append, "next")
+    with capturedLogs() as events:
+        watching.turn()
+    assert done == ["next"]
+    assert failures(events) == ["integer division or modulo by zero"]
+
+
+def test_a_call_that_asks_for_another(
+    watching: ReaderReactor, calls: EventCalls
+) -> None:
+    """That one waits for the next turn: others have theirs in between."""
+    done: list[str] = []
+    calls.callFromThread(calls.callFromThread, done.append, "later")
+    watching.turn()
+    assert done == []
+    watching.turn()
+    assert done == ["later"]
+
+
+def test_a_thread_that_comes_back_after_the_end(calls: EventCalls) -> None:
+    """The reactor has ended; what the thread brings is left, and does no harm."""
+    calls.connectionLost(Failure(ConnectionError()))
+    calls.callFromThread(lambda: None)
+    assert calls.fileno() >= 0
