@@ -20,6 +20,18 @@ sub vcl_recv {
     if (req.url ~ "^[^?]*/stream(\?|$)" || req.url ~ "[?&]action=stream(&|$)") {
         return (pipe);
     }
+    # So is a WebSocket, which the live channel is.
+    if (req.http.Upgrade ~ "(?i)^websocket$") {
+        return (pipe);
+    }
     # Nothing else that camd answers may be kept either.
     return (pass);
+}
+
+sub vcl_pipe {
+    # Varnish leaves these two out by itself.
+    if (req.http.Upgrade) {
+        set bereq.http.Upgrade = req.http.Upgrade;
+        set bereq.http.Connection = req.http.Connection;
+    }
 }

@@ -1,0 +1,166 @@
+"""One connection of the live channel: paced, or in the fast batch, and back."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+
+from camd.delivery.fanout import FanOut
+from camd.delivery.live import (
+    ASKS_EACH,
+    IN_TIME,
+    LiveCamera,
+    LiveConnection,
+    LiveOutlet,
+)
+from camd.delivery.viewer import ClientInfo, StreamLimits, Viewer
+from camd.formats import live
+from camd.formats.jpeg import Size
+from camd.formats.live import PictureKey
+from camd.frame import Frame
+from camd.stats import CameraStats
+from tests.fakes import NOBODY, FakeOutlet, FakeScaler
+
+JPEG = bytes(1000)
+EVERY = 1 / 16
+
+
+class LiveViewer:
+    """A viewer of one camera, on a connection of its own.
+
+    :ivar out: the connection's way out.
+    :ivar ages: what it has reported.
+    """
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.out = FakeOutlet()
+        self.ages: list[float] = []
+        self.finished: list[LiveOutlet] = []
+        self.connection = LiveConnection(
+            self.out, self.clock, 1.0, self.finished.append
+        )
+        self.camera = LiveCamera(1, self.clock.seconds)
+        self.outlet = LiveOutlet(
+            self.connection, "robot", self.camera, 0, self.ages.append
+        )
+        self.connection.add(self.outlet, 1)
+        self.connection.open()
+        self.out.drain()
+        self.fan_out = FanOut(self.clock, CameraStats(), FakeScaler())
+        info = ClientInfo(1, "", "", 0.0, NOBODY)
+        self.viewer = Viewer(info, self.outlet, self.clock.seconds, StreamLimits(2, 30))
+        self.outlet.viewer = self.viewer
+        self.fan_out.subscribe(self.viewer)
+        self.viewer.open(self.fan_out.newest_for(self.viewer))
+        self.number = 0
+
+    def publish(self, *, acks: bool = True, after: float = 0.01) -> None:
+        """Publish one frame; answer its PING and acknowledge it, some time later."""
+        self.number += 1
+        now = self.clock.seconds()
+        self.fan_out.publish(Frame(JPEG, self.number, now, now, Size(8, 8)))
+        self.clock.advance(after)
+        if acks:
+            key = PictureKey(1, self.number)
+            self.connection.pong(
+                live.picture(b"", key, 0, 0, Size(1, 1), asks=True)[2:10]
+            )
+            self.clock.advance(after)
+            if not self.viewer.is_fast or self.number % ASKS_EACH == 0:
+                self.connection.acked(key)
+        self.connection.check(self.clock.seconds(), 5)
+        self.clock.advance(max(0.0, EVERY - 2 * after))
+
+
+def fast() -> LiveViewer:
+    """One that has kept up long enough."""
+    viewer = LiveViewer()
+    for _ in range(IN_TIME + 4):
+        viewer.publish()
+    assert viewer.viewer.is_fast
+    return viewer
+
+
+def test_who_keeps_up_is_sent_to_by_its_batch() -> None:
+    """And is asked to acknowledge each fourth picture only."""
+    viewer = fast()
+    before = len(viewer.out.sent)
+    for _ in range(8):
+        viewer.publish()
+    blocks = viewer.out.sent[before:]
+    assert viewer.out.sent_directly >= 8
+    asked = [block for block in blocks if block[0] == 0x89 and len(block) > 100]
+    assert len([b for b in blocks if len(b) > 100]) == 8
+    assert len(asked) == 2
+
+
+def test_ages_are_reported_in_the_batch() -> None:
+    """With each acknowledgement."""
+    viewer = fast()
+    before = len(viewer.ages)
+    for _ in range(8):
+        viewer.publish()
+    assert len(viewer.ages) == before + 2
+    assert 0.01 < viewer.ages[-1] < 0.05
+
+
+def test_late_acknowledgements_end_it() -> None:
+    """Nobody stands in the fast batch while its acknowledgements do not come."""
+    viewer = fast()
+    for _ in range(2 * ASKS_EACH):
+        viewer.publish(acks=False)
+    assert not viewer.viewer.is_fast
+    before = len(viewer.out.sent)
+    for _ in range(5):
+        viewer.publish(acks=False)
+    # Not one picture more, only the probe.
+    assert [block for block in viewer.out.sent[before:] if len(block) > 100] == []
+
+
+def test_a_full_socket_ends_it() -> None:
+    """What was begun is sent to its end, then pictures are paced."""
+    viewer = fast()
+    viewer.out.full = True
+    viewer.publish(acks=False)
+    assert not viewer.viewer.is_fast
+
+
+def test_one_late_camera_slows_all_of_its_connection() -> None:
+    """They share the link; another rendition is paced at first, too."""
+    viewer = fast()
+    viewer.connection.pace()
+    assert not viewer.viewer.is_fast
+    assert viewer.connection.direct_send() is None
+
+
+def test_small_messages_wait_behind_a_picture() -> None:
+    """Nothing gets into the midst of one."""
+    viewer = LiveViewer()
+    viewer.out.full = True
+    viewer.publish(acks=False)
+    before = list(viewer.out.sent)
+    viewer.connection.send_control(live.text("{}"))
+    assert viewer.out.sent == before
+    viewer.out.full = False
+    viewer.out.drain()
+    assert viewer.out.sent[-1].endswith(live.text("{}"))
+
+
+def test_a_client_that_takes_no_messages_is_cut_off() -> None:
+    """They do not pile up."""
+    viewer = LiveViewer()
+    viewer.out.full = True
+    viewer.publish(acks=False)
+    for _ in range(100):
+        viewer.connection.send_control(live.text("{}"))
+    assert viewer.out.aborted
+
+
+def test_nothing_is_left_behind() -> None:
+    """When a connection is gone no call is."""
+    viewer = fast()
+    viewer.connection.pace()
+    viewer.fan_out.unsubscribe(viewer.viewer)
+    viewer.connection.remove(viewer.outlet)
+    viewer.connection.close()
+    assert viewer.clock.getDelayedCalls() == []

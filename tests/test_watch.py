@@ -1,0 +1,145 @@
+"""``camd watch``, as far as it needs no network; e2e has the rest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from camd.watch import (
+    LiveClient,
+    Second,
+    Seen,
+    ServerClock,
+    WatchError,
+    address,
+    line,
+    run,
+    watch,
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "stream", "target"),
+    [
+        ("http://robot:8001/", False, "/api/live"),
+        ("robot:8001", False, "/api/live"),
+        ("http://robot:8001/cam/", False, "/cam/api/live"),
+        ("ws://robot:8001/api/door/live", False, "/api/door/live"),
+        ("http://robot:8001/api/door/stream", False, "/api/door/live"),
+        (
+            "http://robot:8001/api/door/stream?width=320",
+            True,
+            "/api/door/stream?width=320",
+        ),
+        ("http://robot:8001/?api_key=secret", True, "/stream"),
+    ],
+)
+def test_addresses(url: str, stream: bool, target: str) -> None:
+    """As people have them; the key never stands in the request's line."""
+    where = address(url, stream=stream)
+    assert (where.host, where.port, where.target) == ("robot", 8001, target)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://robot/?api_key=one", "one"),
+        ("http://any:two@robot/", "two"),
+        ("http://robot/", "three"),
+    ],
+)
+def test_keys(url: str, key: str) -> None:
+    """The address's own goes ahead of the environment's."""
+    assert address(url, stream=False, key="three").key == key
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://robot/", "robot"),
+        ("http://robot:80/", "robot"),
+        ("https://robot:8443/", "robot:8443"),
+        ("http://[::1]:8001/", "[::1]:8001"),
+    ],
+)
+def test_origins(url: str, origin: str) -> None:
+    """The port stands there if it is not the usual one."""
+    assert address(url, stream=False).origin == origin
+
+
+@pytest.mark.parametrize("url", ["ftp://robot/", "http:///", "http://robot:99999/"])
+def test_what_is_no_address(url: str) -> None:
+    """One line says what was expected."""
+    with pytest.raises(WatchError, match="expected"):
+        address(url, stream=False)
+
+
+def test_the_fastest_answer_is_believed() -> None:
+    """For half a minute."""
+    clock = ServerClock()
+    assert clock.ahead is None
+    clock.answered(0.0, 100.1, 0.2)
+    clock.answered(2.0, 102.9, 3.0)
+    assert clock.ahead == pytest.approx(100.0)
+    assert clock.error == pytest.approx(0.1)
+    clock.answered(40.0, 140.9, 41.0)
+    assert clock.ahead == pytest.approx(100.4)
+
+
+def test_a_summary() -> None:
+    """Rates, ages, sizes, and what was left out."""
+    second = Second()
+    for number in range(10):
+        second.add(Seen("robot", number, number / 10, 1000, 640), gap=number % 2)
+    assert second.summary(2.0) == {
+        "fps": 5.0,
+        "age": 0.45,
+        "age_p95": 0.9,
+        "kilobytes_per_second": 5.0,
+        "widths": [640],
+        "gaps": 5,
+    }
+    assert "5.0 fps  age 0.450 s" in line(second.summary(2.0), as_json=False)
+
+
+class FakeClient:
+    """Has seen pictures of these ages."""
+
+    def __init__(self, *ages: float) -> None:
+        self._ages = ages
+
+    def pictures(self, until: float) -> Iterator[Seen | None]:
+        """Yield them, and a silence."""
+        yield None
+        for number, age in enumerate(self._ages, 1):
+            yield Seen("robot", 2 * number, age, 1000, 640)
+
+
+@pytest.mark.parametrize(
+    ("ages", "most", "status"),
+    [((0.1, 0.2), 0.5, 0), ((0.1, 0.7), 0.5, 1), ((0.7,), None, 0), ((), None, 1)],
+)
+def test_the_exit_status(
+    ages: tuple[float, ...],
+    most: float | None,
+    status: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is for monitoring: 1 when pictures are old, or none came."""
+    client = cast(LiveClient, FakeClient(*ages))
+    assert watch(client, 1.0, most, as_json=True) == status
+    total = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert total["total"]
+    assert total["gaps"] == max(0, len(ages) - 1)
+
+
+def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, and status 2."""
+    began = time.monotonic()
+    assert run("http://127.0.0.1:1/", seconds=1) == 2
+    assert capsys.readouterr().err.startswith("camd: cannot connect to 127.0.0.1:1")
+    assert time.monotonic() - began < 10
