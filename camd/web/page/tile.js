@@ -134,12 +134,12 @@ export class Tile {
   }
 
   /** Say what is on the screen at this moment. */
-  tell(now, connected) {
+  tell(now, connected, busy = false) {
     const {entry, meter} = this, isImage = !this.image.hidden;
     const age = this.shown && !isImage ? meter.age(now) : null;
     const fps = Math.min(entry.fps ?? Infinity, this.captureFps ?? Infinity);
     const verdict = judge({
-      connected, state: entry.state, why: entry.why, refused: this.refused, age,
+      connected, busy, state: entry.state, why: entry.why, refused: this.refused, age,
       picture: this.shown !== null || isImage, paused: this.paused, interval: fps > 0 && fps < Infinity ? 1 / fps : 0,
     });
     this.verdict = verdict;

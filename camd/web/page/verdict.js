@@ -35,6 +35,7 @@ export function numbers(age, error, fps) {
  *     sends this camera's pictures no more, or null;
  *     age: seconds that the picture on the screen is old, null without one or if unknown;
  *     picture: whether there is one; paused: by the person who looks;
+ *     busy: whether this device does not get round to what has come;
  *     interval: seconds between the camera's pictures as far as camd sends them.
  * @returns {word, grade, cause}: the state in a word or two, the colour, and what is to
  *     be told over the picture, or "".
@@ -51,6 +52,6 @@ export function judge(seen) {
   if (state === "stalled") return verdict("camera silent", "camera silent", "old");
   if (colour === "fresh") return verdict(state === "live" ? "live" : state);
   // What the camera's own pace explains is not the link's fault.
-  const cause = age - (seen.interval ?? 0) < LATE ? "slow camera" : "your link is slow";
+  const cause = age - (seen.interval ?? 0) < LATE ? "slow camera" : seen.busy ? "this device is slow" : "your link is slow";
   return verdict(cause, colour === "old" ? cause : "");
 }

@@ -8,9 +8,11 @@ import {Tile} from "./tile.js";
 
 const GAP = 6, STRIP = 76, NARROW = 600, LOW = 480; // CSS pixels
 const STEP = 80; // widths are asked for in steps, or each resize would change them all
+const WIDEST = 8192; // no camera has more
 const FOCUS_WEIGHT = 4; // its share of a slow link beside each of the others
 const STREAMS = 4; // of the six connections that a browser opens to a host
 const TELL = 50; // ms between two looks at how old each picture is
+const BUSY = 60; // ms by which they come late where this device has too much to do
 
 /**
  * @property tiles - those that are there, by name.
@@ -29,6 +31,8 @@ export class Wall {
   #watched = "";
   #drag = null;
   #began = false;
+  #told = performance.now();
+  #late = 0; // ms by which the last looks were, on average
 
   /**
    * @param feed - where pictures come from.
@@ -169,7 +173,7 @@ export class Wall {
       if (tile.paused || !tile.width || !this.#visible.has(name)) continue;
       const isChosen = tile === chosen, across = tile.rotation.turn % 180 ? 1 / tile.ratio : 1;
       const pixels = tile.width * across * devicePixelRatio * (isChosen ? this.#closeup.view.scale : 1);
-      wanted[name] = {width: Math.ceil(pixels / STEP) * STEP, auto: true};
+      wanted[name] = {width: Math.min(WIDEST, Math.ceil(pixels / STEP) * STEP), auto: true};
       if (isChosen) wanted[name].weight = FOCUS_WEIGHT;
     }
     const text = JSON.stringify(wanted);
@@ -183,7 +187,7 @@ export class Wall {
   // host, and a stream keeps one for itself. The others are stills.
   #showImages() {
     const wanted = Object.keys(JSON.parse(this.#watched || "{}"));
-    if (this.address.focus) wanted.sort((name) => (name === this.address.focus ? -1 : 0));
+    wanted.sort((a, b) => (b === this.address.focus) - (a === this.address.focus));
     const isImage = this.#feed.way === "img";
     for (const [name, tile] of this.tiles) {
       const at = isImage ? wanted.indexOf(name) : -1;
@@ -198,10 +202,13 @@ export class Wall {
   tell() {
     if (document.hidden) return;
     const now = performance.now(), connected = this.#feed.connected(now);
+    // Where this timer comes late, so do pictures, however quick the link is.
+    this.#late += (Math.min(1000, now - this.#told - TELL) - this.#late) / 20;
+    this.#told = now;
     for (const name of this.shown) {
       const tile = this.tiles.get(name), before = tile.word;
       if (tile.root.hidden) continue;
-      tile.tell(now, connected);
+      tile.tell(now, connected, this.#late > BUSY);
       if (before && before !== tile.word) this.#announce(tile);
     }
   }

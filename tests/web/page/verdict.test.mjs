@@ -43,6 +43,7 @@ test("it says which side is slow", () => {
   assert.equal(word({age: 1}), "your link is slow");
   assert.equal(word({age: 9}), "your link is slow");
   assert.equal(word({age: 1, interval: 1}), "slow camera");
+  assert.equal(word({age: 1, busy: true}), "this device is slow");
   assert.equal(word({age: 9, state: "stalled"}), "camera silent");
   assert.equal(word({age: 9, connected: false}), "no connection");
   assert.equal(word({age: 9, state: "offline"}), "offline");
