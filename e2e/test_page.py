@@ -261,16 +261,17 @@ def test_the_daemon_ends_and_comes_back(
 ) -> None:
     """The page says at once that there is no connection, and heals by itself."""
     key = "the-key-of-both-daemons"
+    settings = {"api_keys": {"me": key}, "signing_key": "the same for both " * 2}
     cameras = {"robot": {"source": camera.address}}
     (tmp_path / "one").mkdir()
-    with running(tmp_path / "one", cameras, api_keys={"me": key}) as daemon:
+    with running(tmp_path / "one", cameras, **settings) as daemon:
         browser.get(f"{daemon.origin}/?api_key={key}")
         await_live(browser)
     await_word(browser, "no connection")
     assert text(browser, "trouble") == "no connection to camd"
     listen = f"tcp:{daemon.port}:interface=127.0.0.1"
     (tmp_path / "two").mkdir()
-    with running(tmp_path / "two", cameras, api_keys={"me": key}, listen=listen):
+    with running(tmp_path / "two", cameras, listen=listen, **settings):
         await_live(browser)
 
 
