@@ -131,6 +131,6 @@ class FanOut:
     def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
         """Return one of the camera's frames as a rendition, made once for all that ask.
 
-        :return: fails with what scaling raised.
+        :return: the frame itself where it cannot be scaled; never fails.
         """
         return self._ladder.render(frame, rendition)

@@ -101,7 +101,7 @@ class Ladder:
     def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
         """Return one frame as a rendition, made once for all that ask.
 
-        :return: fails with what scaling raised.
+        :return: the frame itself where it cannot be scaled; never fails.
         """
         made = self._made.get(rendition)
         if made is not None and made.shows_the_same_as(frame):
@@ -110,12 +110,14 @@ class Ladder:
         key = rendition, frame.number, frame.captured
         self._asked.setdefault(key, []).append(answer)
         if len(self._asked[key]) == 1:
-            self._scaled(frame, [rendition]).addBoth(self._answer, key)
+            made_now = self._scaled(frame, [rendition])
+            made_now.addErrback(self._instead, frame, [rendition])
+            made_now.addCallback(self._answer, key)
         return answer
 
-    def _answer(self, outcome: list[Frame] | Failure, key: _Asked) -> None:
+    def _answer(self, frames: list[Frame], key: _Asked) -> None:
         for answer in self._asked.pop(key):
-            answer.callback(outcome if isinstance(outcome, Failure) else outcome[0])
+            answer.callback(frames[0])
 
     def _due(self, frame: Frame) -> list[Rendition]:
         """Return the renditions in which a frame is wanted, and was not sent yet."""

@@ -134,7 +134,9 @@ class SnapshotResource(Resource):
         try:
             frame = await self._frame(request)
             if rendition is not None:
-                frame = await self._camera.render(frame, rendition)
+                full, frame = frame, await self._camera.render(frame, rendition)
+                if frame is full:  # It cannot be scaled, which has been logged.
+                    request.setHeader(b"X-Rendition", b"full")
         except CancelledError:
             raise  # The client is gone.
         except Exception:

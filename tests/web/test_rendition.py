@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from twisted.logger import capturedLogs
 
 from camd.cameras.camera import DRAIN
-from tests.fakes_camera import CameraHarness, FakeDaemon
+from tests.fakes_camera import CameraHarness, FakeDaemon, tiny_jpeg
 
 RENDITIONS = ("1/2@60", "1/4@60")
 STREAM, SNAPSHOT = "/api/robot/stream", "/api/robot/snapshot"
@@ -118,3 +119,15 @@ def test_viewers_stay_in_their_rendition_through_a_reload() -> None:
     harness.camera.apply(changed, DRAIN)
     harness.environment.run(1)
     assert b"1/4@60:" in harness.sent(viewer)[-1]
+
+
+def test_a_snapshot_that_cannot_be_scaled() -> None:
+    """It is the full picture, and says so."""
+    daemon = FakeDaemon(renditions=RENDITIONS)
+    daemon.environment.run(0.5)
+    daemon.environment.scaler.trouble = ValueError("no JPEG")
+    with capturedLogs():
+        answer = daemon.ask(SNAPSHOT + "?width=1")
+        daemon.environment.run(0.2)
+    assert (answer.status, answer.headers["x-rendition"]) == (200, "full")
+    assert answer.body == tiny_jpeg()
