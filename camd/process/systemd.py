@@ -80,21 +80,21 @@ class Watch(Service):
         self._cameras = cameras
         self._notify = notify
         self._every = within / 2 if within else None
-        self._fed_at = 0.0
-        self._is_ready = False
-        self._clock = clock
-        self._loop = PeriodicCall(self._check, clock)
+        self._ready_check = PeriodicCall(self._check_ready, clock)
+        self._watchdog = PeriodicCall(self._feed_watchdog, clock)
 
     def startService(self) -> None:
         """Begin to check."""
         super().startService()
-        self._fed_at = self._clock.seconds()
-        self._loop.start(CHECK_EVERY, now=False)
+        self._ready_check.start(CHECK_EVERY, now=False)
+        if self._every is not None:
+            self._watchdog.start(self._every, now=False)
 
     def stopService(self) -> None:
         """Say that camd ends."""
         super().stopService()
-        self._loop.end()
+        self._ready_check.end()
+        self._watchdog.end()
         self._notify("STOPPING=1")
 
     def reloading(self) -> None:
@@ -106,15 +106,15 @@ class Watch(Service):
         """Say that they have been read."""
         self._notify("READY=1")
 
-    def _check(self) -> None:
-        cameras, now = list(self._cameras()), self._clock.seconds()
-        states = [camera.state for camera in cameras]
-        if not self._is_ready and State.STARTING not in states:
-            self._is_ready = True
+    def _check_ready(self) -> None:
+        states = [camera.state for camera in self._cameras()]
+        if State.STARTING not in states:
+            # Once is enough: a timer that does nothing costs as much as a frame.
+            self._ready_check.stop()
             live = states.count(State.LIVE)
             status = f"STATUS={live} of {len(states)} cameras live"
             self._notify(f"READY=1\n{status}")
-        is_due = self._every is not None and now - self._fed_at >= self._every
-        if is_due and not any(camera.stuck for camera in cameras):
-            self._fed_at = now
+
+    def _feed_watchdog(self) -> None:
+        if not any(camera.stuck for camera in self._cameras()):
             self._notify("WATCHDOG=1")

@@ -54,6 +54,13 @@ def test_every_known_state_is_ready(state: State) -> None:
     ]
 
 
+def test_no_timer_once_it_is_ready() -> None:
+    """Without a watchdog, nothing is left to be done then."""
+    harness = WatchHarness(camera(State.LIVE))
+    harness.run(1)
+    assert not harness.clock.getDelayedCalls()
+
+
 def test_signs_of_life() -> None:
     """They come in half the time that systemd waits for."""
     harness = WatchHarness(camera(State.STARTING), within=10)
@@ -72,7 +79,7 @@ def test_a_stuck_camera_gives_no_sign_of_life() -> None:
     )
     assert harness.run(60) == []
     harness.cameras[1] = camera(State.STARTING)
-    assert harness.run(CHECK_EVERY) == ["WATCHDOG=1"]
+    assert harness.run(5) == ["WATCHDOG=1"]
 
 
 def test_the_end() -> None:
