@@ -8,7 +8,7 @@ is set for every camera, wherever either is set.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -77,10 +77,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
 def _layers(path: Path | None, environ: Mapping[str, str]) -> list[Layer]:
     """Return all layers, the weakest first."""
-    file = read_file(path) if path else None
     dotenv = read_dotenv((path.parent if path else Path()) / ".env")
+    references = References({**dotenv, **environ})
     layers = [
-        *([_filled(file, {**dotenv, **environ})] if file else []),
+        *([references.filled_layer(read_file(path))] if path else []),
         variables_layer(".env", dotenv),
         variables_layer(ENVIRONMENT, environ),
     ]
@@ -89,17 +89,6 @@ def _layers(path: Path | None, environ: Mapping[str, str]) -> list[Layer]:
     ]
     preset = names[-1] if names else Settings.model_fields["preset"].default
     return [read_preset(preset), *layers]
-
-
-def _filled(layer: Layer, variables: Mapping[str, str]) -> Layer:
-    """Return the layer with each ``${NAME}`` filled in."""
-    references = References(variables)
-    values = {
-        path: references.filled(path, value) for path, value in layer.values.items()
-    }
-    if references.problems:
-        raise ConfigError(f"{line} ({layer.origin})" for line in references.problems)
-    return replace(layer, values=values)
 
 
 def _overlay(layers: list[Layer]) -> _Found:
@@ -129,15 +118,10 @@ def _fold(name: Hashable) -> str:
     return str(name).lower().replace("-", "_")
 
 
-def _is_known(path: KeyPath) -> bool:
-    if path[0] == "cameras" and len(path) == 3:
-        return path[2] in CAMERA_KEYS
-    return path[0] in KEYS
-
-
 def _unknown_keys(found: _Found) -> Iterator[str]:
     for path, given in found.items():
-        if not _is_known(path):
+        of_camera = path[0] == "cameras" and len(path) == 3
+        if not (path[2] in CAMERA_KEYS if of_camera else path[0] in KEYS):
             yield unknown(path, given.value, given.origin)
 
 
@@ -173,17 +157,13 @@ def _cameras(found: _Found) -> Iterator[tuple[Hashable, object]]:
 def _invalid_values(error: ValidationError, found: _Found) -> Iterator[str]:
     for fault in error.errors(include_url=False):
         path = fault["loc"]
-        said = _nearest(path, found)
+        said = found.get(path[:2]) or found.get(path[:1])
+        if path[0] == "cameras" and path[2:] and path[2] != "name":
+            said = found.get(path[:3])
         if said is None:
             # Handed down to the camera from the top, where it has its own line.
             continue
         yield invalid(path, fault["input"], fault["type"], fault["msg"], said.origin)
-
-
-def _nearest(path: KeyPath, found: _Found) -> _Value | None:
-    if path[0] == "cameras" and path[2:] and path[2] != "name":
-        return found.get(path[:3])
-    return found.get(path[:2]) or found.get(path[:1])
 
 
 def _listen_problems(found: _Found) -> Iterator[str]:

@@ -72,13 +72,12 @@ def shown(value: object) -> str:
 
 def dotted(path: Iterable[object]) -> str:
     """Return the key as it is written in messages: ``cameras.door.stream_fps``."""
-    return ".".join(_plain(part) for part in path)
-
-
-def _plain(part: object) -> str:
-    if isinstance(part, str) and part.isprintable() and part.strip() == part != "":
-        return mask_url(part)[:_LONGEST]
-    return shown(part)
+    return ".".join(
+        mask_url(part)[:_LONGEST]
+        if isinstance(part, str) and part.isprintable() and part.strip() == part != ""
+        else shown(part)
+        for part in path
+    )
 
 
 def unknown(path: tuple[object, ...], value: object, origin: str) -> str:

@@ -12,7 +12,8 @@ credential ``NAME`` that systemd keeps for the service.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -95,23 +96,18 @@ def variables_layer(origin: str, variables: Mapping[str, str]) -> Layer:
     names = sorted(
         variables, key=lambda name: (name.count("__"), name.startswith(PREFIX))
     )
-    said: dict[str, Any] = {}
+    said: dict[Hashable, object] = {}
     for name in names:
         place = _place(name)
         is_file = name.removesuffix(_FILE) in files and name.endswith(_FILE)
         if place is not None and variables[name] and not is_file:
-            _put(said, place, typed(place, variables[name]))
+            inside: Any = said
+            for part in place[:-1]:
+                # What is no mapping stays, to be complained of.
+                inside = inside.setdefault(part, {}) if isinstance(inside, dict) else 0
+            if isinstance(inside, dict):
+                inside[place[-1]] = typed(place, variables[name])
     return Layer(origin, dict(flat(said)), folded=True)
-
-
-def _put(said: dict[str, Any], place: KeyPath, value: object) -> None:
-    """Set a value inside mappings. What is no mapping stays, to be complained of."""
-    for part in place[:-1]:
-        inside = said.setdefault(str(part), {})
-        if not isinstance(inside, dict):
-            return
-        said = inside
-    said[str(place[-1])] = value
 
 
 def _slip(name: str, known: Collection[str]) -> str | None:
@@ -205,15 +201,24 @@ class References:
 
     In the login of a ``source`` the text is percent-encoded as it is filled in.
 
-    :ivar problems: a line for each that could not be filled in.
     :param variables: the environment, over what ``.env`` says.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self.problems: list[str] = []
+        self._problems: list[str] = []
         self._variables = variables
         # By identity: with YAML's aliases a short file can unfold without end.
         self._done: dict[int, object] = {}
+
+    def filled_layer(self, layer: Layer) -> Layer:
+        """Return the layer with every reference in it filled in.
+
+        :raises ConfigError: with a line for each that could not be.
+        """
+        values = {path: self.filled(path, val) for path, val in layer.values.items()}
+        if self._problems:
+            raise ConfigError(f"{line} ({layer.origin})" for line in self._problems)
+        return replace(layer, values=values)
 
     def filled(self, path: KeyPath, value: object) -> object:
         """Return the value with every reference in it filled in.
@@ -247,34 +252,30 @@ class References:
             is_login = login is not None and found.start() < login.end()
             return quote(value, safe="") if is_login else value
 
-        before = len(self.problems)
+        before = len(self._problems)
         filled = _REFERENCE.sub(fill, text)
-        return text if len(self.problems) > before else typed(path, filled)
+        return text if len(self._problems) > before else typed(path, filled)
 
     def _value(self, path: KeyPath, found: re.Match[str]) -> str:
         name = found["name"]
         if name is None:
-            self.problems.append(
+            self._problems.append(
                 f"{dotted(path)}: ${{ without a name and its end; expected ${{NAME}},"
                 " ${NAME:-default}, or $${ for a plain ${"
             )
             return ""
-        value = self._look_up(name) or found["default"]
+        value = self._variables.get(name)
+        file = self._variables.get(name + _FILE)
+        file = file or _credentials(self._variables).get(name)
+        if not value and file:
+            value = _read(name, file)
+        value = value or found["default"]
         if value is None:
-            self.problems.append(
+            self._problems.append(
                 f"{dotted(path)}: ${{{name}}} is not set; expected a variable of that"
                 f" name, a file that {name}_FILE names, or ${{{name}:-default}}"
             )
         return value or ""
-
-    def _look_up(self, name: str) -> str | None:
-        text = self._variables.get(name)
-        if text:
-            return text
-        path = self._variables.get(name + _FILE) or _credentials(self._variables).get(
-            name
-        )
-        return _read(name, path) if path else None
 
 
 # ---- From text to values

@@ -8,6 +8,7 @@ where camd knows it, and by its looks where it does not.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
@@ -70,6 +71,7 @@ class Secrets:
         """Look for these as well, as they are and as they stand in an address."""
         for secret in filter(None, secrets):
             self._known |= {secret, quote(secret, safe=""), unquote(secret)}
+            self._known.update(_in_base64(secret))
         # The longest first, lest a secret that begins another one leaves its rest.
         ordered = sorted(self._known, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_literal, ordered)) or r"(?!)")
@@ -80,6 +82,20 @@ class Secrets:
         for pattern, shown in _LOOKS:
             text = pattern.sub(shown, text)
         return text
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """Yield what of a secret stays the same in base64, wherever in a text it stands.
+
+    So it stands in HTTP Basic, behind a user name of any length.
+    """
+    if len(secret) < SHORT:
+        return
+    for ahead in range(3):
+        coded = b64encode(bytes(ahead) + secret.encode()).decode("ascii")
+        whole = (ahead + len(secret.encode())) * 8 // 6
+        # The first letters hold bits of what is ahead, the last one of what follows.
+        yield coded[(ahead * 8 + 5) // 6 : whole]
 
 
 def _literal(secret: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +27,15 @@ KEY = "Correct-Horse+Battery/99"
 def test_a_known_secret(text, masked):
     """It is found as it is and as it stands in an address, wherever it stands."""
     assert Secrets([KEY]).mask(text) == masked
+
+
+@pytest.mark.parametrize("user", ["", "a", "me", "anyone", "someone-else"])
+def test_a_secret_in_base64(user: str) -> None:
+    """It is found as HTTP Basic carries it, behind whatever user name."""
+    basic = b64encode(f"{user}:{KEY}".encode()).decode()
+    masked = Secrets([KEY]).mask(f"GET /{basic} HTTP")
+    assert basic not in masked
+    assert len(masked) < len(f"GET /{b64encode(user.encode()).decode()} HTTP") + 16
 
 
 def test_the_longest_secret_first():
