@@ -261,7 +261,7 @@ def test_the_daemon_ends_and_comes_back(
 ) -> None:
     """The page says at once that there is no connection, and heals by itself."""
     key = "the-key-of-both-daemons"
-    settings = {"api_keys": {"me": key}, "signing_key": "the same for both " * 2}
+    settings = {"api_keys": {"me": key}, "signing_key": "the-same-for-both-" * 2}
     cameras = {"robot": {"source": camera.address}}
     (tmp_path / "one").mkdir()
     with running(tmp_path / "one", cameras, **settings) as daemon:
