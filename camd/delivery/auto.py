@@ -12,7 +12,7 @@ from collections.abc import Sequence
 SHARE = 0.8
 """Share of the bandwidth that pictures may take: it varies, and others need some."""
 
-FULL = 0.95
+FULL = 0.85
 """Share from which on a rendition is too large, if that lasts."""
 
 LASTS = 1.0
