@@ -33,8 +33,7 @@ def find_vcam(environ: Mapping[str, str]) -> Path | None:
 
 
 def run(vcam: Path, folder: str, words: list[str]) -> int:
-    """
-    Run one folder's tests.
+    """Run one folder's tests.
 
     :param words: for pytest.
     :return: its exit status, 0 also when nothing was selected.
@@ -57,8 +56,7 @@ def run(vcam: Path, folder: str, words: list[str]) -> int:
 
 
 def main(words: list[str]) -> int:
-    """
-    Run all folders' tests, or those of the folder named first.
+    """Run all folders' tests, or those of the folder named first.
 
     :return: the worst exit status.
     """

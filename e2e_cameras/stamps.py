@@ -18,8 +18,7 @@ _COMMENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """
-    What a webcam wrote into a picture.
+    """What a webcam wrote into a picture.
 
     :ivar segment: the comment itself, which stands behind SOI.
     :ivar camera: the webcam's number.
@@ -36,8 +35,7 @@ class Stamp:
 
 
 def read(jpeg: bytes) -> Stamp:
-    """
-    Read the comment of a picture.
+    """Read the comment of a picture.
 
     :raises AssertionError: when it has none, as a placeholder.
     """

@@ -11,8 +11,7 @@ FAULTS = frozenset({"drop", "truncate", "garbage", "nodht", "pad"})
 
 
 class Webcam:
-    """
-    One webcam.
+    """One webcam.
 
     :ivar number: from 0.
     """
@@ -27,8 +26,7 @@ class Webcam:
         return f"/dev/video{2 * self.number}"
 
     def tell(self, *words: str | int) -> dict[str, Any]:
-        """
-        Tell it what to do: ``drop 3``, ``nodht 1``, ``stat`` and so on.
+        """Tell it what to do: ``drop 3``, ``nodht 1``, ``stat`` and so on.
 
         :return: how it is afterwards.
         """

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-#: Seconds after which a test that waits for another thread gives up and fails.
 PATIENCE = 10.0
+"""Seconds after which a test that waits for another thread gives up and fails."""
 
 
 class FakeTime:
@@ -33,10 +33,11 @@ class FakeTime:
 
 
 class FakeCapture:
-    """
-    What OpenCV makes of a camera or a file: its pictures are numbered from 1, and all
-    pixels of number n are n % 256. A grab takes `grabbing` seconds. With `buffer` set,
-    that is what every picture is made of, unconverted.
+    """What OpenCV makes of a camera or a file.
+
+    Its pictures are numbered from 1, and all pixels of number n are n % 256. A grab
+    takes ``grabbing`` seconds. Where ``buffer`` is set, it is every picture,
+    unconverted.
     """
 
     def __init__(self, time: FakeTime, fps: float = 30) -> None:
@@ -93,8 +94,7 @@ class FakeCapture:
 
 
 class LiveCapture(FakeCapture):
-    """
-    A camera whose pictures come when the test says so, one interval after the other.
+    """A camera whose pictures come when the test says so, one interval after the other.
 
     Its driver keeps what was not grabbed yet, oldest first.
     """

@@ -1,6 +1,7 @@
-"""
-A camera's driver for tests, on the kernel's side of `ioctl`: it reads and writes the
-very bytes, by structures written down from videodev2.h field by field.
+"""A camera's driver for tests, on the kernel's side of ``ioctl``.
+
+It reads and writes the very bytes, by structures written down from videodev2.h field by
+field.
 """
 
 from __future__ import annotations
@@ -120,8 +121,7 @@ class ControlValue(ctypes.Structure):
 
 @dataclass
 class FakeControl:
-    """
-    One control, as the driver holds it.
+    """One control, as the driver holds it.
 
     :param kind: V4L2_CTRL_TYPE_...
     :param rules: the number of a control that, while it has a value other than the
@@ -140,8 +140,8 @@ class FakeControl:
     rules: tuple[int, int] | None = None
 
 
-#: Format code -> size type and sizes, each with its interval type and intervals.
 Formats = dict[bytes, list[tuple[int, tuple[int, ...], int, list[tuple[int, ...]]]]]
+"""Format code -> size type and sizes, each with its interval type and intervals."""
 
 
 def webcam_controls() -> list[FakeControl]:
@@ -179,8 +179,7 @@ def webcam_controls() -> list[FakeControl]:
 
 
 class FakeDriver:
-    """
-    Answers `ioctl` for one camera.
+    """Answers ``ioctl`` for one camera.
 
     :ivar asked: the numbers of all questions.
     :ivar sets: the numbers of controls and values that were set, in order.

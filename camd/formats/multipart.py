@@ -35,7 +35,7 @@ CONTENT_TYPE = b"multipart/x-mixed-replace; boundary=" + BOUNDARY
 RESPONSE_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"Content-Type", CONTENT_TYPE),
     # no-store: without it Varnish feeds a second viewer the first one's old frames
-    # (measured). no-transform asks whoever is in between not to compress (RFC 9111
+    # (measured). no-transform asks proxies not to compress (RFC 9111
     # 5.2.2.6).
     (b"Cache-Control", b"no-store, no-cache, must-revalidate, no-transform"),
     # The same for HTTP/1.0 caches.
@@ -66,7 +66,7 @@ class Form(enum.Enum):
     """The next part's headers right behind each frame, so without a length."""
 
 
-def form_for(accept: bytes | None, wish: bytes | None = None) -> Form:
+def form_for(accept: bytes | None, requested: bytes | None = None) -> Form:
     """Return the form that suits a client.
 
     An ``<img>`` says first that it takes ``image/...``, and a window opened on the
@@ -74,10 +74,10 @@ def form_for(accept: bytes | None, wish: bytes | None = None) -> Form:
     client seen (measured; players and ``fetch()`` send ``*/*`` or nothing).
 
     :param accept: value of the request's Accept header; None where there is none.
-    :param wish: value of the query argument ``wire``; it wins if it names a form.
+    :param requested: value of the query argument ``wire``; it wins if it names a form.
     """
     for form in Form:
-        if wish == form.value.encode():
+        if requested == form.value.encode():
             return form
     first = (accept or b"").lstrip().lower()
     return Form.EARLY if first.startswith((b"image/", b"text/html")) else Form.PLAIN
@@ -214,7 +214,7 @@ class Parser:
             to take it from the stream's first boundary line.
         :param limit: the most bytes in a body.
         :param header_limit: the most bytes in a header block.
-        :raises MultipartError: if nobody could use that boundary.
+        :raises MultipartError: if that boundary cannot be used.
         """
         self.ended = False
         self.remark: str | None = None

@@ -24,18 +24,17 @@ from camd.sources.pump import Content, Pump, on_arrival
 from camd.sources.v4l2.device import codes_of, device_path
 from camd.sources.v4l2.diagnosis import why_no_answer, why_no_device
 
-#: Milliseconds that FFmpeg may take to connect, and to bring a picture.
 TIME_OUT = 5000
+"""Milliseconds that FFmpeg may take to connect, and to bring a picture."""
 
-#: The formats whose pictures are JPEGs, V4L2_PIX_FMT_MJPEG and V4L2_PIX_FMT_JPEG; the
-#: one to ask for first.
 JPEGS = ("MJPG", "JPEG")
+"""The formats whose pictures are JPEGs, V4L2_PIX_FMT_MJPEG and V4L2_PIX_FMT_JPEG;
+the one to ask for first."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedCapture:
-    """
-    A camera that was connected to.
+    """A camera that was connected to.
 
     :param content: how a picture is taken out of the capture.
     :param stamped: whether the driver's own time stamps can be asked for.
@@ -48,11 +47,10 @@ class OpenedCapture:
 
 
 class Live:
-    """
-    A camera that is connected to when it is opened, and read for its newest picture.
+    """A camera that is connected to when it is opened, and read for its newest picture.
 
     :param name: what people call it; shows no password.
-    :param connect: opens it, or raises `SourceError` with the reason.
+    :param connect: opens it, or raises ``SourceError`` with the reason.
     """
 
     def __init__(
@@ -64,8 +62,7 @@ class Live:
         self._pump: Pump | None = None
 
     def open(self) -> CameraMode:
-        """
-        Connect to the camera.
+        """Connect to the camera.
 
         :raises SourceError: when that fails.
         """
@@ -73,14 +70,15 @@ class Live:
         # number (measured).
         self.close()
         since = self._clock()
-        line = self._connect()
-        stamp = DriverStamps(line.capture, since) if line.stamped else on_arrival
-        self._pump = Pump(line.capture, self._clock, self._name, line.content, stamp)
-        return line.mode
+        opened = self._connect()
+        stamp = DriverStamps(opened.capture, since) if opened.stamped else on_arrival
+        self._pump = Pump(
+            opened.capture, self._clock, self._name, opened.content, stamp
+        )
+        return opened.mode
 
     def read(self) -> RawFrame:
-        """
-        Wait for the newest picture.
+        """Wait for the newest picture.
 
         :raises SourceError: when the camera brings none.
         """
@@ -89,7 +87,7 @@ class Live:
         return self._pump.read()
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
         if self._pump is not None:
             self._pump.release()
         self._pump = None
@@ -107,19 +105,20 @@ def device(
     why: Callable[[str], str] = why_no_device,
     codes: Callable[[str], Sequence[str]] = codes_of,
 ) -> Live:
-    """
-    Make a V4L2 camera a source.
+    """Return a V4L2 camera as a source.
 
     :param source: a path such as ``/dev/v4l/by-id/...``, or the number in /dev/videoN.
     :param width: in pixels, like the height and the rate what it is asked for.
     :param wanted: ``mjpeg``: the camera's own JPEGs, or it does not open; ``raw``:
         pixels; ``auto``: JPEGs where it has them.
     :param why: tells why a path does not open.
-    :param codes: asks a device which formats it has; may raise `OSError`.
+    :param codes: asks a device which formats it has; may raise ``OSError``.
     """
     path = device_path(source)
-    wish = RequestedMode(width, height, max(1, round(fps)), wanted)
-    return Live(path, partial(_connect_device, path, wish, opener, why, codes), clock)
+    requested = RequestedMode(width, height, max(1, round(fps)), wanted)
+    return Live(
+        path, partial(_connect_device, path, requested, opener, why, codes), clock
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +131,18 @@ class RequestedMode:
     format: CameraFormat
 
     def jpegs(self, codes: Sequence[str]) -> str | None:
-        """Choose among the formats of a device; None to have pixels."""
+        """Return which of a device's formats to ask for; None for pixels."""
         if self.format == "raw":
             return None
         return next((code for code in JPEGS if code in codes), None)
 
     def lists(self, jpegs: str | None) -> Iterator[tuple[int, ...]]:
-        """
-        The parameters to open with, the best first.
+        """Yield the parameters to open with, the best first.
 
         In one list they hold (measured); set one by one, a width alone does nothing.
         But a device that lacks one of them does not open with the list at all: many
-        have no rate to set. The format is no such wish: a device may refuse a list only
-        because it is not ready yet, and would give pixels from then on.
+        have no rate to set. The format is never left out: a device may refuse a list
+        only because it is not ready yet, and would give pixels from then on.
 
         :param jpegs: the format; None for pixels, of whatever format.
         """
@@ -159,13 +157,13 @@ class RequestedMode:
             *(cv2.CAP_PROP_FRAME_HEIGHT, self.height),
         )
         rate = (cv2.CAP_PROP_FPS, self.fps)
-        for wishes in (size + rate, size, ()):
+        for requests in (size + rate, size, ()):
             # In this order it was measured: the rate depends on the size, and that on
             # the format.
-            yield form[:2] + wishes + form[2:]
+            yield form[:2] + requests + form[2:]
 
     def beside(self, mode: CameraMode) -> str | None:
-        """This wish in words, where it was not fulfilled."""
+        """Return this in words, where the camera gives something else."""
         same = (mode.width, mode.height) == (self.width, self.height)
         if same and (mode.fps is None or round(mode.fps) == self.fps):
             return None
@@ -179,8 +177,7 @@ def address(
     opener: Opener = open_capture,
     why: Callable[[str], str] = why_no_answer,
 ) -> Live:
-    """
-    Make a camera in the network a source.
+    """Return a camera in the network as a source.
 
     :param url: what FFmpeg can read: ``rtsp://``, ``http://``, ``https://``.
     :param why: tells why an address does not open.
@@ -190,45 +187,45 @@ def address(
 
 def _connect_device(
     path: str,
-    wish: RequestedMode,
+    requested: RequestedMode,
     opener: Opener,
     why: Callable[[str], str],
     codes: Callable[[str], Sequence[str]],
 ) -> OpenedCapture:
-    jpegs = _jpegs(path, wish, why, codes)
-    for parameters in wish.lists(jpegs):
+    jpegs = _jpegs(path, requested, why, codes)
+    for parameters in requested.lists(jpegs):
         capture = opener(path, cv2.CAP_V4L2, parameters)
         # The driver keeps its usual number of buffers (CAP_PROP_BUFFERSIZE): with one
         # alone it would lose pictures that come while another is being copied.
         if capture.isOpened():
-            return _line(capture, path, wish, jpegs)
+            return _opened(capture, path, requested, jpegs)
         capture.release()
     raise SourceError(f"{path}: {why(path)}")
 
 
 def _jpegs(
     path: str,
-    wish: RequestedMode,
+    requested: RequestedMode,
     why: Callable[[str], str],
     codes: Callable[[str], Sequence[str]],
 ) -> str | None:
-    """Choose the format to ask for; None for pixels."""
+    """Return the format of JPEGs to ask for; None for pixels."""
     try:
         told = codes(path)
     except OSError:
         raise SourceError(f"{path}: {why(path)}") from None
-    jpegs = wish.jpegs(told)
-    if jpegs is None and wish.format == "mjpeg":
+    jpegs = requested.jpegs(told)
+    if jpegs is None and requested.format == "mjpeg":
         reason = f"it gives no MJPEG; it has {', '.join(told)}"
         raise SourceError(f"{path}: {reason if told else why(path)}")
     return jpegs
 
 
-def _line(
-    capture: Capture, path: str, wish: RequestedMode, jpegs: str | None
+def _opened(
+    capture: Capture, path: str, requested: RequestedMode, jpegs: str | None
 ) -> OpenedCapture:
     mode = replace(given_by(capture), steady=True)
-    mode = replace(mode, asked=wish.beside(mode))
+    mode = replace(mode, asked=requested.beside(mode))
     if jpegs is None:
         return OpenedCapture(capture, mode, retrieve, stamped=True)
     # OpenCV takes another format when the driver refuses this one for a moment; and

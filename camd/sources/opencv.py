@@ -13,7 +13,7 @@ from camd.sources import CameraMode, Image, SourceError
 
 
 class Capture(Protocol):
-    """What camd uses of `cv2.VideoCapture`."""
+    """What camd uses of ``cv2.VideoCapture``."""
 
     def isOpened(self) -> bool:
         """Whether opening succeeded; stays True when a camera is unplugged."""
@@ -28,7 +28,7 @@ class Capture(Protocol):
         ...
 
     def get(self, propId: int, /) -> float:
-        """Read a property; 0 or -1 when there is none of that kind."""
+        """Read a property; 0 or -1 when it has none of that kind."""
         ...
 
     def set(self, propId: int, value: float, /) -> bool:
@@ -36,29 +36,29 @@ class Capture(Protocol):
         ...
 
     def release(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
         ...
 
 
-#: Opens a path or an address: address, backend (`cv2.CAP_...`), and parameters as
-#: key, value, key, value.
 Opener: TypeAlias = Callable[[str, int, Sequence[int]], Capture]
+"""Opens a path or an address: address, backend (``cv2.CAP_...``), and parameters as
+key, value, key, value."""
 
-#: More pictures per second than this are not believed: some files tell the rate of
-#: their clock, such as 90000.
 _FASTEST = 1000.0
+"""More pictures per second than this are not believed: some files tell the rate of
+their clock, such as 90000."""
 
-#: Seconds; a picture older than this was stamped by another clock.
 _OLDEST = 5.0
+"""Seconds; a picture older than this was stamped by another clock."""
 
 
 def open_capture(address: str, backend: int, parameters: Sequence[int]) -> Capture:
-    """Open with OpenCV itself; ask `isOpened` whether it went well."""
+    """Open with OpenCV itself; ask ``isOpened`` whether it went well."""
     return cv2.VideoCapture(address, backend, parameters)
 
 
 def given_by(capture: Capture) -> CameraMode:
-    """What a capture tells of its pictures; what it was asked for is not in it."""
+    """Return what a capture says of its pictures, without what it was asked for."""
     fps = capture.get(cv2.CAP_PROP_FPS)
     return CameraMode(
         width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
@@ -70,8 +70,7 @@ def given_by(capture: Capture) -> CameraMode:
 
 
 def retrieve(capture: Capture, name: str) -> Image:
-    """
-    Decode the picture that was grabbed last.
+    """Decode the picture that was grabbed last.
 
     :param name: of the source, for the error.
     :raises SourceError: when it cannot be decoded.
@@ -86,8 +85,7 @@ def retrieve(capture: Capture, name: str) -> Image:
 
 
 def retrieve_jpeg(capture: Capture, name: str) -> bytes:
-    """
-    Take the camera's own JPEG of a capture that was told not to convert.
+    """Take the camera's own JPEG of a capture that was told not to convert.
 
     OpenCV 5 gives it as a row of bytes, as many as the driver said there are.
 
@@ -99,10 +97,9 @@ def retrieve_jpeg(capture: Capture, name: str) -> bytes:
 
 
 class DriverStamps:
-    """
-    When pictures were taken, as a V4L2 driver tells it (``CAP_PROP_POS_MSEC``).
+    """When pictures were taken, as a V4L2 driver tells it (``CAP_PROP_POS_MSEC``).
 
-    Drivers stamp by CLOCK_MONOTONIC, which is also what `time.monotonic` tells. Some
+    Drivers stamp by CLOCK_MONOTONIC, which is also what ``time.monotonic`` tells. Some
     do not: their stamps are 0, Unix time, or (vivid, measured) ahead of the clock by an
     interval. Then the time of arrival stands in.
 
@@ -114,7 +111,7 @@ class DriverStamps:
         self._last = since
 
     def __call__(self, now: float) -> float:
-        """When the picture grabbed last was taken, `now` being the time."""
+        """Return when the picture grabbed last was taken; ``now`` is the time."""
         told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         believed = max(self._last, now - _OLDEST) < told <= now
         self._last = told if believed else now
@@ -122,7 +119,7 @@ class DriverStamps:
 
 
 def _format(code: float) -> str:
-    """Four letters out of the number that OpenCV makes of them."""
+    """Return the four letters that OpenCV made a number of."""
     if not math.isfinite(code) or not 0 < code < 2**32:
         return "unknown"
     text = int(code).to_bytes(4, "little").decode("latin-1").strip("\0 ")

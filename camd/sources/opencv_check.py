@@ -1,5 +1,4 @@
-"""
-Can OpenCV be imported, and if not, what must be installed; and what it reads from
+"""Can OpenCV be imported, and if not, what must be installed; and what it reads from
 the environment. Imports OpenCV only when asked to.
 """
 
@@ -25,10 +24,9 @@ that the user has set stays."""
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """
-    Quieten OpenCV and shorten its waits; to be called before it is first imported.
+    """Quieten OpenCV and shorten its waits; call this before it is first imported.
 
-    :param environ: `os.environ`, from where the C libraries see it.
+    :param environ: ``os.environ``, from where the C libraries see it.
     """
     for name, value in _DEFAULTS.items():
         environ.setdefault(name, value)
@@ -37,8 +35,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
 def why_no_opencv(
     importer: Callable[[str], object] = importlib.import_module,
 ) -> str | None:
-    """
-    Tell in one line why OpenCV cannot be imported and what to install.
+    """Return why OpenCV cannot be imported and what to install, in one line.
 
     :param importer: imports a module by its name, or raises what the import raises.
     :return: None when OpenCV can be used.
@@ -67,4 +64,4 @@ def _remedy(error: Exception) -> str:
             "Install it: apt install libgl1 libglib2.0-0, or pip install "
             "opencv-python-headless in place of opencv-python"
         )
-    return "Install it anew: pip install --force-reinstall opencv-python"
+    return "Install it again: pip install --force-reinstall opencv-python"

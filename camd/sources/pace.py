@@ -1,4 +1,4 @@
-"""Which picture is due: numbers that go by with the clock, for sources without one."""
+"""Which picture is due by the clock, for sources that have no pace of their own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from camd.sources import Clock, Sleep
 
 
 class Pace:
-    """
-    Pictures numbered from 0, of which so many fall due in every second.
+    """Pictures numbered from 0, of which ``fps`` fall due each second.
 
     A reader that comes late gets the newest number and never the ones it missed.
     """
@@ -20,8 +19,7 @@ class Pace:
         self._last = -1
 
     def wait(self) -> tuple[int, float]:
-        """
-        Wait until a picture is due that was not returned yet.
+        """Wait until a picture is due that was not returned yet.
 
         :return: the newest due picture's number, and when it fell due, in seconds on
             the clock; that is never in the future.

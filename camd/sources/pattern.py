@@ -10,8 +10,7 @@ from camd.sources.pace import Pace
 
 
 class Pattern:
-    """
-    A test card that moves and shows its number and the time of day.
+    """A test card that moves and shows its number and the time of day.
 
     :param name: the camera's name, which the card shows.
     :param wall: seconds since 1970, for the time of day on the card.
@@ -48,4 +47,4 @@ class Pattern:
         return RawFrame(self._card.draw(index, self._wall() - age), due)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""

@@ -1,10 +1,9 @@
-"""
-The newest picture of a camera that goes at its own pace.
+"""The newest picture of a camera that goes at its own pace.
 
 What such a camera sends while nobody reads is kept by the driver or the network, oldest
-first. To tell when all of that was thrown away, by how long a grab takes, fails where
-grabs decode: of a stream of 1080p over HTTP, read three times a second, pictures came
-0.4 s to 1.5 s late (measured). So a thread takes every picture the moment it comes.
+first. How long a grab takes does not say whether all of that has been dropped, as grabs
+decode: of a stream of 1080p over HTTP, read three times a second, pictures came 0.4 s
+to 1.5 s late (measured). So a thread takes every picture the moment it comes.
 
 Each is taken out of the capture, wanted or not, because it may be the last one before a
 silence. Later is too late for that: a capture may be asked for its picture only until
@@ -21,28 +20,28 @@ from typing import TypeAlias
 from camd.sources import Clock, Image, RawFrame, SourceError
 from camd.sources.opencv import Capture, retrieve
 
-#: Takes the picture that was grabbed last out of a capture; the name is for the error.
 Content: TypeAlias = "Callable[[Capture, str], bytes | Image]"
+"""Takes the picture that was grabbed last out of a capture; the name is for the
+error."""
 
-#: When a picture was taken that came at this moment, on the same clock.
 Stamp: TypeAlias = Callable[[float], float]
+"""When a picture was taken that came at this moment, on the same clock."""
 
-#: Intervals of the camera after which the next picture is no longer waited for.
 OVERDUE = 1.5
+"""Intervals of the camera after which the next picture is no longer waited for."""
 
-#: Seconds between two pictures, as long as there was only one; and the most that is
-#: believed, as the camera may have been silent in between.
 FIRST_GAP, LONGEST_GAP = 0.1, 1.0
+"""Seconds between two pictures, as long as there was only one; and the most that is
+believed, as the camera may have been silent in between."""
 
 
 def on_arrival(now: float) -> float:
-    """Take a picture for as old as its arrival."""
+    """Return the moment of arrival as that of the picture."""
     return now
 
 
 class Pump:
-    """
-    Takes every picture from a capture as it comes, and hands on the newest when asked.
+    """Takes every picture from a capture as it comes; returns the newest when asked.
 
     Its thread is a daemon: a camera that hangs must not hold up the end of the process.
 
@@ -74,10 +73,9 @@ class Pump:
         self._thread.start()
 
     def read(self) -> RawFrame:
-        """
-        Wait for the next picture to come from the camera.
+        """Wait for the next picture to come from the camera.
 
-        When it is overdue, give the last one instead, if nobody had it yet.
+        When it is overdue, the last one is returned if nobody had it yet.
 
         :raises SourceError: when there is none, and none comes.
         """
@@ -98,12 +96,11 @@ class Pump:
         return max(0.0, OVERDUE * self._gap - waited)
 
     def release(self) -> None:
-        """
-        Let the camera go, and wait for that.
+        """Release the camera, and wait for that.
 
         The grab under way must end first, or the device would be open still when it is
         opened again. That can take for ever, where the driver hangs: only for the
-        camera's own thread, which can be left behind (`camd.capture.worker`).
+        camera's own thread, which can be left behind (``camd.capture.worker``).
         """
         self._stopped = True
         self._thread.join()

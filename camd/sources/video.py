@@ -10,14 +10,14 @@ from camd.sources import CameraMode, Clock, RawFrame, Sleep, SourceError
 from camd.sources.opencv import Capture, Opener, given_by, open_capture, retrieve
 from camd.sources.pace import Pace
 
-#: Seconds that one read may spend on pictures nobody will see. A machine that decodes
-#: a film slower than it plays shows all of it slower, instead of ever fewer pictures.
 LONGEST_SKIP = 1.0
+"""Seconds that one read may spend on pictures nobody will see. A machine that
+decodes a film slower than it plays shows all of it slower, instead of ever fewer
+pictures."""
 
 
 class VideoFile:
-    """
-    A video file that starts again when it ends, without a gap.
+    """A video file that starts again when it ends, without a gap.
 
     Pictures that are skipped are taken from the file, as those after them need them,
     but not made into pixels.
@@ -44,8 +44,7 @@ class VideoFile:
         self._last = -1
 
     def open(self) -> CameraMode:
-        """
-        Open the file and start with its first picture.
+        """Open the file and start with its first picture.
 
         :raises SourceError: when there is no file, or no video in it.
         """
@@ -58,8 +57,7 @@ class VideoFile:
         return CameraMode(mode.width, mode.height, fps, mode.format)
 
     def read(self) -> RawFrame:
-        """
-        Wait for the next picture to fall due, and decode it.
+        """Wait for the next picture to fall due, and decode it.
 
         :raises SourceError: when the file cannot be read any more.
         """
@@ -83,7 +81,7 @@ class VideoFile:
                 break
 
     def _start_again(self) -> None:
-        """Take the first picture again; by opening anew where seeking fails."""
+        """Take the first picture again; by opening it again where seeking fails."""
         capture = self._current()
         if capture.set(cv2.CAP_PROP_POS_FRAMES, 0) and capture.grab():
             return

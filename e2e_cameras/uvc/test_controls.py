@@ -85,7 +85,7 @@ def held(webcam: Webcam) -> dict[str, int]:
 
 
 def test_list(webcam: Webcam) -> None:
-    """`camd cameras` shows names, kinds, ranges and values as v4l2-ctl does."""
+    """``camd cameras`` shows names, kinds, ranges and values as v4l2-ctl does."""
     listed = json.loads(camd("cameras", "--json"))
     assert [camera["path"] for camera in listed] == ["/dev/video0", "/dev/video2"]
     camera = listed[0]

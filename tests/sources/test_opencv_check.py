@@ -83,7 +83,7 @@ def test_prepare_keeps_what_the_user_set() -> None:
 
 
 def test_opencv_is_quiet() -> None:
-    """After `prepare`, OpenCV and FFmpeg print nothing about what does not open."""
+    """After ``prepare``, OpenCV and FFmpeg print nothing about what does not open."""
     script = """
 import os
 from camd.sources.opencv_check import prepare

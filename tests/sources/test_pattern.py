@@ -19,7 +19,7 @@ def card(width: int = 640, height: int = 480, name: str = "robot") -> Card:
 
 
 def pattern(time: FakeTime, fps: float = 10) -> Pattern:
-    """A small pattern, opened, on a wall clock that is NOON when `time` is 1000."""
+    """A small pattern, opened, on a wall clock that is NOON when ``time`` is 1000."""
     source = Pattern(
         "robot",
         160,

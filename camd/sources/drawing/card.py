@@ -19,8 +19,6 @@ _INK: Colour = (244, 240, 236)
 _DIM: Colour = (176, 160, 148)
 _ACCENT: Colour = (60, 170, 255)
 
-#: Colour bars at 75 % amplitude in order of brightness, as engineers know them
-#: (SMPTE ECR 1-1978).
 _BARS: tuple[Colour, ...] = (
     (191, 191, 191),
     (0, 191, 191),
@@ -30,17 +28,19 @@ _BARS: tuple[Colour, ...] = (
     (0, 0, 191),
     (191, 0, 0),
 )
+"""Colour bars at 75 % amplitude in order of brightness, as engineers know them
+(SMPTE ECR 1-1978)."""
 
-#: Where the number on the card starts again at 0, so that six digits are enough;
-#: nine hours at 30 pictures per second.
 COUNT = 1_000_000
+"""Where the number on the card starts again at 0, so that six digits are enough;
+nine hours at 30 pictures per second."""
 
-#: Bits after the point in coordinates given to OpenCV, so that the hand turns
-#: smoothly.
 _SHIFT = 4
+"""Bits after the point in coordinates given to OpenCV, so that the hand turns
+smoothly."""
 
-#: Seconds that the block on the lower edge takes to go there and back.
 _SWING = 2.0
+"""Seconds that the block on the lower edge takes to go there and back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,7 @@ class _Plan:
 
 
 class Card:
-    """
-    Draws the test card of one camera.
+    """Draws the test card of one camera.
 
     :param mode: the size of the picture, and the rate by which the block moves.
     """
@@ -98,8 +97,7 @@ class Card:
         self._small = glyphs("0123456789:.", plan.px(26), plan.px(26), _ACCENT, _FACE)
 
     def draw(self, number: int, moment: float) -> Image:
-        """
-        One picture, which the caller may keep and change.
+        """One picture, which the caller may keep and change.
 
         :param number: how many pictures came before it.
         :param moment: the time of day it shows, in seconds since 1970.

@@ -19,13 +19,12 @@ _TURNS = {
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
 
-#: How OpenCV counts: around the vertical axis, the horizontal one, both.
 _FLIPS = {"horizontal": 1, "vertical": 0, "both": -1}
+"""How OpenCV counts: around the vertical axis, the horizontal one, both."""
 
 
 def oriented(picture: Image, rotate: Rotation, flip: Flip) -> Image:
-    """
-    Turn a picture, and then mirror it.
+    """Turn a picture, and then mirror it.
 
     :param rotate: degrees, clockwise.
     :param flip: ``horizontal`` swaps left and right, ``vertical`` top and bottom.
@@ -39,7 +38,7 @@ def oriented(picture: Image, rotate: Rotation, flip: Flip) -> Image:
 
 
 def oriented_size(mode: CameraMode, rotate: Rotation) -> CameraMode:
-    """Tell what is given once it is turned: upright, width and height change places."""
+    """Return the mode of turned pictures: a quarter turn swaps width and height."""
     if rotate in (90, 270):
         return replace(mode, width=mode.height, height=mode.width)
     return mode

@@ -8,17 +8,16 @@ from camd.sources.drawing.text import Stencil, stamp, stencil
 
 _INK = (255, 255, 255)
 
-#: What is left of the picture under the band, of 256: even white becomes so dark that
-#: white letters stand out by 8 to 1; WCAG 2.1 asks for 4.5 to 1.
 _SHADE = 76
+"""What is left of the picture under the band, of 256: even white becomes so dark
+that white letters stand out by 8 to 1; WCAG 2.1 asks for 4.5 to 1."""
 
-#: Height of a capital letter as part of the picture's, and in pixels at least.
 _PART, _LEAST = 30, 8
+"""Height of a capital letter as part of the picture's, and in pixels at least."""
 
 
 class Overlay:
-    """
-    Writes the same pattern into each picture. The letters of one text are drawn once.
+    """Writes the same pattern into each picture; letters of one text are drawn once.
 
     :param pattern: as the settings have it, checked.
     :param camera: the camera's name.
@@ -31,8 +30,7 @@ class Overlay:
         self._letters: Stencil | None = None
 
     def write(self, picture: Image, moment: float) -> None:
-        """
-        Write into this very picture.
+        """Write into this very picture.
 
         :param moment: when it was taken, in seconds since 1970.
         """

@@ -9,17 +9,16 @@ import numpy as np
 from camd.sources import Image
 from camd.sources.drawing.text import stamp, stencil
 
-# No camera gives so even a grey: neither a lens cap nor a lamp.
+# No camera, covered or blinded, gives so even a grey.
 _PAPER = (86, 72, 62)
 _INK = (244, 240, 236)
 
-#: Pixels that a capital letter has at least, to be read at all.
 _SMALLEST = 6
+"""Pixels that a capital letter has at least, to be read at all."""
 
 
 def draw(lines: Sequence[str], width: int, height: int) -> Image:
-    """
-    Draw lines of ASCII text, one below the other, in an otherwise empty picture.
+    """Draw lines of ASCII text, one below the other, in an otherwise empty picture.
 
     :param width: in pixels, as the height; the letters are made to fit.
     """

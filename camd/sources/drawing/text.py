@@ -11,22 +11,21 @@ import numpy.typing as npt
 
 from camd.sources import Image
 
-#: Blue, green, red, 0 to 255.
 Colour: TypeAlias = tuple[int, int, int]
+"""Blue, green, red, 0 to 255."""
 
-#: How much of the ink covers each pixel: uint8, height x width.
 Stencil: TypeAlias = "npt.NDArray[np.uint8]"
+"""How much of the ink covers each pixel: uint8, height x width."""
 
-#: Letters are drawn this many times too large and then scaled down: OpenCV's own
-#: edges are rough.
 _OVERSIZE = 4
+"""Letters are drawn this many times too large and then scaled down: OpenCV's own
+edges are rough."""
 
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def stencil(text: str, height: int) -> Stencil:
-    """
-    One line of ASCII text, with room for letters that reach below the line.
+    """Return one line of ASCII text, with room for letters that reach below the line.
 
     :param height: of a capital letter, in pixels.
     """
@@ -52,9 +51,9 @@ def stamp(picture: Image, letters: Stencil, left: int, top: int, ink: Colour) ->
 def glyphs(
     letters: str, height: int, widest: int, ink: Colour, paper: Colour
 ) -> Mapping[str, Image]:
-    """
-    One tile of pixels for each letter; digits have the same width, so that a number
-    stands still while it counts.
+    """Return one tile of pixels for each letter.
+
+    Digits have the same width, so that a number stands still while it counts.
 
     :param height: of a capital letter, in pixels.
     :param widest: pixels that no letter may exceed; where one would, all are made

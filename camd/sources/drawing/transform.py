@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Redrawn:
-    """
-    Redraws each picture as the camera's settings say. That takes pixels: what comes as
-    JPEG is decoded, and is encoded again by whoever reads.
+    """Redraws each picture as the camera's settings say.
 
-    :param settings: of the camera; `rotate`, `flip` and `overlay` of them.
+    That takes pixels: JPEGs are decoded, and encoded again by the reader.
+
+    :param settings: of the camera; ``rotate``, ``flip`` and ``overlay`` of them.
     :param clock: the one by which the source stamps its pictures.
     :param wall: seconds since 1970, for the text.
     """
@@ -48,12 +48,11 @@ class Redrawn:
         self._warned = False
 
     def open(self) -> CameraMode:
-        """Get the camera going; give the size that its pictures will have."""
+        """Open the camera; return the mode that its pictures will have."""
         return oriented_size(self._source.open(), self._settings.rotate)
 
     def read(self) -> RawFrame:
-        """
-        Wait for the newest picture, and redraw it.
+        """Wait for the newest picture, and redraw it.
 
         :raises Damaged: when it is a JPEG that is not whole; the next one may be.
         """
@@ -67,7 +66,7 @@ class Redrawn:
         return RawFrame(picture, shot.captured)
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
         self._source.close()
 
     def _pixels(self, content: bytes | Image) -> Image:
@@ -77,7 +76,7 @@ class Redrawn:
             self._warned = True
             self._log.warn(
                 "Camera {camera}: rotate, flip and overlay need pixels: each JPEG is "
-                "decoded and encoded anew, which takes milliseconds of CPU where "
+                "decoded and encoded again, which takes milliseconds of CPU where "
                 "passing it on takes microseconds",
                 camera=self._settings.name,
             )

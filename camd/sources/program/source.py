@@ -156,7 +156,7 @@ class _Process(ProcessProtocol):
         self._line = rest[:LINE]
 
     def processExited(self, reason: Failure) -> None:
-        """Say that the program has ended, and how."""
+        """Note that the program has ended."""
         self._has_exited = True
         if self._kill is not None and self._kill.active():
             self._kill.cancel()
@@ -164,7 +164,7 @@ class _Process(ProcessProtocol):
             self._ended.callback(None)
 
     def processEnded(self, reason: Failure) -> None:
-        """Say how the program ended, now that all of its words have come."""
+        """Report how the program ended, now that all of its output has come."""
         self._fail(self._how_it_ended(reason))
 
     def _how_it_ended(self, reason: Failure) -> str:

@@ -12,15 +12,14 @@ from camd.sources.v4l2.device import OpenDevice, opened
 
 
 class Controlled:
-    """
-    A source with its camera's controls set.
+    """A source with its camera's controls set.
 
     They are set when pictures come already: some cameras forget them when that begins.
     What cannot be set is logged, once until it changes, and the camera stays open: a
     wrong brightness must not leave a robot blind.
 
     :param path: of the camera's device, which is opened once more beside the source.
-    :param wishes: the controls by their names.
+    :param requested: the controls by their names.
     :param camera: its name, for the log.
     """
 
@@ -30,24 +29,24 @@ class Controlled:
         self,
         source: Source,
         path: str,
-        wishes: Mapping[str, int | bool | str],
+        requested: Mapping[str, int | bool | str],
         camera: str,
         open_device: OpenDevice = opened,
     ) -> None:
         self._source = source
         self._path = path
-        self._wishes = wishes
+        self._requested = requested
         self._camera = camera
         self._open_device = open_device
         self._last: Outcome | None = None
 
     def open(self) -> CameraMode:
-        """Get the camera going, and set its controls."""
+        """Open the camera, and set its controls."""
         mode = self._source.open()
         outcome = self._outcome()
         if outcome != self._last:
             self._last = outcome
-            self._say(outcome)
+            self._report(outcome)
         return mode
 
     def read(self) -> RawFrame:
@@ -55,17 +54,17 @@ class Controlled:
         return self._source.read()
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
         self._source.close()
 
     def _outcome(self) -> Outcome:
         try:
             with self._open_device(self._path) as device:
-                return set_controls(device, self._wishes)
+                return set_controls(device, self._requested)
         except OSError as error:
             return Outcome((), (f"{(error.strerror or str(error)).lower()}",))
 
-    def _say(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
         if outcome.done:
             self._log.info(
                 "Camera {camera}: controls set: {done}",

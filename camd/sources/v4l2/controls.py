@@ -1,7 +1,6 @@
-"""
-A camera's controls as people set them: by name, in numbers, true and false, and words.
+"""A camera's controls as people set them: by name, as numbers, booleans and words.
 
-What cannot be had is told in a line and left out; it never keeps a camera from opening.
+What cannot be set is reported in a line; it never keeps a camera from opening.
 """
 
 from __future__ import annotations
@@ -20,12 +19,11 @@ from camd.sources.v4l2.device import (
     variable,
 )
 
-#: V4L2_CID_EXPOSURE_AUTO, and its items (enum v4l2_exposure_auto_type) for two words,
-#: the first that the camera has. USB cameras have no 0, they call 3 automatic.
 _EXPOSURE_AUTO = 0x009A0901
+"""V4L2_CID_EXPOSURE_AUTO, and its items (enum v4l2_exposure_auto_type) for two
+words, the first that the camera has. USB cameras have no 0, they call 3 automatic."""
 _EXPOSURES = {"manual": (1,), "auto": (0, 3, 2)}
 
-#: Names that the kernel changed in 5.16 (V4L2_CID_...): each is understood on both.
 _RENAMED = {
     "auto_exposure": _EXPOSURE_AUTO,
     "exposure_auto": _EXPOSURE_AUTO,
@@ -38,12 +36,13 @@ _RENAMED = {
     "white_balance_automatic": 0x0098090C,
     "white_balance_temperature_auto": 0x0098090C,
 }
+"""Names that the kernel changed in 5.16 (V4L2_CID_...): each is understood on both."""
 
-#: Kinds that switch others on and off, and so are set before them.
 _SWITCHES = frozenset({"bool", "menu"})
+"""Kinds that switch others on and off, and so are set before them."""
 
-#: What YAML takes for true and false; in a menu they are meant as words.
 _WORDS = {True: {"on", "yes", "true"}, False: {"off", "no", "false", "disabled"}}
+"""What YAML takes for true and false; in a menu they are meant as words."""
 
 
 class Refused(ValueError):
@@ -52,30 +51,28 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """
-    What became of the wishes.
+    """What became of the requested values.
 
     :param done: what was set, each as ``brightness 40``.
-    :param complaints: what was not, or not as wished; a line each.
+    :param complaints: what was not, or not as requested; a line each.
     """
 
     done: tuple[str, ...]
     complaints: tuple[str, ...]
 
 
-#: A control, the kernel's number for its value, and both in words.
 _Plan: TypeAlias = tuple[Control, int, str]
+"""A control, the kernel's number for its value, and both in words."""
 
 
-def set_controls(device: Device, wishes: Mapping[str, int | bool | str]) -> Outcome:
-    """
-    Set controls by their names, those that switch others first.
+def set_controls(device: Device, requested: Mapping[str, int | bool | str]) -> Outcome:
+    """Set controls by their names, those that switch others first.
 
     :raises OSError: when the camera is gone.
     """
     known = {control.name: control for control in device.controls()}
     plans, done, complaints = [], [], []
-    for name, value in wishes.items():
+    for name, value in requested.items():
         try:
             plans.append(_plan(device, known, name, value))
         except Refused as reason:
@@ -90,7 +87,7 @@ def set_controls(device: Device, wishes: Mapping[str, int | bool | str]) -> Outc
 
 
 def takes(control: Control, menu: Mapping[int, str]) -> str:
-    """Say in words what a control takes: ``-64 to 64``."""
+    """Return what a control takes, in words: ``-64 to 64``."""
     if control.kind == "bool":
         return "true or false"
     if menu:
@@ -138,7 +135,7 @@ def _names(known: Mapping[str, Control]) -> str:
 def _number(
     control: Control, menu: Mapping[int, str], value: int | bool | str
 ) -> int | None:
-    """Give the kernel's number for a value; None where the control has none for it."""
+    """Return the kernel's number for a value; None where there is none for it."""
     if control.kind in ("menu", "intmenu"):
         return _item(control, menu, value)
     if isinstance(value, str):
@@ -165,7 +162,7 @@ def _item(
 
 
 def _carry_out(device: Device, control: Control, value: int) -> str | None:
-    """Set it; in words what became of it, None when that is what was wished."""
+    """Set it; return what became of it in words, None for the requested value."""
     try:
         became = device.set(control, value)
     except OSError as error:
@@ -182,8 +179,8 @@ def _carry_out(device: Device, control: Control, value: int) -> str | None:
 
 _IDLE = "{} does nothing now, as another control that sets it by itself is on"
 
-#: The camera is not there any more.
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.EBADF})
+"""The camera is not there any more."""
 
 
 def _reason(device: Device, control: Control, error: OSError) -> str:

@@ -1,7 +1,6 @@
-"""
-What the kernel tells of a camera on this machine, and its controls: V4L2 itself.
+"""A camera of this machine and its controls, as the kernel knows them (V4L2).
 
-OpenCV cannot be asked for any of it, and what its `set` says of controls is not to be
+OpenCV cannot be asked for any of it, and what its ``set`` says of controls is not to be
 relied on. The libraries that speak V4L2 are under the GPL or out of care. Numbers and
 layouts are those of include/uapi/linux/videodev2.h; no layout used here holds a
 pointer, so they are the same on 32 and 64 bits.
@@ -22,12 +21,12 @@ from pathlib import Path
 from struct import Struct, pack_into
 from typing import Any, TypeAlias
 
-#: Asks the kernel: descriptor, number of the question, and a buffer for question and
-#: answer; `fcntl.ioctl`.
 Ioctl: TypeAlias = Callable[[int, int, bytearray], object]
+"""Asks the kernel: descriptor, number of the question, and a buffer for question and
+answer; ``fcntl.ioctl``."""
 
-#: Opens a path with flags, as `os.open` does.
 OpenFile: TypeAlias = Callable[[str, int], int]
+"""Opens a path with flags, as ``os.open`` does."""
 
 _CAPABILITY = Struct("=16s32s32s3I12x")
 _FORMAT = Struct("=3I32sI16x")
@@ -39,27 +38,27 @@ _VALUE = Struct("=Ii")
 _LONG = Struct("=q")
 _BUFFERS_ASKED = Struct("=4I4x")
 
-#: VIDIOC_QUERYCAP and so on: the last byte of each question's number.
 _QUERYCAP, _ENUM_FMT, _REQBUFS, _G_CTRL, _S_CTRL = 0, 2, 8, 27, 28
+"""VIDIOC_QUERYCAP and so on: the last byte of each question's number."""
 _QUERYCTRL, _QUERYMENU, _FRAMESIZES, _FRAMEINTERVALS = 36, 37, 74, 75
 
-#: _IOC_READ and _IOC_WRITE (asm-generic/ioctl.h), and the letter of V4L2.
 _READ, _READ_WRITE, _LETTER = 2, 3, ord("V")
+"""_IOC_READ and _IOC_WRITE (asm-generic/ioctl.h), and the letter of V4L2."""
 
-#: V4L2_CAP_VIDEO_CAPTURE and V4L2_CAP_VIDEO_CAPTURE_MPLANE, and V4L2_BUF_TYPE_ of both.
 _CAPTURE = 0x1 | 0x1000
+"""V4L2_CAP_VIDEO_CAPTURE and V4L2_CAP_VIDEO_CAPTURE_MPLANE, and V4L2_BUF_TYPE_ of
+both."""
 _BUFFERS = (1, 9)
 
-#: V4L2_MEMORY_MMAP
 _MAPPED = 1
+"""V4L2_MEMORY_MMAP"""
 
-#: V4L2_FRMSIZE_TYPE_DISCRETE, and V4L2_FRMIVAL_TYPE_DISCRETE.
 _DISCRETE = 1
+"""V4L2_FRMSIZE_TYPE_DISCRETE, and V4L2_FRMIVAL_TYPE_DISCRETE."""
 
-#: V4L2_CTRL_FLAG_NEXT_CTRL: the control after the one of this number.
 _NEXT = 0x80000000
+"""V4L2_CTRL_FLAG_NEXT_CTRL: the control after the one of this number."""
 
-#: V4L2_CTRL_TYPE_...; the words are those of v4l2-ctl. Type 6 heads a class of others.
 _KINDS = {
     1: "int",
     2: "bool",
@@ -70,25 +69,26 @@ _KINDS = {
     8: "bitmask",
     9: "intmenu",
 }
+"""V4L2_CTRL_TYPE_...; the words are those of v4l2-ctl. Type 6 heads a class of
+others."""
 _HEADING = 6
 
-#: Kinds whose value is no number of 32 bits.
 _UNREADABLE = frozenset({"button", "int64", "str", "other"})
+"""Kinds whose value is no number of 32 bits."""
 
-#: V4L2_CTRL_FLAG_...
 DISABLED, READ_ONLY, INACTIVE, WRITE_ONLY = 0x1, 0x4, 0x10, 0x40
+"""V4L2_CTRL_FLAG_..."""
 
-#: What a list that is at its end, or a device that has no such list, answers.
 _NO_MORE = frozenset({errno.EINVAL, errno.ENOTTY, errno.ENODATA})
+"""What a list that is at its end, or a device that has no such list, answers."""
 
-#: Entries after which a list is not believed any more: no driver may hold camd up.
 _MOST = 1000
+"""Entries after which a list is not believed any more: no driver may hold camd up."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """
-    What a device says of itself.
+    """What a device says of itself.
 
     :param bus: where it is plugged in, such as ``usb-0000:00:14.0-1``.
     :param captures: whether pictures come from this very node; a camera may have
@@ -103,11 +103,10 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """
-    One size of one format, or a range of sizes.
+    """One size of one format, or a range of sizes.
 
     :param least: width and height in pixels.
-    :param most: the same as `least`, unless any size between is to be had.
+    :param most: the same as ``least``, unless any size between is to be had.
     :param rates: pictures per second, as the driver lists them.
     :param any_rate: whether every rate between the first and the last is to be had.
     """
@@ -120,8 +119,7 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """
-    One way in which pictures come.
+    """One way in which pictures come.
 
     :param code: its four letters, such as ``MJPG``.
     """
@@ -133,14 +131,13 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """
-    Something about a camera that can be set.
+    """Something about a camera that can be set.
 
     :param number: the kernel's, V4L2_CID_...
     :param name: as ``v4l2-ctl --list-ctrls`` writes it: ``white_balance_automatic``.
     :param kind: int, bool, menu, button, int64, str, bitmask, intmenu or other.
-    :param low: the least value, or item of a menu, like `high` and `default`.
-    :param flags: `DISABLED` and the like.
+    :param low: the least value, or item of a menu, like ``high`` and ``default``.
+    :param flags: ``DISABLED`` and the like.
     """
 
     number: int
@@ -154,10 +151,9 @@ class Control:
 
 
 class Device:
-    """
-    An open device, to be asked and set; it does not stream.
+    """An open device, to be asked and set; it does not stream.
 
-    Every method raises `OSError` when the camera is gone.
+    Every method raises ``OSError`` when the camera is gone.
     """
 
     def __init__(self, descriptor: int, ioctl: Ioctl = fcntl.ioctl) -> None:
@@ -165,7 +161,7 @@ class Device:
         self._ioctl = ioctl
 
     def about(self) -> About:
-        """Ask what it is. Raises `OSError` with ENOTTY when it is no V4L2 device."""
+        """Ask what it is. Raises ``OSError`` with ENOTTY when it is no V4L2 device."""
         driver, name, bus, _, _, here = self._ask(_QUERYCAP, _CAPABILITY, way=_READ)
         captures = bool(here & _CAPTURE)
         return About(_text(driver), _text(name), _text(bus), captures)
@@ -178,11 +174,10 @@ class Device:
                 yield Format(_letters(code), _text(description), modes)
 
     def is_busy(self) -> bool:
-        """
-        Tell whether somebody else has it to stream from.
+        """Whether another program streams from it.
 
-        Who gives back all of his buffers, having none, changes nothing; but drivers let
-        nobody do that while they are another's.
+        To return all of one's buffers, having none, changes nothing; but drivers refuse
+        it while another program has buffers.
         """
         return any(self._denies(buffers) for buffers in _BUFFERS)
 
@@ -231,8 +226,7 @@ class Device:
         return value & 0xFFFFFFFF if control.kind == "bitmask" else value
 
     def set(self, control: Control, value: int) -> int:
-        """
-        Set a value.
+        """Set a value.
 
         :return: what the driver made of it; many round to the next step.
         """
@@ -291,13 +285,13 @@ class Device:
         return layout.unpack(answer)
 
 
-#: Opens a device by its path; raises `OSError`.
 OpenDevice: TypeAlias = Callable[[str], AbstractContextManager[Device]]
+"""Opens a device by its path; raises ``OSError``."""
 
 
 @contextmanager
 def opened(path: str, open_file: OpenFile = os.open) -> Iterator[Device]:
-    """Open a device beside whoever streams from it, and close it in the end."""
+    """Open a device beside a program that streams from it; close it in the end."""
     # Without O_NONBLOCK some drivers wait here.
     descriptor = open_file(path, os.O_RDWR | os.O_NONBLOCK)
     try:
@@ -307,8 +301,7 @@ def opened(path: str, open_file: OpenFile = os.open) -> Iterator[Device]:
 
 
 def codes_of(path: str, open_device: OpenDevice = opened) -> tuple[str, ...]:
-    """
-    Ask a device for the codes of its formats, such as ``MJPG`` and ``YUYV``.
+    """Return the codes of a device's formats, such as ``MJPG`` and ``YUYV``.
 
     :return: empty also for what is no V4L2 device.
     :raises OSError: when it does not open.
@@ -318,17 +311,17 @@ def codes_of(path: str, open_device: OpenDevice = opened) -> tuple[str, ...]:
 
 
 def device_path(source: str) -> str:
-    """Give the path of a device that may be named by its number."""
+    """Return the path of a device that may be named by its number."""
     return f"/dev/video{source}" if source.isdecimal() else source
 
 
 def variable(name: str) -> str:
-    """Give a name as ``v4l2-ctl`` writes it: ``White Balance, Automatic`` with _."""
+    """Return a name as ``v4l2-ctl`` writes it: ``White Balance, Automatic`` with _."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def links(path: Path, folder: Path) -> tuple[Path, ...]:
-    """Find the names of a device that last: by-id first, then by-path."""
+    """Return a device's names that last: by-id first, then by-path."""
     found = [*folder.glob("v4l/by-id/*"), *folder.glob("v4l/by-path/*")]
     place = path.resolve()
     return tuple(sorted(link for link in found if link.resolve() == place))
@@ -346,7 +339,7 @@ def _control(answer: tuple[Any, ...]) -> Control:
 
 
 def _text(field: bytes) -> str:
-    """Give the text in a field that zeros fill up; no driver may colour a terminal."""
+    """Return the text in a field padded with zeros, without control characters."""
     text = field.partition(b"\0")[0].decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 

@@ -1,6 +1,6 @@
-"""
-Why a camera does not open. OpenCV says only that it does not; what the system says is
-asked for here, afterwards.
+"""Why a camera does not open.
+
+OpenCV says only that it does not; here the system is asked, afterwards.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from urllib.parse import urlsplit
 
 from camd.sources.v4l2.device import Device, OpenDevice, opened
 
-#: Connects to host and port within so many seconds, as `socket.create_connection`.
 Connect: TypeAlias = Callable[[tuple[str, int], float], socket.socket]
+"""Connects to host and port within so many seconds, as ``socket.create_connection``."""
 
-#: Where a camera listens when its address does not say.
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+"""Where a camera listens when its address does not say."""
 
-#: Seconds to wait for an address that FFmpeg has already waited for.
 _PATIENCE = 2.0
+"""Seconds to wait for an address that FFmpeg has already waited for."""
 
 _SYSTEM_REASONS = {
     errno.ENOENT: "no such device",
     errno.ENODEV: "no such device",
     errno.ENXIO: "no such device",
-    errno.EACCES: "permission denied: add the user who runs camd to the group video",
-    errno.EPERM: "permission denied: add the user who runs camd to the group video",
-    # V4L2 lets anybody open a device, whoever streams from it; but a webcam that has to
-    # be woken for that, and loses its address over it, is busy meanwhile (measured).
+    errno.EACCES: "permission denied: add the user that runs camd to the group video",
+    errno.EPERM: "permission denied: add the user that runs camd to the group video",
+    # A device can be opened while another program streams from it; but a webcam that
+    # has to wake up for that, and loses its address, is busy meanwhile (measured).
     errno.EBUSY: "busy: it is not ready yet, or another program keeps it for itself",
     errno.EISDIR: "not a camera but a folder",
 }
@@ -39,8 +39,7 @@ _SYSTEM_REASONS = {
 def why_no_device(
     path: str, folder: Path = Path("/dev"), open_device: OpenDevice = opened
 ) -> str:
-    """
-    Tell why a V4L2 device does not open, and which others there are.
+    """Return why a V4L2 device does not open, and which others there are.
 
     :param folder: where device nodes stand.
     """
@@ -53,7 +52,7 @@ def why_no_device(
 
 
 def why_no_answer(url: str, connect: Connect = socket.create_connection) -> str:
-    """Tell why an address gives no video. Blocks for 2 s at most, and name look-up."""
+    """Return why an address gives no video. Blocks for name look-up and up to 2 s."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)

@@ -17,16 +17,15 @@ from camd.sources.v4l2.device import (
     opened,
 )
 
-#: What a node says that is no V4L2 device, or whose camera has just gone.
 _NOTHING_THERE = frozenset({errno.ENOTTY, errno.EINVAL, errno.ENODEV, errno.ENXIO})
+"""What a node says that is no V4L2 device, or whose camera has just gone."""
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
 class ControlValue:
-    """
-    A control and how it stands.
+    """A control and how it stands.
 
     :param menu: the items to choose from, by number; empty for what is no menu.
     :param value: None for what has no number or tells none.
@@ -39,8 +38,7 @@ class ControlValue:
 
 @dataclass(frozen=True, slots=True)
 class CameraDevice:
-    """
-    One camera of this machine.
+    """One camera of this machine.
 
     :param path: its node, such as /dev/video0; the number may be another tomorrow.
     :param links: paths that stay; those by the camera's own name come first.
@@ -50,7 +48,7 @@ class CameraDevice:
     links: tuple[Path, ...]
     about: About
     formats: tuple[Format, ...]
-    knobs: tuple[ControlValue, ...]
+    controls: tuple[ControlValue, ...]
 
     @property
     def lasting_path(self) -> Path:
@@ -60,8 +58,7 @@ class CameraDevice:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """
-    The cameras that were found, and what is wrong with others: a line each.
+    """The cameras that were found, and what is wrong with others: a line each.
 
     :param problems: empty when all is well; there may be no camera at all.
     """
@@ -71,8 +68,7 @@ class Census:
 
 
 def census(folder: Path = Path("/dev"), open_device: OpenDevice = opened) -> Census:
-    """
-    Ask every video device of this machine. It may be in use meanwhile.
+    """Ask every video device of this machine. It may be in use meanwhile.
 
     :param folder: where device nodes stand.
     """
@@ -96,12 +92,14 @@ def _nodes(folder: Path) -> list[Path]:
 def _ask(device: Device, path: Path, folder: Path) -> Iterator[CameraDevice]:
     about = device.about()
     if about.captures:
-        knobs = tuple(_knob(device, control) for control in device.controls())
+        controls = tuple(
+            _control_value(device, control) for control in device.controls()
+        )
         formats = tuple(device.formats())
-        yield CameraDevice(path, links(path, folder), about, formats, knobs)
+        yield CameraDevice(path, links(path, folder), about, formats, controls)
 
 
-def _knob(device: Device, control: Control) -> ControlValue:
+def _control_value(device: Device, control: Control) -> ControlValue:
     try:
         value = device.value(control)
     except OSError as error:

@@ -14,7 +14,7 @@ from camd.sources.v4l2.discovery import CameraDevice, ControlValue
 
 
 def in_words(camera: CameraDevice) -> Iterator[str]:
-    """Give the lines that describe a camera, with a piece of camd.yaml at the end."""
+    """Yield the lines that describe a camera, with a piece of camd.yaml at the end."""
     about = camera.about
     yield f"{camera.path}  {about.name}  ({about.driver}, {about.bus})"
     for link in camera.links:
@@ -22,9 +22,9 @@ def in_words(camera: CameraDevice) -> Iterator[str]:
     yield "  formats"
     for modes, forms in groupby(camera.formats, lambda form: form.modes):
         yield from _format_lines(list(forms), modes)
-    if camera.knobs:
+    if camera.controls:
         yield "  controls"
-        yield from _knob_lines(camera.knobs)
+        yield from _control_lines(camera.controls)
     yield "  in camd.yaml"
     yield "    cameras:"
     yield f"      {_short_name(about.name)}:"
@@ -32,7 +32,7 @@ def in_words(camera: CameraDevice) -> Iterator[str]:
 
 
 def in_data(camera: CameraDevice) -> dict[str, Any]:
-    """Give the same as values that JSON can hold."""
+    """Return the same as values that JSON can hold."""
     about = camera.about
     return {
         "path": str(camera.path),
@@ -42,7 +42,7 @@ def in_data(camera: CameraDevice) -> dict[str, Any]:
         "driver": about.driver,
         "bus": about.bus,
         "formats": [_format_data(form) for form in camera.formats],
-        "controls": [_knob_data(knob) for knob in camera.knobs],
+        "controls": [_control_data(each) for each in camera.controls],
     }
 
 
@@ -68,19 +68,19 @@ def _rates(mode: Mode) -> str:
     return f"{rates} fps" if rates else ""
 
 
-def _knob_lines(knobs: tuple[ControlValue, ...]) -> Iterator[str]:
-    wide = max(len(knob.control.name) for knob in knobs)
-    for knob in knobs:
-        control = knob.control
-        yield f"    {control.name:{wide}}  {control.kind:7}  {_knob(knob)}"
+def _control_lines(values: tuple[ControlValue, ...]) -> Iterator[str]:
+    wide = max(len(each.control.name) for each in values)
+    for each in values:
+        control = each.control
+        yield f"    {control.name:{wide}}  {control.kind:7}  {_in_words(each)}"
 
 
-def _knob(knob: ControlValue) -> str:
-    control = knob.control
-    said = [takes(control, knob.menu)]
-    if knob.value is not None:
-        said.append(f"default {_value(knob, control.default)}")
-        said.append(f"now {_value(knob, knob.value)}")
+def _in_words(each: ControlValue) -> str:
+    control = each.control
+    said = [takes(control, each.menu)]
+    if each.value is not None:
+        said.append(f"default {_value(each, control.default)}")
+        said.append(f"now {_value(each, each.value)}")
     if control.flags & READ_ONLY:
         said.append("read only")
     if control.flags & INACTIVE:
@@ -88,12 +88,12 @@ def _knob(knob: ControlValue) -> str:
     return "; ".join(said)
 
 
-def _value(knob: ControlValue, value: int) -> str:
-    return str(bool(value)).lower() if knob.control.kind == "bool" else str(value)
+def _value(each: ControlValue, value: int) -> str:
+    return str(bool(value)).lower() if each.control.kind == "bool" else str(value)
 
 
 def _short_name(name: str) -> str:
-    """Make a name for camd.yaml of the device's own."""
+    """Return a name for camd.yaml, made of the device's own."""
     # uvcvideo says "C920: C920", as a camera has a name and so has its function.
     first = name.partition(":")[0].lower()
     return re.sub(r"[^a-z0-9]+", "-", first).strip("-") or "camera"
@@ -115,8 +115,8 @@ def _mode_data(mode: Mode) -> dict[str, Any]:
     return {**size, "fps": mode.rates, "any_fps_between": mode.any_rate}
 
 
-def _knob_data(knob: ControlValue) -> dict[str, Any]:
-    control = knob.control
+def _control_data(each: ControlValue) -> dict[str, Any]:
+    control = each.control
     return {
         "name": control.name,
         "type": control.kind,
@@ -124,8 +124,8 @@ def _knob_data(knob: ControlValue) -> dict[str, Any]:
         "most": control.high,
         "step": control.step,
         "default": control.default,
-        "value": knob.value,
-        "menu": knob.menu,
+        "value": each.value,
+        "menu": each.menu,
         "read_only": bool(control.flags & READ_ONLY),
         "inactive": bool(control.flags & INACTIVE),
     }

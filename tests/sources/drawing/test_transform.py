@@ -31,8 +31,6 @@ CORNERS = {
     "d": PICTURE[1, 2],
 }
 
-#: The reactor that no source may touch before it is opened.
-
 
 def settings(**keys: Any) -> CameraSettings:
     """A camera's settings."""
@@ -208,7 +206,7 @@ def test_the_cost_is_said_once() -> None:
             source.read()
     assert [formatEvent(event) for event in events] == [
         "Camera robot: rotate, flip and overlay need pixels: each JPEG is decoded and "
-        "encoded anew, which takes milliseconds of CPU where passing it on takes "
+        "encoded again, which takes milliseconds of CPU where passing it on takes "
         "microseconds"
     ]
 

@@ -52,7 +52,7 @@ def test_a_switch(value):
     [(4, 4), ("Fast Mode", 1), ("fast_mode", 1), ("SLOW", 4), (False, 0), ("off", 0)],
 )
 def test_a_menu(value, number):
-    """An item goes by number or name; `off`, which YAML reads as false, is a word."""
+    """An item goes by number or name; ``off``, which YAML reads as false, is a word."""
     driver = one(3, high=4, menu=MENU)
     assert outcome(driver, x=value) == Outcome((f"x {number} ({MENU[number]})",), ())
     assert driver.sets == [(5, number)]
@@ -129,7 +129,7 @@ def test_read_only():
 
 @pytest.mark.parametrize(("word", "number"), [("manual", 1), ("auto", 3)])
 def test_exposure(word, number):
-    """`exposure: manual` and `auto` mean the menu, whatever its items are called."""
+    """``exposure: manual`` and ``auto`` mean the menu, whatever its items' names."""
     driver = FakeDriver()
     outcome(driver, exposure=word)
     outcome(driver, auto_exposure=word)
@@ -138,7 +138,7 @@ def test_exposure(word, number):
 
 @pytest.mark.parametrize(("items", "number"), [((0, 1, 2, 3), 0), ((1, 2), 2)])
 def test_exposure_as_automatic_as_there_is(items, number):
-    """`auto` is whole automatic exposure where the camera has it."""
+    """``auto`` is whole automatic exposure where the camera has it."""
     menu: dict[int, str | int] = {item: f"Item {item}" for item in items}
     control = FakeControl(0x9A0901, "Auto Exposure", kind=3, high=3, menu=menu)
     driver = FakeDriver([control])
@@ -147,7 +147,7 @@ def test_exposure_as_automatic_as_there_is(items, number):
 
 
 def test_exposure_as_a_number():
-    """A number for `exposure` goes to a control of that very name, if there is one."""
+    """A number for ``exposure`` goes to a control of that name, if there is one."""
     driver = FakeDriver([FakeControl(0x980911, "Exposure")])
     outcome(driver, exposure=7)
     assert driver.sets == [(0x980911, 7)]

@@ -26,7 +26,7 @@ def refusing(code: int) -> OpenDevice:
 
 
 def connecting(outcome: Exception | None) -> object:
-    """A `create_connection` that fails so, or gives a socket."""
+    """A ``create_connection`` that fails so, or gives a socket."""
 
     def connect(address: tuple[str, int], timeout: float) -> socket.socket:
         if outcome is not None:

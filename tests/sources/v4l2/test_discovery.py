@@ -162,5 +162,5 @@ def test_a_control_that_tells_no_value(tmp_path: Path) -> None:
 
     driver._answers[0xC008561B] = (driver._answers[0xC008561B][0], broken)
     (camera,) = found(tmp_path, video0=driver).cameras
-    knob = camera.knobs[0]
-    assert (knob.control.name, knob.value) == ("brightness", None)
+    value = camera.controls[0]
+    assert (value.control.name, value.value) == ("brightness", None)
