@@ -89,7 +89,7 @@ class FanOut:
             return
         rung.unsubscribe(viewer)
         if viewer.rendition is not None and not rung:
-            self._ladder.remove(viewer.rendition)
+            self._ladder.remove(viewer.rendition, rung)
 
     def move(self, viewer: Viewer, rendition: Rendition | None, fps: float = 0) -> None:
         """Send a subscriber another rendition, or another rate, from now on.

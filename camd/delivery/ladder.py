@@ -77,9 +77,11 @@ class Ladder:
             rung.newest = None
         return rung
 
-    def remove(self, rendition: Rendition) -> None:
+    def remove(self, rendition: Rendition, rung: Rung) -> None:
         """Scale no more for a rung that has lost its last viewer."""
-        del self._rungs[rendition]
+        # A viewer that failed has left it before it unsubscribes.
+        if self._rungs.get(rendition) is rung:
+            del self._rungs[rendition]
 
     def forget(self) -> None:
         """Begin no stream with a frame that there is now."""

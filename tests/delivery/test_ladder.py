@@ -11,7 +11,7 @@ from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Frame
-from tests.delivery.test_fanout import FanOutHarness, numbers
+from tests.delivery.test_fanout import FailingOutlet, FanOutHarness, numbers
 from tests.fakes import PLAIN, FakeOutlet, failures
 
 HALF, QUARTER = Rendition.parse("1/2@60"), Rendition.parse("1/4@50")
@@ -125,6 +125,21 @@ def test_the_last_viewer_leaves_while_its_frame_is_made() -> None:
     assert harness.outlets[0].sent == []
     harness.publish()
     assert harness.made()[1:] == [["1/4@50"]]
+
+
+def test_a_viewer_that_failed_unsubscribes_last() -> None:
+    """It left its rung as it failed; a rung that was made since then stays."""
+    harness = LadderHarness(HALF)
+    bad = harness.add(FailingOutlet(), rendition=HALF)
+    with capturedLogs():
+        harness.publish()
+    harness.fanout.unsubscribe(harness.viewers[0])
+    harness.add(FakeOutlet(), rendition=HALF)
+    harness.fanout.unsubscribe(bad)
+    harness.publish()
+    assert numbers(harness.outlets[-1]) == [1, 2]
+    harness.fanout.unsubscribe(harness.viewers[-1])
+    assert len(harness.fanout) == 0
 
 
 def test_a_newcomer_gets_the_newest_frame_scaled() -> None:
