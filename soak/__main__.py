@@ -37,7 +37,7 @@ EVERY = 5
 """Seconds between two troubles: time to notice one, and to recover from some."""
 
 STALLED = 10
-"""Seconds that a viewer who takes nothing is kept; some are to be cut off."""
+"""Seconds that a viewer that takes nothing is kept; some are to be cut off."""
 
 CALM = 45.0
 """Seconds after which all must be as at the start: requests have 30, viewers fewer."""
@@ -60,7 +60,7 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
 
 @contextmanager
 def started(folder: Path, camera: HttpCamera) -> Iterator[Daemon]:
-    """Have a daemon with both cameras, that listens with and without TLS."""
+    """Run a daemon with both cameras that listens with and without TLS."""
     cameras = {
         "robot": {"source": camera.address, "stream_fps": FAST, "offline_after": 3},
         "hall": {"source": "pattern", "stream_fps": FAST},
@@ -96,7 +96,7 @@ def certificate(folder: Path) -> Path:
 
 @contextmanager
 def crowd(plan: Plan) -> Iterator[subprocess.Popen[str]]:
-    """Have the viewers come, in a process of their own."""
+    """Run the viewers in a process of their own."""
     with subprocess.Popen(
         [sys.executable, "-m", "soak.crowd"],
         stdin=subprocess.PIPE,
@@ -183,7 +183,7 @@ def _sampled(
     trouble: Trouble,
     inspector: Inspector,
 ) -> Iterator[Sample]:
-    """Give what the daemon holds, each second until the crowd is gone."""
+    """Yield what the daemon holds, each second until the crowd is gone."""
     second = 0
     while process.poll() is None:
         time.sleep(1)

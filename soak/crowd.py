@@ -26,27 +26,27 @@ from e2e.rude import Rude
 from soak.rude import ADDRESS as RUDE_ADDRESS
 from soak.rude import rudely
 
-#: Addresses of this computer that they come from, so that what one does is not laid at
-#: another's door. The proxy is one that the daemon is told to trust.
 GUEST, STRANGER, PROXY = "127.0.0.4", "127.0.0.3", "127.0.0.2"
+"""Addresses of this computer that they come from, so that none is blamed for another.
+The proxy is one that the daemon is told to trust."""
 
-#: Seconds that a viewer stays, and that a seat is then empty, at the most.
 STAY, PAUSE = 60.0, 2.0
+"""Seconds that a viewer stays, and that a seat is then empty, at the most."""
 
-#: Bytes that a slow reader takes, and the seconds between two times.
 SIP, SIPS = 4096, 0.2
+"""Bytes that a slow reader takes, and the seconds between two times."""
 
-#: Bytes of room asked for by who takes nothing, so that it is soon used up.
 SMALL = 4096
+"""Bytes of receive buffer of a viewer that takes nothing, so that it is soon full."""
 
-#: Seconds for which links are signed; no viewer stays as long.
 LINK = "1h"
+"""How long links are signed for; no viewer stays as long."""
 
-#: Viewers cut off of which is told; a few are as bad as many.
 CUT_MOST = 20
+"""Viewers cut off that are reported; a few are as bad as many."""
 
-#: Wrong keys a second at the most, each from another address behind the proxy.
 GUESSES = 20
+"""Wrong keys a second at the most, each from another address behind the proxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Figures:
     :ivar frames: whole parts that came in, heartbeats and placeholders included.
     :ivar cut: what the daemon did to viewers that did nothing wrong.
     :ivar late: how many frames came so many milliseconds after their capture, to those
-        who read as fast as they can.
+        that read as fast as they can.
     :ivar answers: how often each address had which answer.
     :ivar slowest: seconds that the longest answer took.
     """
@@ -160,7 +160,7 @@ class Crowd:
         ]
 
     def _seats(self) -> list[Awaitable[None]]:
-        """Give each viewer's place, which is never empty for long."""
+        """Return each viewer's place, which is never empty for long."""
         kinds = [kind for kind in self._kinds() for _ in range(kind.share)]
         self._dice.shuffle(kinds)
         return [self._seat(kinds[n % len(kinds)]) for n in range(self._plan.viewers)]
@@ -200,7 +200,7 @@ class Crowd:
         stay: float,
         headers: dict[str, str],
     ) -> None:
-        """Watch as one should; whatever ends it early is noted."""
+        """Watch properly; whatever ends it early is noted."""
         try:
             reason = await self._watch(session, address, stay, headers)
         except (aiohttp.ClientError, OSError) as error:
@@ -216,7 +216,7 @@ class Crowd:
         stay: float,
         headers: dict[str, str],
     ) -> str | None:
-        """Watch a stream; give what ended it, None for this viewer itself."""
+        """Watch a stream; return what ended it, None for this viewer itself."""
         end = time.monotonic() + stay
         async with session.get(address, headers=headers, ssl=False) as answer:
             if answer.status != 200:
@@ -277,7 +277,7 @@ class Crowd:
             await self._watch(session, address, stay, self._key)
 
     def _askers(self) -> list[Awaitable[None]]:
-        """Give those who ask for one thing each second."""
+        """Return what asks for one thing each second."""
         paths = ["/", "/metrics", "/api/cameras", "/healthz"]
         for name in self._plan.cameras:
             paths += [f"/api/{name}/stream/stats", f"/api/{name}/snapshot"]
@@ -311,7 +311,7 @@ class Crowd:
 async def _status(
     session: aiohttp.ClientSession, address: str, headers: dict[str, str]
 ) -> str:
-    """Ask, read the answer, and give its status, or what came instead."""
+    """Ask, read the answer, and return its status, or what came instead."""
     try:
         async with session.get(address, headers=headers) as answer:
             await answer.read()

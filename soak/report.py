@@ -21,7 +21,7 @@ _HEAD = ("", "start", "least", "median", "most", "1st", "2nd", "3rd third", "end
 
 
 def report(soaked: Soaked) -> str:
-    """Give all figures, some lines."""
+    """Return all figures, some lines."""
     return "\n".join([*_held(soaked), "", *_seen(soaked)])
 
 
@@ -44,7 +44,7 @@ def _seen(soaked: Soaked) -> Iterator[str]:
     crowd, late = soaked.crowd, soaked.crowd["late"]
     kinds = ", ".join(f"{n} {name}" for name, n in sorted(crowd["viewers"].items()))
     yield f"viewers: {sum(crowd['viewers'].values())} ({kinds})"
-    yield f"parts delivered to those who read fast: {crowd['frames']}"
+    yield f"parts delivered to viewers that read fast: {crowd['frames']}"
     median, most_of_them, most = (part(late, share) for share in (0.5, 0.99, 1))
     yield (
         f"capture to arrival, as they saw it: median {median:.3f} s, "
@@ -61,7 +61,7 @@ def _seen(soaked: Soaked) -> Iterator[str]:
 
 def part(late: Mapping[str, int], share: float) -> float:
     """
-    Give the seconds within which this share of all frames came; 0 where none did.
+    Return the seconds within which this share of all frames came; 0 where none did.
 
     :param late: how many frames came after so many milliseconds, which are texts.
     """

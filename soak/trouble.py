@@ -66,7 +66,7 @@ class Trouble:
         next(self._steps)()
 
     def over(self) -> None:
-        """Have everything as it was at the start."""
+        """Set everything back to what it was at the start."""
         self._plug_in()
         settings = self._settings()
         settings["cameras"].pop(PASSING, None)

@@ -66,7 +66,7 @@ def _held(soaked: Soaked) -> Iterator[str]:
 
 
 def as_before(before: Sample, after: Sample) -> bool:
-    """Tell whether no file and no thread is left over, but for the pool's."""
+    """Whether no file and no thread is left over, but for the pool's."""
     return after.files <= before.files and after.threads <= before.threads + POOL
 
 

@@ -1,6 +1,6 @@
-"""
-A camera, its thread, its world and its site for tests: no waiting, no hardware, no
-reactor, no socket.
+"""A camera, its thread, its environment and its site for tests.
+
+No waiting, no hardware, no reactor, no socket.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ GIVEN = CameraMode(32, 24, 30, "YUYV")
 """What a fake source says that it gives."""
 
 EPOCH = 1_800_000_000.0
-"""The Unix time at which a fake world's clock shows 0."""
+"""The Unix time at which a fake environment's clock shows 0."""
 
 
 @cache
@@ -92,7 +92,7 @@ class FakeSource:
         return mode
 
     def read(self) -> RawFrame:
-        """Do as scripted, or give a picture, taken now."""
+        """Do as scripted, or return a picture taken now."""
         self.calls.append("read")
         content = self.reads.popleft() if self.reads else self.always
         if isinstance(content, Exception):
@@ -161,7 +161,7 @@ class FakeEncoder:
         self.trouble: Exception | None = None
 
     def encode(self, picture: Image) -> bytes:
-        """Give a small JPEG."""
+        """Return a small JPEG."""
         if self.trouble is not None:
             raise self.trouble
         self.encoded += 1
@@ -219,7 +219,7 @@ class FakeThread:
 
 class FakeEnvironment:
     """
-    A world on a clock, and all that was made in it.
+    An environment on a clock, and all that was made in it.
 
     :ivar threads: the threads that were made, in order; each has its source beside it
         in :attr:`sources`.
@@ -309,7 +309,7 @@ FPS = 16
 
 
 class CameraHarness:
-    """A camera that has been started, and its world."""
+    """A camera that has been started, and its environment."""
 
     def __init__(
         self,
@@ -356,12 +356,12 @@ def said(events: Iterable[Any]) -> list[str]:
 
 
 KEY = "open-sesame-1234567890"
-"""The key of a fake house, and the only one."""
+"""The key of a fake daemon, and the only one."""
 
 
 class FakeDaemon:
     """
-    A site with its cameras, started, on a fake world.
+    A site with its cameras, started, in a fake environment.
 
     :ivar environment: what the cameras touch.
     :ivar cameras: by name.

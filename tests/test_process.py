@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
@@ -90,7 +90,7 @@ class Process:
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Starts daemons with given settings, and ends them with the test."""
     started: list[Process] = []
 
@@ -174,7 +174,7 @@ def check_the_end(process: Process, viewers: list[Viewer], how: signal.Signals) 
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_and_ends(run, how):
+def test_it_serves_and_ends(run: Callable[..., Process], how: signal.Signals) -> None:
     """It serves a moving picture to several at once, and ends at once when told to."""
     process = run(config())
     port = listening(process)
@@ -187,7 +187,7 @@ def test_it_serves_and_ends(run, how):
     check_the_end(process, viewers, how)
 
 
-def test_a_hangup_before_it_has_begun(run):
+def test_a_hangup_before_it_has_begun(run: Callable[..., Process]) -> None:
     """One that comes ahead of the ports is heeded once all has started."""
     process = run(config())
     process.until("camd .* starts")
@@ -230,7 +230,9 @@ def dying() -> Iterator[int]:
         ended.set()
 
 
-def test_it_ends_though_a_source_hangs_when_opened(run, mute):
+def test_it_ends_though_a_source_hangs_when_opened(
+    run: Callable[..., Process], mute: int
+) -> None:
     """A source that never answers holds up neither the viewers nor the end."""
     process = run(config(f"http://127.0.0.1:{mute}/stream"))
     port = listening(process)
@@ -240,7 +242,9 @@ def test_it_ends_though_a_source_hangs_when_opened(run, mute):
     check_the_end(process, viewers, signal.SIGTERM)
 
 
-def test_it_ends_though_a_source_hangs_in_a_read(run, dying):
+def test_it_ends_though_a_source_hangs_in_a_read(
+    run: Callable[..., Process], dying: int
+) -> None:
     """A source that falls silent holds up neither the viewers nor the end."""
     process = run(config(f"http://127.0.0.1:{dying}/stream"))
     port = listening(process)
@@ -251,7 +255,7 @@ def test_it_ends_though_a_source_hangs_in_a_read(run, dying):
     check_the_end(process, viewers, signal.SIGTERM)
 
 
-def test_a_port_in_use(run):
+def test_a_port_in_use(run: Callable[..., Process]) -> None:
     """It is one line, which twistd puts into its log, and exit status 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -262,7 +266,7 @@ def test_a_port_in_use(run):
     assert "Traceback" not in process.output
 
 
-def test_bad_settings(run):
+def test_bad_settings(run: Callable[..., Process]) -> None:
     """They are one line for each, exit status 1, and nothing besides."""
     process = run(config() + "stream_fps: many\n")
     assert process.wait() == 1
@@ -271,7 +275,7 @@ def test_bad_settings(run):
     assert "stream_fps" in line
 
 
-def test_json_from_the_first_line_to_the_last(run):
+def test_json_from_the_first_line_to_the_last(run: Callable[..., Process]) -> None:
     """With log_format: json, every line is a JSON object."""
     process = run(config() + "log_format: json\n")
     listening(process)
@@ -287,7 +291,9 @@ def test_json_from_the_first_line_to_the_last(run):
     assert {line["camera"] for line in told if "camera" in line} == {"robot"}
 
 
-def test_passing_jpegs_on_takes_no_opencv(run, tmp_path) -> None:
+def test_passing_jpegs_on_takes_no_opencv(
+    run: Callable[..., Process], tmp_path: Path
+) -> None:
     """A daemon that shows JPEGs as they are loads neither OpenCV nor numpy."""
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -301,7 +307,9 @@ def test_passing_jpegs_on_takes_no_opencv(run, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("level", "heard"), [("info", False), ("debug", True)])
-def test_the_level(run, mute, level, heard):
+def test_the_level(
+    run: Callable[..., Process], mute: int, level: str, heard: bool
+) -> None:
     """Rounds of heartbeats are logged when debug lines are asked for, and only then."""
     settings = f"log_level: {level}\nheartbeat_interval: 0.1\n"
     process = run(config(f"http://127.0.0.1:{mute}/stream") + settings)
@@ -313,7 +321,7 @@ def test_the_level(run, mute, level, heard):
     assert ("heartbeat to 1 viewers" in process.output) is heard
 
 
-def test_a_log_file(run, tmp_path):
+def test_a_log_file(run: Callable[..., Process], tmp_path: Path) -> None:
     """What twistd is told of the log's place holds: here a daemon with --logfile."""
     process = run(config() + "log_format: json\n", "--logfile=here.log")
     log = tmp_path / "here.log"
@@ -327,7 +335,7 @@ def test_a_log_file(run, tmp_path):
     assert process.output == ""
 
 
-def test_a_made_key_opens(run):
+def test_a_made_key_opens(run: Callable[..., Process]) -> None:
     """The address in the log is one that can be opened as it stands."""
     # A snapshot waits for as long as camera_timeout; a busy machine may need it.
     text = config().replace("camera_timeout: 0.2", "camera_timeout: 20")

@@ -33,7 +33,7 @@ def settings(
 
 
 class Running:
-    """A daemon that runs, on a fake world, and its viewers."""
+    """A daemon that runs in a fake environment, and its viewers."""
 
     def __init__(self, given: Settings) -> None:
         self.environment = FakeEnvironment(0)

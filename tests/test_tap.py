@@ -36,7 +36,7 @@ class FullReactor(FakeReactor):
 
 
 @pytest.fixture(autouse=True)
-def nothing_around(tmp_path, monkeypatch):
+def nothing_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings beside the test's own."""
     monkeypatch.chdir(tmp_path)
     for name in ("STREAM_FPS", "API_KEYS", "LISTEN", "PRESET"):
@@ -62,31 +62,31 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
 # ---- The options
 
 
-def test_the_settings_file(tmp_path):
+def test_the_settings_file(tmp_path: Path) -> None:
     """The file that is named is read."""
     (tmp_path / "my.yaml").write_text("stream_fps: 7\n")
     assert parsed("-c", "my.yaml")["settings"].stream_fps == 7
     assert parsed("--config=my.yaml")["settings"].stream_fps == 7
 
 
-def test_camd_yaml_is_the_default(tmp_path):
+def test_camd_yaml_is_the_default(tmp_path: Path) -> None:
     """Without an option it is camd.yaml here."""
     (tmp_path / "camd.yaml").write_text("stream_fps: 8\n")
     assert parsed()["settings"].stream_fps == 8
 
 
-def test_no_file_at_all():
+def test_no_file_at_all() -> None:
     """Without a file the defaults hold."""
     assert list(parsed()["settings"].cameras) == ["robot"]
 
 
-def test_the_environment(monkeypatch):
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment's settings hold."""
     monkeypatch.setenv("STREAM_FPS", "9")
     assert parsed()["settings"].stream_fps == 9
 
 
-def test_bad_settings(tmp_path, capsys):
+def test_bad_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each thing that is wrong is one line, and the exit status is 1."""
     (tmp_path / "camd.yaml").write_text("stream_fps: many\njpeg_qality: 70\n")
     lines = refusal(capsys)
@@ -96,21 +96,25 @@ def test_bad_settings(tmp_path, capsys):
     assert any("jpeg_qality" in line for line in lines)
 
 
-def test_a_missing_file(capsys):
+def test_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
     """A file that was named must be there."""
     (line,) = refusal(capsys, "-c", "nowhere.yaml")
     assert line.startswith("camd: ")
     assert "nowhere.yaml" in line
 
 
-def test_no_opencv(capsys, monkeypatch):
+def test_no_opencv(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where OpenCV cannot be imported, one line says what to install."""
     monkeypatch.setattr(tap, "why_no_opencv", lambda: "OpenCV needs libGL")
     assert refusal(capsys) == ["camd: OpenCV needs libGL"]
 
 
 @pytest.mark.parametrize("source", ["http://camera/video", "https://camera/", "{}"])
-def test_no_opencv_and_no_need_of_it(tmp_path, monkeypatch, source) -> None:
+def test_no_opencv_and_no_need_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
     """Where all cameras send JPEGs, nobody asks for it at the start."""
     monkeypatch.setattr(tap, "why_no_opencv", lambda: "OpenCV needs libGL")
     cameras = {"robot": {"source": source.format(tmp_path)}}
@@ -118,7 +122,7 @@ def test_no_opencv_and_no_need_of_it(tmp_path, monkeypatch, source) -> None:
     assert list(parsed()["settings"].cameras) == ["robot"]
 
 
-def test_version(capsys):
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """The version is camd's, not Twisted's."""
     with pytest.raises(SystemExit) as stop:
         parsed("--version")
@@ -126,7 +130,7 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"camd {__version__}\n"
 
 
-def test_the_plugin():
+def test_the_plugin() -> None:
     """The plugin that stands for camd among twistd's commands names this module."""
     from twisted.application.service import IServiceMaker
 
@@ -150,7 +154,7 @@ TWO = {
 }
 
 
-def test_the_daemons_services():
+def test_the_daemons_services() -> None:
     """It has every camera, and whatever it is told to listen on."""
     reactor = FakeReactor()
     daemon = tap.build(
@@ -167,7 +171,7 @@ def test_the_daemons_services():
     assert bound == [(8001, "127.0.0.1"), (8002, "")]
 
 
-def test_a_unix_socket(tmp_path):
+def test_a_unix_socket(tmp_path: Path) -> None:
     """It listens on a UNIX socket, too."""
     reactor = FakeReactor()
     path = tmp_path / "camd.sock"
@@ -176,7 +180,7 @@ def test_a_unix_socket(tmp_path):
     assert (Path(address), mode) == (path, 0o660)
 
 
-def test_what_listens_is_the_site():
+def test_what_listens_is_the_site() -> None:
     """Who connects is asked for the key, and let in with it."""
     reactor = FakeReactor()
     daemon = tap.build(settings(api_keys={"me": "a-secret-of-sixteen"}), reactor, {})
@@ -200,7 +204,7 @@ def started(**given: object) -> list[str]:
     return said(events)
 
 
-def test_a_made_key_is_said_once():
+def test_a_made_key_is_said_once() -> None:
     """Without a key in the settings one is made, and the address to open has it."""
     lines = started()
     (line,) = (line for line in lines if "api_key=" in line)
@@ -211,7 +215,7 @@ def test_a_made_key_is_said_once():
     assert "\n".join(lines).count(key) == 1
 
 
-def test_a_made_key_is_new_each_time():
+def test_a_made_key_is_new_each_time() -> None:
     """No two daemons make the same one."""
     one, other = (
         next(line for line in started() if "api_key=" in line) for _ in range(2)
@@ -219,7 +223,7 @@ def test_a_made_key_is_new_each_time():
     assert one != other
 
 
-def test_a_given_key_is_never_said():
+def test_a_given_key_is_never_said() -> None:
     """The address to open is said without it."""
     lines = started(api_keys={"me": "my-very-secret-key"})
     assert "Open http://127.0.0.1:8001/" in lines
@@ -227,12 +231,12 @@ def test_a_given_key_is_never_said():
     assert "api_key=" not in "\n".join(lines)
 
 
-def test_the_limit_is_said():
+def test_the_limit_is_said() -> None:
     """How many files may be open is in the log."""
     assert "Open files: at most 4096 (was 1024); connections: at most 3276" in started()
 
 
-def test_a_port_in_use():
+def test_a_port_in_use() -> None:
     """It is one line, in the log too."""
     daemon = tap.build(settings(), FullReactor(), {})
     with capturedLogs() as logged, pytest.raises(StartError) as caught:

@@ -27,7 +27,7 @@ def results(asked: Deferred[Frame]) -> list[Any]:
 # ---- Who shares what
 
 
-def test_one_capture_for_all():
+def test_one_capture_for_all() -> None:
     """However many watch, each picture is taken once, and all get the same bytes."""
     harness = CameraHarness()
     viewers = [harness.visit() for _ in range(5)]
@@ -41,7 +41,7 @@ def test_one_capture_for_all():
         assert all(a is b for a, b in zip(first, other, strict=True))
 
 
-def test_who_comes_later_is_shown_the_newest_at_once():
+def test_who_comes_later_is_shown_the_newest_at_once() -> None:
     """A viewer who joins others gets the frame that they saw last."""
     harness = CameraHarness()
     one = harness.visit()
@@ -51,7 +51,7 @@ def test_who_comes_later_is_shown_the_newest_at_once():
     assert harness.source.calls.count("read") == 2 + FPS
 
 
-def test_capture_rests_when_the_last_one_has_gone():
+def test_capture_rests_when_the_last_one_has_gone() -> None:
     """Frames are brought in until the last viewer leaves, and then no more."""
     harness = CameraHarness()
     one, other = harness.visit(), harness.visit()
@@ -63,7 +63,7 @@ def test_capture_rests_when_the_last_one_has_gone():
     assert harness.camera.stats.published == published
 
 
-def test_no_old_frame_after_a_rest():
+def test_no_old_frame_after_a_rest() -> None:
     """Who comes when nobody watched is not shown what was seen last time."""
     harness = CameraHarness()
     one = harness.visit()
@@ -83,7 +83,7 @@ def test_no_old_frame_after_a_rest():
 # ---- Each with a feed of its own, for comparison
 
 
-def test_without_the_cache_each_has_a_source():
+def test_without_the_cache_each_has_a_source() -> None:
     """With enable_frame_cache: false every viewer opens, reads and encodes alone."""
     harness = CameraHarness(enable_frame_cache=False)
     for _ in range(3):
@@ -95,7 +95,7 @@ def test_without_the_cache_each_has_a_source():
     assert shared.calls.count("read") <= 3
 
 
-def test_without_the_cache_a_source_goes_with_its_viewer():
+def test_without_the_cache_a_source_goes_with_its_viewer() -> None:
     """The source is closed, its thread ended and its viewer told of nothing more."""
     harness = CameraHarness(enable_frame_cache=False)
     gone, here = harness.visit(), harness.visit()
@@ -113,7 +113,7 @@ def test_without_the_cache_a_source_goes_with_its_viewer():
     assert len(harness.sent(here)) > FPS
 
 
-def test_without_the_cache_the_end():
+def test_without_the_cache_the_end() -> None:
     """At shutdown every source is closed and every thread is told to end once."""
     harness = CameraHarness(enable_frame_cache=False)
     viewers = [harness.visit(), harness.visit()]
@@ -128,7 +128,7 @@ def test_without_the_cache_the_end():
 
 
 @pytest.mark.parametrize("source", ["0", "/dev/video0", "/dev/v4l/by-id/usb-cam"])
-def test_a_device_keeps_its_cache(source):
+def test_a_device_keeps_its_cache(source: str) -> None:
     """It can be opened once only, so that all share it; the log says so, once."""
     with capturedLogs() as events:
         harness = CameraHarness(enable_frame_cache=False, source=source)
@@ -141,7 +141,7 @@ def test_a_device_keeps_its_cache(source):
 # ---- Silence
 
 
-def test_the_last_frame_comes_again_when_the_next_is_overdue():
+def test_the_last_frame_comes_again_when_the_next_is_overdue() -> None:
     """It is sent once more, soon, for clients that show one only when more comes."""
     harness = CameraHarness()
     viewer = harness.visit()
@@ -153,7 +153,7 @@ def test_the_last_frame_comes_again_when_the_next_is_overdue():
     assert (viewer.sent.frames, viewer.sent.heartbeats) == (FPS + 1, 1)
 
 
-def test_a_camera_that_hangs():
+def test_a_camera_that_hangs() -> None:
     """Its viewers stay and get heartbeats; a camera beside it is not held up."""
     environment = FakeEnvironment()
     bad = CameraHarness(environment=environment, heartbeat_interval=1, offline_after=60)
@@ -171,7 +171,7 @@ def test_a_camera_that_hangs():
     assert good.camera.state is State.LIVE
 
 
-def test_a_camera_that_fails_keeps_its_viewers():
+def test_a_camera_that_fails_keeps_its_viewers() -> None:
     """A viewer stays through an outage and goes on where the camera does."""
     harness = CameraHarness()
     viewer = harness.visit()
@@ -190,7 +190,7 @@ def test_a_camera_that_fails_keeps_its_viewers():
 # ---- Counts and log lines
 
 
-def test_the_line_of_arrival():
+def test_the_line_of_arrival() -> None:
     """The log tells who came, and how many there are."""
     harness = CameraHarness()
     with capturedLogs() as events:
@@ -202,7 +202,7 @@ def test_the_line_of_arrival():
     )
 
 
-def test_the_line_of_departure():
+def test_the_line_of_departure() -> None:
     """The log tells who left, when, after how many frames, why, and who is left."""
     harness = CameraHarness()
     viewers = [harness.visit() for _ in range(5)]
@@ -215,7 +215,7 @@ def test_the_line_of_departure():
     ]
 
 
-def test_a_client_that_closed():
+def test_a_client_that_closed() -> None:
     """Without another reason it was the client who ended the stream."""
     harness = CameraHarness()
     viewer = harness.visit()
@@ -227,7 +227,7 @@ def test_a_client_that_closed():
     ]
 
 
-def test_viewers_are_counted_over_all_cameras():
+def test_viewers_are_counted_over_all_cameras() -> None:
     """Numbers and totals are the daemon's, lists of viewers the camera's."""
     environment, viewer_count = FakeEnvironment(), ViewerCount()
     one = CameraHarness(environment=environment, viewer_count=viewer_count)
@@ -243,7 +243,7 @@ def test_viewers_are_counted_over_all_cameras():
     assert list(one.camera.viewers) == []
 
 
-def test_what_is_known_of_a_viewer():
+def test_what_is_known_of_a_viewer() -> None:
     """Address and user agent are kept, and since when it is there, in Unix time."""
     harness = CameraHarness()
     harness.environment.run(3)
@@ -252,7 +252,7 @@ def test_what_is_known_of_a_viewer():
     assert client_info.since == EPOCH + 3
 
 
-def test_what_a_viewer_was_sent_is_not_forgotten():
+def test_what_a_viewer_was_sent_is_not_forgotten() -> None:
     """Its figures are added to the camera's when it leaves."""
     harness = CameraHarness()
     viewer = harness.visit()
@@ -262,7 +262,7 @@ def test_what_a_viewer_was_sent_is_not_forgotten():
     assert harness.camera.stats.departed.bytes == sum(map(len, harness.sent(viewer)))
 
 
-def test_a_congestion_control_that_is_not_there():
+def test_a_congestion_control_that_is_not_there() -> None:
     """It is said once, and the camera works without."""
     with capturedLogs() as events:
         harness = CameraHarness(tcp_congestion="nosuchthing")
@@ -287,7 +287,7 @@ def test_a_congestion_control_that_is_not_there():
         ),
     ],
 )
-def test_controls_of_what_has_none(source, warnings):
+def test_controls_of_what_has_none(source: str, warnings: list[str]) -> None:
     """That only devices have controls is said once, at the start."""
     with capturedLogs() as events:
         CameraHarness(source=source, camera_controls={"brightness": 1})
@@ -297,7 +297,7 @@ def test_controls_of_what_has_none(source, warnings):
 # ---- Snapshots
 
 
-def test_a_snapshot_while_somebody_watches():
+def test_a_snapshot_while_somebody_watches() -> None:
     """It is the newest frame; nothing is taken for it."""
     harness = CameraHarness()
     harness.visit()
@@ -308,7 +308,7 @@ def test_a_snapshot_while_somebody_watches():
     assert harness.source.calls.count("read") == read
 
 
-def test_a_snapshot_while_nobody_watches():
+def test_a_snapshot_while_nobody_watches() -> None:
     """It is taken now, however new the last one is."""
     harness = CameraHarness()
     harness.camera.remove_viewer(harness.visit())
@@ -317,7 +317,7 @@ def test_a_snapshot_while_nobody_watches():
     assert frame.captured == 0.25
 
 
-def test_a_snapshot_of_a_camera_that_hangs():
+def test_a_snapshot_of_a_camera_that_hangs() -> None:
     """It is given up after camera_timeout."""
     harness = CameraHarness(takes=None, camera_timeout=2)
     got = results(harness.camera.snapshot())
@@ -327,7 +327,7 @@ def test_a_snapshot_of_a_camera_that_hangs():
     assert [type(problem) for problem in got] == [TimeoutError]
 
 
-def test_a_snapshot_before_the_first_frame():
+def test_a_snapshot_before_the_first_frame() -> None:
     """With a viewer waiting for the first frame, the snapshot waits for it, too."""
     harness = CameraHarness(takes=None)
     viewer = harness.visit()
@@ -341,7 +341,7 @@ def test_a_snapshot_before_the_first_frame():
 # ---- The end
 
 
-def test_the_end():
+def test_the_end() -> None:
     """Streams end behind their part, the source is closed, the thread ends."""
     harness = CameraHarness()
     viewer = harness.visit()
@@ -355,7 +355,7 @@ def test_the_end():
     assert harness.environment.clock.getDelayedCalls() == []
 
 
-def test_the_end_of_a_viewer_that_is_not_through():
+def test_the_end_of_a_viewer_that_is_not_through() -> None:
     """Who takes longer than drain_seconds for the last part is cut off."""
     harness = CameraHarness()
     viewer = harness.visit()
@@ -371,7 +371,7 @@ def test_the_end_of_a_viewer_that_is_not_through():
     assert harness.environment.clock.getDelayedCalls() == []
 
 
-def test_the_end_of_a_viewer_whose_end_is_not_told():
+def test_the_end_of_a_viewer_whose_end_is_not_told() -> None:
     """Whatever becomes of its connection, the end is not put off much longer."""
     harness = CameraHarness()
     harness.visit()
@@ -383,7 +383,7 @@ def test_the_end_of_a_viewer_whose_end_is_not_told():
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_the_end_of_a_camera_that_hangs(watched):
+def test_the_end_of_a_camera_that_hangs(watched: bool) -> None:
     """A source that hangs in a read puts the end off by RELEASE and no more."""
     harness = CameraHarness()
     if watched:
@@ -401,7 +401,7 @@ def test_the_end_of_a_camera_that_hangs(watched):
     assert harness.thread.stops == 1
 
 
-def test_a_read_that_ends_after_the_end():
+def test_a_read_that_ends_after_the_end() -> None:
     """It changes nothing any more, and nobody is told."""
     harness = CameraHarness()
     harness.environment.run(1)
