@@ -87,9 +87,10 @@ def _has_codes(
         for dc, ac in blocks:
             window = int.from_bytes(padded[position >> 3 : (position >> 3) + 3], "big")
             step = dc[window >> 8 - (position & 7) & 0xFFFF]
-            if not step:
-                return False
             position += step >> 8
+            # A hostile table has steps far behind the end: no byte is there to read.
+            if not step or position > bits:
+                return False
             coefficient = 1
             while coefficient < 64:
                 at = position >> 3

@@ -85,3 +85,15 @@ def test_hostile_pictures(real: bytes, data: st.DataObject) -> None:
         assert is_complete(unended.closed.jpeg) in (True, False)
     except Damaged:
         return
+
+
+def test_steps_far_behind_the_end() -> None:
+    """A code that stands for more bits than the scan has left is no whole picture."""
+    real = bytearray(encode(64, 48))
+    table = real.index(b"\xff\xc4")
+    counts = real[table + 5 : table + 21]
+    values = table + 21
+    real[values : values + sum(counts)] = b"\xff" * sum(counts)
+    scan = real.index(b"\xff\xda") + 2
+    header = real[: scan + (real[scan] << 8 | real[scan + 1])]
+    assert not is_complete(bytes(header) + bytes(8) + b"\xff\xd9")
