@@ -19,7 +19,7 @@ from camd.config.checks import picture_fault
 from camd.config.layers import KeyPath, Layer, read_file, read_preset
 from camd.config.masking import mask_url
 from camd.config.problems import ConfigError, invalid, unknown
-from camd.config.settings import CAMERA_KEYS, KEYS, STREAM_KEYS, Settings
+from camd.config.settings import CAMERA_KEYS, KEYS, NO_CAMERA, STREAM_KEYS, Settings
 from camd.config.source import missing_path
 from camd.config.variables import ENVIRONMENT, References, read_dotenv, variables_layer
 from camd.listening.endpoints import listen_fault
@@ -138,7 +138,7 @@ def _tree(found: _Found) -> dict[str, Any]:
     general = {key: known[key] for key in STREAM_KEYS if key in known}
     complete = {
         name: {**general, **camera} if isinstance(camera, dict) else camera
-        for name, camera in (cameras or {"robot": {"name": "robot"}}).items()
+        for name, camera in (cameras or {"robot": NO_CAMERA}).items()
     }
     return {"cameras": complete, **known}
 

@@ -262,8 +262,12 @@ class CameraSettings(StreamSettings):
             yield key, mask_url(value) if key == "source" else value
 
 
+NO_CAMERA = {"name": "robot", "title": "Test picture: no camera is set"}
+"""The camera of settings that name none: its title says so wherever a person reads."""
+
+
 def _default_cameras() -> Mapping[str, CameraSettings]:
-    return {"robot": CameraSettings(name="robot")}
+    return {"robot": CameraSettings.model_validate(NO_CAMERA)}
 
 
 class Settings(StreamSettings):

@@ -160,9 +160,12 @@ def test_warnings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "cameras:\n", "stream_fps: 3"])
 def test_no_camera_is_said(tmp_path: Path, text: str) -> None:
-    """A file that names no camera is told what is shown in its place."""
+    """A file that names no camera: the log, the check and the page say so."""
     path = tmp_path / "camd.yaml"
     path.write_text(text)
-    assert load(path, {}).warnings == (
+    loaded = load(path, {})
+    assert loaded.warnings == (
         "cameras: none is set; a test picture is shown as camera robot",
     )
+    camera = loaded.settings.cameras["robot"]
+    assert camera.label == "Test picture: no camera is set"
