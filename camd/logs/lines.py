@@ -25,11 +25,14 @@ LONGEST = 4000
 LONGEST_TRACEBACK = 20_000
 """Characters of one traceback; a longer one is cut."""
 
-CUT = "…"
+CUT = "..."
 """What stands at the end of a text that was cut."""
 
 _INTERNAL = ("twisted.", "log_legacy")
 """How the namespaces of Twisted's own lines begin."""
+
+_NOT_ACCEPTED = ("EMFILE", "Could not accept")
+"""How Twisted's lines begin that tell why connections are not accepted."""
 
 _OWN = ("time", "level", "namespace", "message", "traceback")
 _LEGACY = ("system", "format", "isError", "failure")
@@ -81,11 +84,15 @@ FORMS: Mapping[str, Form] = MappingProxyType({"text": text_line, "json": json_li
 
 
 def level_of(event: LogEvent) -> LogLevel:
-    """Return an event's level; what has none is there to be read.
+    """Return an event's level; one without a level is there to be read.
 
-    What Twisted says of its own doings is for those who debug it.
+    Twisted's own lines are for debugging, but for those about connections that it could
+    not accept: these are for operators.
     """
     level: LogLevel = event.get("log_level") or LogLevel.info
+    form = str(event.get("log_format", ""))
+    if level == LogLevel.info and form.startswith(_NOT_ACCEPTED):
+        level = LogLevel.warn
     is_internal = level == LogLevel.info and str(
         event.get("log_namespace", "")
     ).startswith(_INTERNAL)

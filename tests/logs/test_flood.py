@@ -105,8 +105,8 @@ def test_what_was_held_back_is_told(flood, clock):
     clock.advance(4)
     lines = flood.held(WALL)
     assert [formatEvent(line) for line in lines] == [
-        "Held back 30 lines of this kind in 4 s: Client …",
-        "Held back 4 lines of this kind in 4 s: Refused …",
+        "Held back 30 lines of this kind in 4 s: Client ...",
+        "Held back 4 lines of this kind in 4 s: Refused ...",
     ]
     assert [line["held"] for line in lines] == [30, 4]
     assert {line["log_time"] for line in lines} == {WALL}

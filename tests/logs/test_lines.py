@@ -272,3 +272,13 @@ def test_what_twisted_says_of_itself(
 ) -> None:
     """Its own doings are for those who debug; what goes wrong there is for all."""
     assert level_of({"log_namespace": namespace, "log_level": level}) == seen
+
+
+def test_connections_not_accepted_are_warned_of() -> None:
+    """That no file is left for a connection is said, though Twisted calls it info."""
+    event = {
+        "log_namespace": "twisted.internet.tcp.Port",
+        "log_level": LogLevel.info,
+        "log_format": "EMFILE encountered; releasing reserved file descriptor.",
+    }
+    assert level_of(event) == LogLevel.warn
