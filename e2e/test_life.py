@@ -23,9 +23,9 @@ from e2e.waiting import until
 DRAIN = 0.3
 """Seconds that streams have for their last picture; one here reads nothing of it."""
 
-IN_TIME = 3.0
-"""Seconds that a shutdown may take on a loaded machine: drain and release take 0.6.
-A camera's thread that is waited for would hold it up for 30."""
+IN_TIME = 1.0
+"""Seconds that a shutdown may take: drain and release take 0.6 of them. A camera's
+thread that is waited for would hold it up for 30."""
 
 
 def test_greeting_opens_the_page(start: Start, film: Film) -> None:
