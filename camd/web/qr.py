@@ -36,6 +36,11 @@ class QrResource(Resource):
         if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
             error = f'expected {{"text": "…"}}, up to {LONGEST} characters'
             return json_answer(request, {"error": error}, 400)
-        svg = io.BytesIO()
-        segno.make_qr(text, error="m").save(svg, "svg", omitsize=True, xmldecl=False)
-        return json_answer(request, {"svg": svg.getvalue().decode()})
+        return json_answer(request, {"svg": _svg(text)})
+
+
+def _svg(text: str) -> str:
+    """Return the QR code of a text, black on white whatever is behind it."""
+    svg, code = io.BytesIO(), segno.make_qr(text, error="m")
+    code.save(svg, "svg", light="#fff", omitsize=True, xmldecl=False)
+    return svg.getvalue().decode()

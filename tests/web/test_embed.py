@@ -84,6 +84,16 @@ def test_a_link_as_a_picture() -> None:
     assert re.findall("script|style=|href", svg) == []
 
 
+def test_a_link_for_a_phone() -> None:
+    """Black on white with a margin of four squares, whatever is behind (ISO 18004)."""
+    line = post(FakeDaemon(), "/api/qr", '{"text": "https://robot.example/embed/x"}')
+    svg = line.json["svg"]
+    found = re.search(r'viewBox="0 0 (\d+) \1"', svg)
+    assert found is not None
+    assert f'<path fill="#fff" d="M0 0h{found[1]}v{found[1]}h-{found[1]}z"/>' in svg
+    assert 'stroke="#000" d="M4 4.5h7' in svg
+
+
 @pytest.mark.parametrize(
     "body",
     [
