@@ -82,10 +82,12 @@ def parser() -> ArgumentParser:
     _add_config(check)
     check.set_defaults(command="check")
     sign = commands.add_parser(
-        "sign", help="make a link that opens one stream or snapshot for a while"
+        "sign", help="make a link that opens one address of a camera for a while"
     )
     _add_config(sign)
-    sign.add_argument("path", metavar="NAME/stream", help="or NAME/snapshot")
+    sign.add_argument(
+        "path", metavar="NAME/stream", help="or snapshot, live, frame, embed"
+    )
     sign.add_argument(
         "--for", dest="time", default="1h", help="90s, 15m, 1h, 7d (default: 1h)"
     )

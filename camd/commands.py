@@ -135,7 +135,7 @@ def signed(
     Where it listens on none that a browser could open, such as a UNIX socket, the link
     is the path alone, for the address of the proxy in front.
 
-    :param target: ``NAME/stream`` or ``NAME/snapshot``.
+    :param target: ``NAME/stream``, or another of a camera's addresses.
     :param how_long: such as ``1h``.
     :param wall: returns Unix seconds.
     :param key: the name of the key; None for the first that may sign.

@@ -49,7 +49,7 @@ class FakeLiveClient:
         daemon: FakeDaemon,
         target: str = "/api/live",
         *headers: tuple[str, str],
-        key: str = KEY,
+        key: str | None = KEY,
     ) -> None:
         self.daemon = daemon
         self.events: list[Event] = []
@@ -57,7 +57,7 @@ class FakeLiveClient:
         self.line: HttpConnection = daemon.connect()
         self._ws = WSConnection(ConnectionType.CLIENT)
         self._read = self._seen = 0
-        extra = [(b"X-API-Key", key.encode())]
+        extra = [] if key is None else [(b"X-API-Key", key.encode())]
         extra += [(name.encode(), value.encode()) for name, value in headers]
         self.send_raw(self._ws.send(Request("camd", target, extra_headers=extra)))
         self.read()

@@ -219,6 +219,17 @@ def test_sign(tmp_path: Path, capsys: Captured) -> None:
     assert link.startswith("http://localhost:8001/cam/api/robot/stream?key=phone&")
 
 
+@pytest.mark.parametrize("what", ["live", "frame"])
+def test_sign_opens_what_shows_pictures(
+    tmp_path: Path, capsys: Captured, what: str
+) -> None:
+    """The live channel and single frames have links as streams do."""
+    settings_file(tmp_path, SIGNERS + "listen: tcp:8001\n")
+    assert main(["sign", f"robot/{what}"], kept(tmp_path)) == 0
+    link = capsys.readouterr().out
+    assert link.startswith(f"http://localhost:8001/api/robot/{what}?key=phone&")
+
+
 @pytest.mark.parametrize(
     ("listen", "start"),
     [
@@ -250,7 +261,7 @@ def test_signed_opens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["robot/stats"], "sign: expected NAME/stream, NAME/snapshot or NAME/embed"),
+        (["robot/stats"], "sign: expected NAME/stream, NAME/snapshot, NAME/live, "),
         (["door/stream"], "sign: there is no camera door in the settings"),
         (["robot/stream", "--for", "1y"], "sign: expected a time such as"),
         (["robot/stream", "--key", "wall"], "sign: wall is no key that may sign"),

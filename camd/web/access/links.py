@@ -26,7 +26,9 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _DURATION = re.compile(r"([0-9]{1,8})([smhd]?)")
 
-_PATH = re.compile(r"/?(?:api/)?([A-Za-z0-9_-]+)/(stream|snapshot|embed)")
+_PATH = re.compile(
+    r"/?(?:api/)?([A-Za-z0-9_-]+)/(stream|snapshot|live|frame|embed)"
+)
 
 _LINKED = re.compile(r"/api/[A-Za-z0-9_-]+/(stream|snapshot|live|frame)|/embed/[^/]+")
 """What a link may open."""
@@ -132,11 +134,13 @@ def link_path(text: str) -> tuple[str, str]:
     Read what a link is to open, as people write it: ``robot/stream``.
 
     :return: the path, and the camera's name in it.
-    :raises ValueError: it is neither a stream, a snapshot nor a page of a camera.
+    :raises ValueError: no link may open it.
     """
     found = _PATH.fullmatch(text)
     if found is None:
-        raise ValueError("expected NAME/stream, NAME/snapshot or NAME/embed")
+        raise ValueError(
+            "expected NAME/stream, NAME/snapshot, NAME/live, NAME/frame or NAME/embed"
+        )
     name, what = found.groups()
     return f"/embed/{name}" if what == "embed" else f"/api/{name}/{what}", name
 

@@ -9,6 +9,7 @@ import pytest
 from camd.rights import TO_COUNT, TO_SEE, TO_SIGN, Principal
 from camd.web.access.keys import Keys
 from tests.fakes_camera import KEY, FakeDaemon, HttpConnection
+from tests.fakes_live import FakeLiveClient
 
 KEYS = {"owner": KEY, "wall": "to-see", "meter": "to-count", "signer": "to-sign"}
 RIGHTS = {"wall": TO_SEE, "meter": TO_COUNT, "signer": TO_SIGN}
@@ -75,6 +76,18 @@ def test_a_link_from_the_daemon(daemon: FakeDaemon) -> None:
     assert daemon.viewer_count.active == 1
     other = url.replace("/stream?", "/snapshot?")
     assert daemon.ask(other, key=None).status == 401
+
+
+def test_links_to_the_live_channel_and_to_frames(daemon: FakeDaemon) -> None:
+    """Each opens for whoever has the link, and for one camera alone."""
+    live = sign(daemon, {"path": "robot/live"}).json["url"]
+    client = FakeLiveClient(daemon, live, key=None)
+    client.advance(0.2)
+    assert client.pictures
+    elsewhere = live.replace("/api/robot/live", "/api/live")
+    assert FakeLiveClient(daemon, elsewhere, key=None).refused_with == 401
+    frame = sign(daemon, {"path": "robot/frame"}).json["url"]
+    assert daemon.ask(frame + "&after=0", key=None).status == 200
 
 
 def test_a_link_behind_a_base_path() -> None:

@@ -197,6 +197,8 @@ def test_what_counts_as_a_guess(wall: Wall, seconds: int | None, wrong: int) -> 
         ("robot/stream", "/api/robot/stream"),
         ("/api/robot/stream", "/api/robot/stream"),
         ("api/door-2/snapshot", "/api/door-2/snapshot"),
+        ("robot/live", "/api/robot/live"),
+        ("robot/frame", "/api/robot/frame"),
         ("door-2/embed", "/embed/door-2"),
     ],
 )
@@ -210,7 +212,7 @@ def test_paths(text: str, path: str) -> None:
     "text", ["", "robot", "robot/stats", "robot/stream?x", "a/b/stream", "../stream"]
 )
 def test_no_paths(text: str) -> None:
-    """Only streams and snapshots have links."""
+    """Only what shows pictures of one camera has links."""
     with pytest.raises(ValueError, match="NAME/stream"):
         link_path(text)
 
