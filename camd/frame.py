@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from camd.formats import multipart
 from camd.formats.jpeg import Size
 from camd.formats.multipart import Form
+from camd.formats.rendition import Rendition
 
 
 class Frame:
@@ -19,9 +20,19 @@ class Frame:
     :ivar timestamp: the same moment in Unix seconds, as viewers are told.
     :ivar size: width and height in pixels.
     :ivar state: on a placeholder, what the camera does; empty on its own pictures.
+    :ivar rendition: what it was scaled to; None for the full picture.
     """
 
-    __slots__ = ("_blocks", "captured", "jpeg", "number", "size", "state", "timestamp")
+    __slots__ = (
+        "_blocks",
+        "captured",
+        "jpeg",
+        "number",
+        "rendition",
+        "size",
+        "state",
+        "timestamp",
+    )
 
     def __init__(
         self,
@@ -31,6 +42,7 @@ class Frame:
         timestamp: float,
         size: Size,
         state: str = "",
+        rendition: Rendition | None = None,
     ) -> None:
         self.jpeg = jpeg
         self.number = number
@@ -38,6 +50,7 @@ class Frame:
         self.timestamp = timestamp
         self.size = size
         self.state = state
+        self.rendition = rendition
         self._blocks: dict[Wire, bytes] = {}
 
     @property

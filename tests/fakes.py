@@ -70,12 +70,13 @@ class FakeScaler:
 
     :ivar asked: what was to be made, by the frame's JPEG: the renditions of each time.
     :ivar slow: whether it takes until :meth:`finish`.
+    :ivar cuts: whether smaller ones have fewer bytes.
     :ivar trouble: what it fails with; None if it does not.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, list[Rendition]]] = []
-        self.slow = False
+        self.slow = self.cuts = False
         self.trouble: Exception | None = None
         self._under_way: list[Deferred[list[tuple[bytes, Size]]]] = []
 
@@ -101,12 +102,17 @@ class FakeScaler:
             done.callback(
                 [
                     (
-                        b"%b:%b" % (str(rendition).encode(), jpeg),
+                        b"%b:%b"
+                        % (str(rendition).encode(), self._cut(jpeg, rendition)),
                         rendition.size_of(size),
                     )
                     for rendition in renditions
                 ]
             )
+
+    def _cut(self, jpeg: bytes, rendition: Rendition) -> bytes:
+        share = float(rendition.scale) ** 2 if self.cuts else 1
+        return jpeg[: int(share * len(jpeg))]
 
 
 class FakeOutlet:

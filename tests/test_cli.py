@@ -101,6 +101,7 @@ stream_fps = 7.5  # environment
 idle_fps = 1  # default
 jpeg_quality = 90  # preset hd
 renditions = 1/2@90, 1/2@65, 1/2@20, 1/4@35  # default
+auto_fps = 8  # default
 stream_buffer_size = 2  # preset hd
 stream_timeout = 30  # preset hd
 max_frame_age = 0  # default
@@ -129,6 +130,7 @@ cameras.door
   idle_fps = 1  # default
   jpeg_quality = 1  # x.yaml
   renditions = 1/2@90, 1/2@65, 1/2@20, 1/4@35  # default
+  auto_fps = 8  # default
   stream_buffer_size = 2  # preset hd
   stream_timeout = 30  # preset hd
   max_frame_age = 0  # default

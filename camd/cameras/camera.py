@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from twisted.application.service import Service
@@ -28,6 +29,13 @@ from camd.stats import CameraStats, Sent, ViewerCount
 DRAIN = 2.0
 """Seconds that streams have for their last part where nothing else is said: enough for
 some parts on a slow link."""
+
+PIXELS_PER_BYTE = 8
+"""What a JPEG is guessed to have, before there is one."""
+
+SHRINKS = 1.6
+"""A picture of half the size is guessed to have so many times fewer bytes, as a power
+of two: small pictures have more detail for each pixel."""
 
 
 class Camera(Service):
@@ -210,6 +218,28 @@ class Camera(Service):
         """
         full, best = self.picture_size, self.settings.jpeg_quality
         return choose(self.renditions, full, best, width, quality)
+
+    def choices(
+        self, widest: Rendition | None, *, saves_data: bool
+    ) -> list[tuple[Rendition | None, int]]:
+        """Return what a viewer may be sent whose rendition follows its link.
+
+        :param widest: nothing wider than this; None for the full picture.
+        :param saves_data: whether the full size is left out (``Save-Data: on``).
+        :return: each with the bytes of a picture, measured or guessed, the largest
+            first.
+        """
+        every: list[Rendition | None] = [None, *self.renditions]
+        scales = {each: each.scale if each else Fraction(1) for each in every}
+        limit = min(scales[widest], Fraction(1, 2) if saves_data else Fraction(1))
+        fit = [each for each in every if scales[each] <= limit] or [widest]
+        fan_out, pixels = self.pipeline.fan_out, self.picture_size.pixels
+        full = fan_out.size_of(None) or pixels // PIXELS_PER_BYTE
+        sizes = [
+            (each, fan_out.size_of(each) or int(full * float(scales[each]) ** SHRINKS))
+            for each in fit
+        ]
+        return sorted(sizes, key=lambda choice: -choice[1])
 
     @property
     def captured(self) -> float | None:

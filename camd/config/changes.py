@@ -46,6 +46,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "jpeg_quality": Needs.LOOP,
         "title": Needs.VIEWER,
         "renditions": Needs.VIEWER,
+        "auto_fps": Needs.VIEWER,
         "offline_picture": Needs.VIEWER,
         "offline_after": Needs.VIEWER,
         "stream_buffer_size": Needs.VIEWER,

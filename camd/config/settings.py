@@ -195,6 +195,8 @@ class StreamSettings(_Frozen):
     """What pictures are scaled to for viewers that want less; empty: for nobody.
 
     The default: what looks best for 20, 10, 5 and 2.5 KB (measured, performance.md)."""
+    auto_fps: Annotated[float, Field(ge=0.1, le=240)] = 8
+    """Pictures a second that a rendition which follows the link is to keep up."""
     stream_buffer_size: Annotated[int, Field(ge=1, le=8)] = 2
     """Frames held for one viewer: the one being sent and, from 2 on, the newest one."""
     stream_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 30

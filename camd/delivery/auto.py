@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+MAX_LATENESS = 1.0
+"""Seconds; a picture that is older on the screen is late."""
+
 SHARE = 0.8
 """Share of the bandwidth that pictures may take: it varies, and others need some."""
 
@@ -32,14 +35,14 @@ class AutoRendition:
     """The choice for one viewer.
 
     :ivar number: of the rendition chosen; the larger ones come first.
+    :ivar fps: pictures a second that are to be kept up.
 
-    :param fps: pictures a second that are to be kept up.
     :param max_lateness: seconds that a picture may take to the screen.
     """
 
     def __init__(self, fps: float, max_lateness: float, now: float) -> None:
         self.number = 0
-        self._fps = fps
+        self.fps = fps
         self._max_lateness = max_lateness
         self._wait = ROOM_FOR
         self._went_up_at: float | None = None
@@ -66,14 +69,14 @@ class AutoRendition:
         """
         self.number = min(self.number, len(sizes) - 1)
         size = sizes[self.number]
-        if size * self._fps <= FULL * bandwidth:
+        if size * self.fps <= FULL * bandwidth:
             self._fits_since = now
         too_large = now - self._fits_since > LASTS
         takes = size / bandwidth + round_trip
         is_late = late >= LATE and now - self._went_down_at > LASTS
         if is_late or too_large or takes > self._max_lateness:
             self._go_down(sizes, bandwidth, now)
-        elif self.number and sizes[self.number - 1] * self._fps <= SHARE * at_best:
+        elif self.number and sizes[self.number - 1] * self.fps <= SHARE * at_best:
             if now - self._lacks_room_at > self._wait:
                 self.number -= 1
                 self._went_up_at = self._fits_since = self._lacks_room_at = now
@@ -89,7 +92,7 @@ class AutoRendition:
         if self._went_up_at is not None:
             self._went_up_at = None
             self._wait = min(2 * self._wait, ROOM_MOST)
-        most = SHARE * bandwidth / self._fps
+        most = SHARE * bandwidth / self.fps
         fit = [number for number, size in enumerate(sizes) if size <= most]
         smallest = len(sizes) - 1
         self.number = min(smallest, max(self.number + 1, min(fit, default=smallest)))

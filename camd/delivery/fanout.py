@@ -73,6 +73,15 @@ class FanOut:
         rung = self._rung_of[viewer]
         return lambda: rung.newest
 
+    def size_of(self, rendition: Rendition | None) -> int | None:
+        """Return the bytes of the last picture of a rendition; None before one.
+
+        :param rendition: None for the full picture.
+        """
+        if rendition is not None:
+            return self._ladder.size_of(rendition)
+        return None if self.newest is None else len(self.newest.jpeg)
+
     def subscribe(self, viewer: Viewer) -> None:
         """Send this viewer every frame that it wants, from the next one on."""
         rendition, newest = viewer.rendition, self._full.newest

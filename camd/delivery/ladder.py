@@ -77,6 +77,11 @@ class Ladder:
             rung.newest = None
         return rung
 
+    def size_of(self, rendition: Rendition) -> int | None:
+        """Return the bytes of the last picture of a rendition; None before one."""
+        made = self._made.get(rendition)
+        return None if made is None else len(made.jpeg)
+
     def remove(self, rendition: Rendition, rung: Rung) -> None:
         """Scale no more for a rung that has lost its last viewer."""
         # A viewer that failed has left it before it unsubscribes.
@@ -163,6 +168,7 @@ class Ladder:
                     frame.timestamp,
                     size,
                     frame.state,
+                    rendition,
                 )
             return [self._made[rendition] for rendition in renditions]
 

@@ -59,8 +59,6 @@ class LiveCamera:
     def __init__(self, number: int, clock: Callable[[], float]) -> None:
         self.number = number
         self.asked: dict[int, Asked] = {}
-        # Rendition -> the bytes of its last picture, as far as one was ever built.
-        self._sizes: dict[int, int] = {}
         self._clock = clock
         self._wires: dict[tuple[int, bool], LiveWire] = {}
 
@@ -71,18 +69,12 @@ class LiveCamera:
             self._wires[key] = LiveWire(self, rendition, asks_all=asks_all)
         return self._wires[key]
 
-    def built(self, frame: Frame, rendition: int, size: int, *, asks: bool) -> None:
-        """Note that a picture is about to go out."""
-        self._sizes[rendition] = size
-        if asks:
-            self.asked.pop(frame.number, None)
-            if len(self.asked) >= REMEMBERED:
-                del self.asked[next(iter(self.asked))]
-            self.asked[frame.number] = Asked(frame.captured, self._clock(), size)
-
-    def size_of(self, rendition: int) -> int | None:
-        """Return the bytes of its last picture in a rendition; None before one."""
-        return self._sizes.get(rendition)
+    def asks(self, frame: Frame, size: int) -> None:
+        """Note that a picture goes out that is to be acknowledged."""
+        self.asked.pop(frame.number, None)
+        if len(self.asked) >= REMEMBERED:
+            del self.asked[next(iter(self.asked))]
+        self.asked[frame.number] = Asked(frame.captured, self._clock(), size)
 
 
 class LiveWire(Wire):
@@ -106,7 +98,8 @@ class LiveWire(Wire):
             frame.size,
             asks=asks,
         )
-        self._camera.built(frame, self._rendition, len(block), asks=asks)
+        if asks:
+            self._camera.asks(frame, len(block))
         return block
 
 
@@ -215,6 +208,8 @@ class LiveConnection:
         self._in_time = 0
         self._batches = 0
         self._sent_at = clock.seconds()
+        # Camera and rendition -> what was sent of them last.
+        self._last: dict[tuple[int, int], live.Content] = {}
         self.is_open = False
 
     def open(self) -> None:
@@ -254,6 +249,7 @@ class LiveConnection:
     def remove(self, outlet: LiveOutlet) -> None:
         """Let a camera send no more; no harm if it was removed before."""
         if self.outlets.pop(outlet.camera.number, None) is not None:
+            self._note_last(outlet)
             self._waiting.pop(outlet, None)
             self._turns.remove(outlet.name)
 
@@ -284,9 +280,17 @@ class LiveConnection:
             self.pace()
             return True
         now = self._clock.seconds()
-        if not self._may_send(outlet, len(block), now) or not self._outlet.send(block):
+        if not self._may_send(outlet, len(block), now):
             self._waiting[outlet] = len(block)
             return False
+        content = live.content_of(block)
+        of = content.camera, content.rendition
+        if not self._outlet.send(
+            live.as_repeat(block) if content == self._last.get(of) else block
+        ):
+            self._waiting[outlet] = len(block)
+            return False
+        self._last[of] = content
         self._waiting.pop(outlet, None)
         self.pacer.sent(live.key_of(block), len(block), now)
         self._sent_at = now
@@ -422,6 +426,7 @@ class LiveConnection:
         for outlet in self.outlets.values():
             viewer = outlet.viewer
             if viewer is not None and viewer.is_fast:
+                self._note_last(outlet)
                 viewer.leave_batch()
                 under_way += viewer.sent.bytes - outlet.bytes_before
         if under_way:
@@ -429,6 +434,14 @@ class LiveConnection:
             self.pacer.sent(("batch", self._batches), under_way, self._clock.seconds())
             self._controls.append(live.probe(self.pacer.probed()))
             self._call_at(self._clock.seconds())
+
+    def _note_last(self, outlet: LiveOutlet) -> None:
+        """Note what a viewer was sent last, as its batch may have sent it."""
+        last = outlet.viewer.last if outlet.viewer is not None else None
+        if last is not None:
+            of = outlet.camera.number, outlet.rendition
+            frame = last.number & 0xFFFFFFFF
+            self._last[of] = live.Content(*of, frame, last.timestamp)
 
 
 def _ignore() -> None:

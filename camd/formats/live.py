@@ -68,6 +68,42 @@ def picture(
     return b"".join((ahead, _head(_BINARY, HEADER.size + len(jpeg)), header, jpeg))
 
 
+class Content(NamedTuple):
+    """What a picture shows, whichever connection it is sent on.
+
+    :ivar camera: its number.
+    :ivar rendition: 0 for the full picture.
+    :ivar frame: modulo 2³²; 0 on a placeholder.
+    :ivar timestamp: when it was taken, in Unix seconds.
+    """
+
+    camera: int
+    rendition: int
+    frame: int
+    timestamp: float
+
+
+def content_of(block: bytes) -> Content:
+    """Return what a picture that asks shows."""
+    head = HEADER.unpack_from(block, _header_at(block))
+    _, _, _, rendition, camera, _, _, _, frame, timestamp = head
+    return Content(camera, rendition, frame, timestamp)
+
+
+def as_repeat(block: bytes) -> bytes:
+    """Return a picture that asks with the flag that it was sent before."""
+    marked = bytearray(block)
+    for at in (2, _header_at(block) + 2):  # In the PING, and in the header.
+        marked[at] |= REPEAT
+    return bytes(marked)
+
+
+def _header_at(block: bytes) -> int:
+    """Return where the header of a picture that asks begins."""
+    ahead = 2 + _KEY.size
+    return ahead + {126: 4, 127: 10}.get(block[ahead + 1], 2)
+
+
 def key_of(block: bytes) -> PictureKey:
     """Return the key of a picture that asks, out of the PING ahead of it."""
     _, _, camera, frame = _KEY.unpack_from(block, 2)

@@ -19,6 +19,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from camd.cameras.camera import Camera
+from camd.delivery.auto import MAX_LATENESS, AutoRendition
+from camd.delivery.polling import PolledLink
 from camd.delivery.tcp import Send
 from camd.delivery.viewer import Viewer
 from camd.formats.rendition import Rendition
@@ -36,14 +38,21 @@ from camd.web.answers import (
 from camd.web.channel import RETRY_AFTER
 from camd.web.client import Proxies
 from camd.web.limits import Refusal
-from camd.web.rendition import BadQuery, wanted_fps, wanted_rendition
+from camd.web.rendition import (
+    BadQuery,
+    saves_data,
+    wanted_fps,
+    wanted_rendition,
+    wants_auto,
+)
 from camd.web.stream import unavailable
 
 WAIT = 10.0
 """Seconds until a request is answered without a picture; below proxies' time-outs."""
 
-LINGER = 5.0
-"""Seconds that a client stays a viewer after its last request was answered."""
+LINGER, LINGER_AUTO = 5.0, 15.0
+"""Seconds that a client stays a viewer after its last request was answered; longer with
+``auto``, so that what is known of a link is kept on which a picture takes so long."""
 
 MOST_WAITING = 8
 """Requests of one client that may wait; two or three are of use."""
@@ -52,15 +61,20 @@ BEGUN_AGAIN = 100
 """Frames by which the newest may be behind N until it counts as begun again: numbers
 start at 1 with the daemon."""
 
-_HEAD = struct.Struct("!Qdd")
+_HEAD = struct.Struct("!Qdd8s")
 
 
 class FrameWire(Wire):
-    """A frame with what its headers say ahead of it: number, Unix time, own clock."""
+    """A frame with what its headers say ahead of it.
+
+    Its number, Unix time, when it was taken by camd's own clock, and its rendition.
+    """
 
     def build(self, frame: Frame) -> bytes:
         """Lay out one frame."""
-        return _HEAD.pack(frame.number, frame.timestamp, frame.captured) + frame.jpeg
+        name = str(frame.rendition or "full").encode()
+        head = _HEAD.pack(frame.number, frame.timestamp, frame.captured, name)
+        return head + frame.jpeg
 
 
 WIRE = FrameWire()
@@ -88,9 +102,38 @@ class Waiting:
         return number > self.after or number < self.after - BEGUN_AGAIN
 
 
+class PollingClient(NamedTuple):
+    """What makes two requests the same viewer's.
+
+    :ivar rendition: what it wants; with ``auto``, nothing wider.
+    :ivar fps: the most frames a second; 0 for all.
+    :ivar auto: whether the rendition follows the link.
+    :ivar saves_data: whether it would rather have less.
+    """
+
+    address: str
+    user_agent: str
+    key: str
+    rendition: Rendition | None
+    fps: float
+    auto: bool
+    saves_data: bool
+
+    def choices(self, camera: Camera) -> list[tuple[Rendition | None, int]]:
+        """Return what it may be sent, as :meth:`Camera.choices`."""
+        return camera.choices(self.rendition, saves_data=self.saves_data)
+
+    def first(self, camera: Camera) -> Rendition | None:
+        """Return what it is sent at first, when nothing is known of its link."""
+        return self.choices(camera)[0][0] if self.auto else self.rendition
+
+
 class FrameOutlet:
     """The way out to one client that polls: a picture for each of its requests.
 
+    :ivar viewer: whose way out it is; None until it is admitted.
+
+    :param client: who that is, and what it wants.
     :param gone: called when the client is no viewer any more.
     """
 
@@ -100,16 +143,26 @@ class FrameOutlet:
     offered_wire: Wire = WIRE
 
     def __init__(
-        self, camera: Camera, clock: IReactorTime, gone: Callable[[], None]
+        self,
+        camera: Camera,
+        clock: IReactorTime,
+        client: PollingClient,
+        gone: Callable[[], None],
     ) -> None:
+        self.viewer: Viewer | None = None
         self._camera = camera
         self._clock = clock
+        self._client = client
+        self._link = PolledLink()
+        fps = camera.settings.auto_fps
+        self._auto = AutoRendition(fps, MAX_LATENESS, clock.seconds())
         self._gone = gone
         self._waiting: list[Waiting] = []
         self._block: bytes | None = None
         self._answered = 0
         self._ready: Callable[[], None] = lambda: None
-        self._linger = clock.callLater(LINGER, self._end)
+        self._lingers = LINGER_AUTO if client.auto else LINGER
+        self._linger = clock.callLater(self._lingers, self._end)
         self._is_over = False
 
     def open(self, ready: Callable[[], None]) -> None:
@@ -118,8 +171,10 @@ class FrameOutlet:
 
     def ask(self, waiting: Waiting) -> None:
         """Answer a request now or when there is a picture for it."""
+        self._link.asked(self._clock.seconds())
+        self._follow_link()
         if self._linger.active():
-            self._linger.reset(WAIT + LINGER)
+            self._linger.reset(WAIT + self._lingers)
         if len(self._waiting) >= MOST_WAITING:
             self._answer_empty(self._waiting.pop(0))
         waiting.timeout = self._clock.callLater(WAIT, self._time_out, waiting)
@@ -130,15 +185,29 @@ class FrameOutlet:
         if waiting in self._waiting:
             self._ready()
 
+    def _follow_link(self) -> None:
+        """Show from now on what fits the link, where that is for camd to choose."""
+        client, viewer, bandwidth = self._client, self.viewer, self._link.bandwidth
+        if not client.auto or viewer is None or bandwidth is None:
+            return
+        settings, choices = self._camera.settings, client.choices(self._camera)
+        self._auto.fps = min(settings.auto_fps, client.fps or settings.stream_fps)
+        sizes, round_trip = [size for _, size in choices], self._link.round_trip
+        now = self._clock.seconds()
+        number = self._auto.choose(sizes, bandwidth, bandwidth, round_trip, 0, now)
+        rendition, _ = choices[number]
+        if rendition != viewer.rendition:
+            self._camera.move(viewer, rendition, client.fps)
+
     def send(self, block: bytes, sent: int = 0) -> bool:
         """Answer those that wait for this picture; False if nobody does."""
-        number, timestamp, captured = _HEAD.unpack_from(block)
+        number, *_ = _HEAD.unpack_from(block)
         takers = [waiting for waiting in self._waiting if waiting.wants(number)]
         if takers:
             self._block = block
         for waiting in takers:
             self._forget(waiting)
-            self._answer(waiting, block, number, timestamp, captured)
+            self._answer(waiting, block)
         return bool(takers)
 
     def direct_send(self) -> Send | None:
@@ -160,17 +229,12 @@ class FrameOutlet:
         """Do the same: a client that polls has no connection of its own."""
         self.finish()
 
-    def _answer(
-        self,
-        waiting: Waiting,
-        block: bytes,
-        number: int,
-        timestamp: float,
-        captured: float,
-    ) -> None:
-        request, age = waiting.request, self._clock.seconds() - captured
-        rendition = request.responseHeaders.getRawHeaders(b"X-Rendition", [b"full"])[0]
+    def _answer(self, waiting: Waiting, block: bytes) -> None:
+        number, timestamp, captured, padded = _HEAD.unpack_from(block)
+        request, rendition = waiting.request, padded.rstrip(b"\0")
+        now = self._clock.seconds()
         etag = f'"{number}-{timestamp:.6f}-{rendition.decode()}"'
+        request.setHeader(b"X-Rendition", rendition)
         self._set_headers(request, etag)
         self._answered += 1
         if waiting.known == etag:
@@ -179,8 +243,9 @@ class FrameOutlet:
             return
         request.setHeader(b"Content-Type", b"image/jpeg")
         request.setHeader(b"X-Frame", b"%d" % number)
-        request.setHeader(b"X-Frame-Age", b"%.3f" % age)
+        request.setHeader(b"X-Frame-Age", b"%.3f" % (now - captured))
         request.setHeader(b"X-Timestamp", b"%.6f" % timestamp)
+        self._link.answered(rendition, len(block), now)
         finish(request, block[_HEAD.size :])
 
     def _set_headers(self, request: Request, etag: str) -> None:
@@ -205,7 +270,7 @@ class FrameOutlet:
         if waiting.timeout is not None and waiting.timeout.active():
             waiting.timeout.cancel()
         if not self._waiting and self._linger.active():
-            self._linger.reset(LINGER)
+            self._linger.reset(self._lingers)
 
     def _end(self) -> None:
         if self._linger.active():
@@ -213,16 +278,6 @@ class FrameOutlet:
         if not self._is_over:
             self._is_over = True
             self._gone()
-
-
-class _Client(NamedTuple):
-    """What makes two requests the same viewer's."""
-
-    address: str
-    user_agent: str
-    key: str
-    rendition: Rendition | None
-    fps: float
 
 
 class FrameResource(Resource):
@@ -236,7 +291,7 @@ class FrameResource(Resource):
         self._camera = camera
         self._proxies = proxies
         self._refusal = refusal
-        self._outlets: dict[_Client, FrameOutlet] = {}
+        self._outlets: dict[PollingClient, FrameOutlet] = {}
 
     def render(self, request: Request) -> bytes | int:
         """Answer when there is a picture."""
@@ -246,12 +301,20 @@ class FrameResource(Resource):
             return body_for(request, unavailable(request, self._camera))
         try:
             rendition = wanted_rendition(request, self._camera)
-            fps, after = wanted_fps(request), _after(request)
+            fps, after, auto = wanted_fps(request), _after(request), wants_auto(request)
         except BadQuery as error:
             return body_for(request, text_answer(request, str(error), 400))
         user_agent = printable(request.getHeader(b"User-Agent"))
         address, principal = self._proxies.client(request), holder_of(request)
-        client = _Client(address, user_agent, principal.name, rendition, fps)
+        client = PollingClient(
+            address,
+            user_agent,
+            principal.name,
+            rendition,
+            fps,
+            auto,
+            auto and saves_data(request),
+        )
         outlet = self._outlets.get(client)
         if outlet is None:
             refusal = self._refusal(self._camera, address)
@@ -263,26 +326,23 @@ class FrameResource(Resource):
         outlet.ask(Waiting(request, after, known))
         return NOT_DONE_YET
 
-    def _admit(self, client: _Client, principal: Any) -> FrameOutlet:
+    def _admit(self, client: PollingClient, principal: Any) -> FrameOutlet:
         """Make a client a viewer, until it asks no more."""
-        viewers: list[Viewer] = []
 
         def gone() -> None:
             del self._outlets[client]
-            if viewers[0] in self._camera.viewers:
-                self._camera.remove_viewer(viewers[0])
+            if outlet.viewer in self._camera.viewers:
+                self._camera.remove_viewer(outlet.viewer)
 
-        outlet = FrameOutlet(self._camera, self._camera.clock, gone)
+        outlet = FrameOutlet(self._camera, self._camera.clock, client, gone)
         self._outlets[client] = outlet
-        viewers.append(
-            self._camera.add_viewer(
-                outlet,
-                client.address,
-                client.user_agent,
-                principal,
-                client.rendition,
-                client.fps,
-            )
+        outlet.viewer = self._camera.add_viewer(
+            outlet,
+            client.address,
+            client.user_agent,
+            principal,
+            client.first(self._camera),
+            client.fps,
         )
         return outlet
 

@@ -1,4 +1,4 @@
-"""What pictures a request asks for: ``?width=``, ``?quality=``, ``?fps=``."""
+"""What a request asks for: ``?width=``, ``?quality=``, ``?fps=``, ``?auto=``."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ def wanted_fps(request: Request) -> float:
     :raises BadQuery: it is no number, or out of range.
     """
     return _number(request, "fps", 0.1, 240) or 0
+
+
+def wants_auto(request: Request) -> bool:
+    """Return whether ``auto`` asks for what fits the link.
+
+    :raises BadQuery: it is neither 0 nor 1.
+    """
+    return bool(_number(request, "auto", 0, 1))
+
+
+def saves_data(request: Request) -> bool:
+    """Return whether the client would rather have less (``Save-Data: on``)."""
+    return (request.getHeader(b"Save-Data") or b"").strip().lower() == b"on"
 
 
 def _number(request: Request, name: str, low: float, high: float) -> float | None:

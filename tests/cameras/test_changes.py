@@ -38,6 +38,7 @@ CHANGES: dict[str, Any] = {
     "tcp_congestion": "reno",
     "enable_frame_cache": False,
     "renditions": (),
+    "auto_fps": 4,
     "title": "The robot",
     "max_pixels": 2_000_000,
 }

@@ -56,6 +56,7 @@ def test_defaults() -> None:
         "idle_fps": 1,
         "jpeg_quality": 70,
         "renditions": ("1/2@90", "1/2@65", "1/2@20", "1/4@35"),
+        "auto_fps": 8,
         "stream_buffer_size": 2,
         "stream_timeout": 30,
         "max_frame_age": 0,

@@ -8,7 +8,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 from camd.formats import live
 from camd.formats.jpeg import Size
-from camd.formats.live import ACKNOWLEDGE, HEADER, PLACEHOLDER, PictureKey
+from camd.formats.live import ACKNOWLEDGE, HEADER, PLACEHOLDER, REPEAT, PictureKey
 
 KEY = PictureKey(3, 4711)
 
@@ -76,3 +76,15 @@ def test_small_messages() -> None:
     assert live.answered_probe(bytes(probe.payload)) == 7
     assert isinstance(close, CloseConnection)
     assert (close.code, close.reason) == (1001, "x" * 123)
+
+
+@pytest.mark.parametrize("length", [10, 1000, 100_000])
+def test_a_repeat_differs_by_its_flag_alone(length: int) -> None:
+    """In the PING and in the header, whatever the length of the frame's own header."""
+    block = live.picture(
+        b"j" * length, PictureKey(7, 4711), 2, 12.5, Size(32, 24), asks=True
+    )
+    again = live.as_repeat(block)
+    assert live.content_of(again) == live.content_of(block) == (7, 2, 4711, 12.5)
+    differing = [old ^ new for old, new in zip(block, again, strict=True) if old != new]
+    assert differing == [REPEAT, REPEAT]

@@ -8,6 +8,7 @@ from camd.web.limits import ViewerLimits
 from tests.fakes_camera import PLACEHOLDER, FakeDaemon, HttpConnection, tiny_jpeg
 
 FRAME = "/api/robot/frame"
+RENDITIONS = ("1/2@60", "1/4@60")
 
 
 def is_answered(line: HttpConnection) -> bool:
@@ -153,3 +154,61 @@ def test_the_daemons_end() -> None:
     assert line.status == 503
     daemon.environment.run(0.1)
     assert daemon.camera.viewers == {}
+
+
+def polled(daemon: FakeDaemon, seconds: float, each: float, *headers: str) -> list[str]:
+    """Ask with ``auto`` again and again, and say what came.
+
+    :param each: seconds from an answer to the next request.
+    :return: the renditions, in order.
+    """
+    daemon.environment.scaler.cuts = True
+    renditions, number, until = [], 0, daemon.environment.clock.seconds() + seconds
+    while daemon.environment.clock.seconds() < until:
+        line = daemon.ask(f"{FRAME}?auto=1&after={number}", *headers)
+        while not is_answered(line):
+            daemon.environment.run(1 / 64)
+        assert line.status == 200
+        number = int(line.headers["x-frame"])
+        renditions.append(line.headers["x-rendition"])
+        daemon.environment.run(each)
+    return renditions
+
+
+def test_auto_on_a_fast_link() -> None:
+    """The full picture, from the beginning."""
+    daemon = FakeDaemon(renditions=RENDITIONS)
+    assert set(polled(daemon, 5, 1 / 64)) == {"full"}
+
+
+def test_auto_on_a_slow_link() -> None:
+    """A smaller one after a few pictures; one client stays one viewer."""
+    daemon = FakeDaemon(renditions=RENDITIONS)
+    renditions = polled(daemon, 10, 2)
+    assert renditions[0] == "full"
+    assert renditions[-1] == "1/4@60"
+    assert len(daemon.camera.viewers) == 1
+
+
+def test_auto_to_save_data() -> None:
+    """Never the full size, however fast the link is."""
+    daemon = FakeDaemon(renditions=RENDITIONS)
+    shown = polled(daemon, 3, 1 / 64, "Save-Data: on")
+    assert set(shown[1:]) == {"1/2@60"}
+
+
+def test_auto_not_wider_than_asked() -> None:
+    """``width`` is the most then."""
+    daemon = FakeDaemon(renditions=RENDITIONS)
+    daemon.ask(FRAME)
+    daemon.environment.run(0.2)
+    line = daemon.ask(f"{FRAME}?auto=1&width=9")
+    daemon.environment.run(0.2)
+    assert line.headers["x-rendition"] == "1/2@60"
+
+
+def test_auto_is_yes_or_no() -> None:
+    """One line says so."""
+    line = FakeDaemon().ask(f"{FRAME}?auto=please")
+    assert line.status == 400
+    assert b"auto: 'please' is not a whole number from 0 to 1" in line.body

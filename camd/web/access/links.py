@@ -26,9 +26,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _DURATION = re.compile(r"([0-9]{1,8})([smhd]?)")
 
-_PATH = re.compile(
-    r"/?(?:api/)?([A-Za-z0-9_-]+)/(stream|snapshot|live|frame|embed)"
-)
+_PATH = re.compile(r"/?(?:api/)?([A-Za-z0-9_-]+)/(stream|snapshot|live|frame|embed)")
 
 _LINKED = re.compile(r"/api/[A-Za-z0-9_-]+/(stream|snapshot|live|frame)|/embed/[^/]+")
 """What a link may open."""

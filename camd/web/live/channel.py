@@ -34,9 +34,6 @@ POLICY = 1008
 RATES_EVERY = 20
 """Looks between two reports of rates: two seconds."""
 
-MAX_LATENESS = 1.0
-"""Seconds; a picture that is older on the screen is late."""
-
 
 class LiveChannel:
     """The cameras as the live channel knows them, and its connections.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any, cast
 
 from twisted.internet import tcp
@@ -14,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from camd.cameras.camera import Camera
-from camd.delivery.auto import AutoRendition
+from camd.delivery.auto import MAX_LATENESS, AutoRendition
 from camd.delivery.live import LiveConnection, LiveOutlet
 from camd.delivery.outlet import Outlet, RequestOutlet, SocketOutlet
 from camd.delivery.viewer import Viewer
@@ -23,14 +22,12 @@ from camd.formats.multipart import Form
 from camd.formats.rendition import Rendition
 from camd.frame import MultipartWire
 from camd.rights import Principal
-from camd.web.live.channel import MAX_LATENESS, POLICY, LiveChannel
+from camd.web.live.channel import POLICY, LiveChannel
 from camd.web.live.messages import LONGEST, BadMessage, Wanted, read
+from camd.web.rendition import saves_data
 
 MOST_MESSAGES = 100
 """Messages a second that a client may send of its own; as many may come in a bunch."""
-
-AUTO_FPS = 8
-"""Pictures a second that a rendition chosen by camd should keep up."""
 
 CLOSING = 2
 """Seconds that a client has to answer a CLOSE."""
@@ -72,7 +69,7 @@ class Session:
         self._watched: dict[str, tuple[Camera, LiveOutlet, Viewer]] = {}
         self._refused: dict[str, str] = {}
         self._autos: dict[str, AutoRendition] = {}
-        self._saves_data = request.getHeader(b"Save-Data") == b"on"
+        self._saves_data = saves_data(request)
         self._budget, self._budget_at = float(MOST_MESSAGES), channel.clock.seconds()
         self._unfinished = 0
         self._closing: IDelayedCall | None = None
@@ -318,38 +315,25 @@ class Session:
         self, name: str, camera: Camera, largest: Rendition | None
     ) -> Rendition | None:
         """Return what fits the link, not larger than what was asked for."""
-        now = self._channel.clock.seconds()
+        now, settings = self._channel.clock.seconds(), camera.settings
         if name not in self._autos:
-            self._autos[name] = AutoRendition(AUTO_FPS, MAX_LATENESS, now)
+            self._autos[name] = AutoRendition(settings.auto_fps, MAX_LATENESS, now)
         pacer, auto = self.connection.pacer, self._autos[name]
-        choices, known = camera.renditions, self._channel.known(camera)
-        newest = camera.newest
-        full = len(newest.jpeg) if newest is not None else known.size_of(0)
-        limit = largest.scale if largest else 1
-        if self._saves_data:
-            limit = min(limit, Fraction(1, 2))
-        scales: dict[Rendition | None, Fraction] = {None: Fraction(1)}
-        scales.update((choice, choice.scale) for choice in choices)
-        fit = [choice for choice in scales if scales[choice] <= limit] or [largest]
-        if full is None or pacer.bandwidth is None or pacer.round_trip is None:
-            return fit[min(auto.number, len(fit) - 1)]
-        sizes = {
-            choice: known.size_of(choices.index(choice) + 1 if choice else 0)
-            or int(full * float(scales[choice]) ** 1.6)
-            for choice in fit
-        }
-        ordered = sorted(fit, key=lambda choice: -sizes[choice])
+        choices = camera.choices(largest, saves_data=self._saves_data)
+        if pacer.bandwidth is None or pacer.round_trip is None:
+            return choices[min(auto.number, len(choices) - 1)][0]
+        auto.fps = min(settings.auto_fps, self._wanted[name].fps or settings.stream_fps)
         weights = sum(self._wanted[n].weight for n in self._watched) or 1
         share = self._wanted[name].weight / weights if name in self._watched else 1
         number = auto.choose(
-            [sizes[choice] for choice in ordered],
+            [size for _, size in choices],
             pacer.bandwidth * share,
             (pacer.bandwidth_at_best or pacer.bandwidth) * share,
             pacer.round_trip,
             self.connection.late,
             now,
         )
-        return ordered[number]
+        return choices[number][0]
 
     def _follow_link(self) -> None:
         """Send what fits the link, where that is for camd to choose."""

@@ -106,6 +106,7 @@ export class Pull {
     const patient = this.#turns.length <= AT_ONCE;
     const query = new URLSearchParams(this.#options.query), asked = performance.now();
     if (patient && state.frame) query.set("after", state.frame + state.under);
+    if (patient && this.#wanted[name]?.auto) query.set("auto", 1);
     if (this.#wanted[name]?.width) query.set("width", this.#wanted[name].width);
     const headers = {Accept: "image/jpeg"};
     if (!patient && state.etag) headers["If-None-Match"] = state.etag;

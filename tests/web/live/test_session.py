@@ -9,7 +9,7 @@ import pytest
 from twisted.logger import capturedLogs
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
-from camd.formats.live import ACKNOWLEDGE, PLACEHOLDER
+from camd.formats.live import ACKNOWLEDGE, PLACEHOLDER, REPEAT
 from camd.rights import TO_COUNT
 from camd.web.access.keys import Keys
 from camd.web.limits import ViewerLimits
@@ -373,3 +373,49 @@ def test_a_heartbeat() -> None:
     before = len(client.events)
     client.advance(6)
     assert [e for e in client.events[before:] if isinstance(e, Ping)]
+
+
+# ---- Pictures sent before, and smaller ones
+
+
+def test_a_picture_that_comes_again_is_marked() -> None:
+    """As after a pause: it is the one from before, and not a new one."""
+    daemon = FakeDaemon()
+    daemon.ask("/api/robot/stream")  # With nobody there, a new picture would be taken.
+    client = FakeLiveClient(daemon)
+    client.say(watch={"robot": {}})
+    client.advance(3, acks=True)
+    daemon.environment.threads[0].takes = None
+    client.advance(0.3, acks=True)
+    assert not any(picture.flags & REPEAT for picture in client.pictures)
+    before = client.pictures
+    client.say(watch={})
+    client.say(watch={"robot": {}})
+    client.advance(0.3)
+    (again,) = client.pictures[len(before) :]
+    assert again == before[-1]._replace(flags=ACKNOWLEDGE | REPEAT)
+
+
+def test_the_same_picture_in_another_size_is_no_repeat() -> None:
+    """It shows something that was not on the screen before."""
+    client = FakeLiveClient(FakeDaemon(renditions=("1/2@60",)))
+    client.say(watch={"robot": {}})
+    client.advance(1, acks=True)
+    client.daemon.environment.threads[0].takes = None
+    client.advance(0.3, acks=True)
+    client.say(watch={"robot": {"width": 16}})
+    client.advance(0.3, acks=True)
+    assert [picture.rendition for picture in client.pictures[-2:]] == [0, 1]
+    assert client.pictures[-1].frame == client.pictures[-2].frame
+    assert client.pictures[-1].flags == ACKNOWLEDGE
+
+
+@pytest.mark.parametrize(("wish", "number"), [("on", 1), ("off", 0)])
+def test_auto_to_save_data(wish: str, number: int) -> None:
+    """Not the full size for who says that data costs."""
+    daemon = FakeDaemon(renditions=("1/2@60",))
+    daemon.environment.scaler.cuts = True
+    client = FakeLiveClient(daemon, LIVE, ("Save-Data", wish))
+    client.say(watch={"robot": {"auto": True}})
+    client.advance(2, acks=True)
+    assert {picture.rendition for picture in client.pictures} == {number}
