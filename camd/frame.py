@@ -4,11 +4,41 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from camd.formats import multipart
 from camd.formats.jpeg import Size
 from camd.formats.multipart import Form
 from camd.formats.rendition import Rendition
+
+FAR_FUTURE = 1e11
+"""Unix seconds that no clock shows, in the year 5138."""
+
+
+class Stamp(NamedTuple):
+    """What names a picture, from the camera to the last screen.
+
+    The camd that has the camera gives it; others on the way pass it on unchanged.
+
+    :ivar number: counts the camera's frames from 1.
+    :ivar timestamp: when it was taken, in Unix seconds of that camd's clock.
+    """
+
+    number: int
+    timestamp: float
+
+    @classmethod
+    def told(cls, number: int | str, timestamp: float | str) -> Stamp | None:
+        """Return what another camd calls a picture, with number 0 for a placeholder.
+
+        :return: None where either is nonsense.
+        """
+        try:
+            stamp = cls(int(number), float(timestamp))
+        except ValueError:
+            return None
+        sound = 0 <= stamp.number < 1 << 63 and 0 <= stamp.timestamp < FAR_FUTURE
+        return stamp if sound else None
 
 
 class Frame:
@@ -17,7 +47,8 @@ class Frame:
     :ivar jpeg: the picture, checked: nothing else may be sent as a part.
     :ivar number: counts the camera's frames from 1; 0 is on a placeholder.
     :ivar captured: when it was taken, in seconds of the reactor's clock.
-    :ivar timestamp: the same moment in Unix seconds, as viewers are told.
+    :ivar timestamp: the same moment in Unix seconds, as viewers are told: by the clock
+        of the camd that has the camera.
     :ivar size: width and height in pixels.
     :ivar state: on a placeholder, what the camera does; empty on its own pictures.
     :ivar rendition: what it was scaled to; None for the full picture.

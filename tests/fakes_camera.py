@@ -28,6 +28,7 @@ from camd.config.settings import CameraSettings
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
+from camd.frame import Stamp
 from camd.sources import (
     CameraMode,
     Image,
@@ -144,12 +145,14 @@ class FakePushSource:
         self.receiver = None
         return self.stopping or succeed(None)
 
-    def send(self, jpeg: bytes | None = None, age: float = 0) -> None:
+    def send(
+        self, jpeg: bytes | None = None, age: float = 0, stamp: Stamp | None = None
+    ) -> None:
         """Push a picture, a good one if none is given."""
         if self.receiver is not None:
             self.receiver.opened("MJPG")
             content = tiny_jpeg() if jpeg is None else jpeg
-            self.receiver.picture(content, self._clock.seconds() - age)
+            self.receiver.picture(content, self._clock.seconds() - age, stamp)
 
 
 class FakeEncoder:

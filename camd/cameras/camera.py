@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from camd.cameras.pipeline import RELEASE, Environment, Pipeline, stream_limits
+from camd.capture.capture import Link, Origin
 from camd.capture.health import State
 from camd.config.changes import Needs, needed
 from camd.config.settings import CameraSettings
@@ -245,6 +246,20 @@ class Camera(Service):
     def captured(self) -> float | None:
         """When its newest picture was taken, as :meth:`now`; None before the first."""
         return self.pipeline.capture.captured
+
+    @property
+    def origin(self) -> Origin | None:
+        """What another camd says of it, where its pictures come from one."""
+        return self.pipeline.capture.origin
+
+    @property
+    def link(self) -> Link | None:
+        """What the way to that camd does, as :attr:`Capture.link`."""
+        return self.pipeline.capture.link
+
+    def origin_time(self) -> float | None:
+        """Return the time by that camd's clock, as :meth:`Capture.origin_time`."""
+        return self.pipeline.capture.origin_time()
 
     @property
     def passed_through(self) -> bool | None:

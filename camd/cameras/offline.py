@@ -29,6 +29,9 @@ EVERY = 1.0
 """Seconds between two placeholders: often enough for their count-down, and for clients
 that show a picture only when another one comes."""
 
+RELAYED_HOLDS = 3 * EVERY
+"""Seconds for which another camd's placeholder is shown: it sends one each second."""
+
 EARLY = 0.1
 """Share of an interval that timers may fire early by."""
 
@@ -69,6 +72,7 @@ class OfflinePicture:
         self._wall = wall
         self._size: Size | None = None
         self._last: Frame | None = None
+        self._relayed: Frame | None = None
         self._waiting: list[Deferred[Frame]] = []
         self._is_drawing = self._has_failed = False
         self._loop = PeriodicCall(self.update, clock)
@@ -89,6 +93,17 @@ class OfflinePicture:
     def closed(self) -> bool:
         """Whether streams end, and new ones are refused."""
         return self._settings.offline_picture == "close" and self._is_held_enough
+
+    def relay(self, frame: Frame) -> None:
+        """Show what another camd, that the pictures come from, shows in their place.
+
+        Its words are nearer to the camera. As it was held back there for as long as the
+        settings there say, it is not held back here again.
+
+        :param frame: a placeholder, with that one's time and state.
+        """
+        self._relayed = frame
+        self.update()
 
     def update(self) -> None:
         """Publish a placeholder or end the streams, if it is time for that.
@@ -114,12 +129,22 @@ class OfflinePicture:
         if choice == "close":
             return False
         if newest is not None and not newest.is_placeholder:
-            return choice != "hold" and self._is_held_enough
+            is_shown_there = self._relayed_now is not None
+            return choice != "hold" and (self._is_held_enough or is_shown_there)
         # There is no picture to hold. Viewers wait for one, at most until a heartbeat
         # would be due.
         patience = self._settings.heartbeat_interval or math.inf
         waited = self._clock.seconds() - self._health.seen_at
         return self._health.lost_at is not None or waited >= patience
+
+    @property
+    def _relayed_now(self) -> Frame | None:
+        """Another camd's placeholder, if it still shows one."""
+        relayed, health = self._relayed, self._health
+        if relayed is None or health.state is State.LIVE:
+            return None
+        age = self._clock.seconds() - relayed.captured
+        return relayed if age < RELAYED_HOLDS else None
 
     @property
     def _is_held_enough(self) -> bool:
@@ -143,7 +168,10 @@ class OfflinePicture:
         asked: Deferred[Frame] = Deferred(self._forget)
         last, now = self._last, self._clock.seconds()
         self._waiting.append(asked)
-        if last is not None and now - last.captured < (1 - EARLY) * EVERY:
+        relayed = self._relayed_now
+        if relayed is not None and self._settings.offline_picture == "placeholder":
+            self._answer(relayed)
+        elif last is not None and now - last.captured < (1 - EARLY) * EVERY:
             self._answer(last)
         elif not self._is_drawing:
             self._is_drawing = True
@@ -162,6 +190,8 @@ class OfflinePicture:
         # picture came.
         timestamp = self._wall() - (now - self._silent_since)
         size, state = measure(jpeg), self._health.state.value
+        if (relayed := self._relayed_now) is not None:
+            timestamp, state = relayed.timestamp, relayed.state
         self._has_failed = False
         self._last = Frame(jpeg, 0, now, timestamp, size, state)
         return self._last

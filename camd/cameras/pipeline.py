@@ -109,6 +109,15 @@ class Pipeline:
             heartbeat.published()
 
         health = _new_health(settings, environment)
+        self.offline = OfflinePicture(
+            settings,
+            health,
+            fan_out,
+            environment.new_placeholder,
+            publish,
+            environment.clock,
+            environment.wall,
+        )
         self.capture = Capture(
             settings.name,
             partial(
@@ -125,15 +134,7 @@ class Pipeline:
             stats=stats,
             clock=environment.clock,
             wall=environment.wall,
-        )
-        self.offline = OfflinePicture(
-            settings,
-            health,
-            fan_out,
-            environment.new_placeholder,
-            publish,
-            environment.clock,
-            environment.wall,
+            show_placeholder=self.offline.relay,
         )
 
     def start(self) -> None:

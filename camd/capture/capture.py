@@ -10,7 +10,9 @@ then and nothing is encoded or checked.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail
@@ -20,7 +22,8 @@ from twisted.python.failure import Failure
 
 from camd.capture.health import Health, State
 from camd.capture.reader import CheckedJpeg, Probe
-from camd.frame import Frame
+from camd.formats.jpeg import Size
+from camd.frame import Frame, Stamp
 from camd.sources import CameraMode, SourceError
 from camd.stats import CameraStats
 
@@ -37,6 +40,40 @@ moment at which a camera would be stalled."""
 SUSPENDED = 1.0
 """Seconds by which a check must be late to show that the daemon itself stood still: it
 was stopped (SIGSTOP), or the machine slept. No camera is to blame for that time."""
+
+
+TOLD = "the origin's camera is"
+"""What begins each reason that is another camd's, and not the way's to it."""
+
+_STATES = frozenset(state.value for state in State)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the camd says that a camera's pictures come from.
+
+    :ivar state: what its camera does.
+    :ivar why: its last error; None for none.
+    """
+
+    state: State
+    why: str | None
+
+
+class Link(enum.Enum):
+    """What the way to another camd does."""
+
+    UP = "up"
+    """Something came lately."""
+    STALLED = "stalled"
+    """There is a connection, and nothing comes."""
+    OFFLINE = "offline"
+    """There is no connection; it is tried again with growing delays."""
+
+
+LINK_SILENT = 6.0
+"""Seconds of silence after which a link counts as stalled: a second more than a camd's
+``heartbeat_interval``, as long as nobody has set another."""
 
 
 class Intake(Protocol):
@@ -84,12 +121,17 @@ class Capture:
     :ivar passed_through: whether its own JPEGs go out as they are; None before the
         first frame.
     :ivar awake: whether frames are brought in for viewers.
+    :ivar origin: what another camd says, where the pictures come from one; None as long
+        as there is no connection to it.
+    :ivar heard_at: when the source last gave any sign of life, on the reactor's clock.
 
     :param new_intake: makes what brings the pictures in, for this capture.
     :param publish: takes each frame.
     :param fps: the most frames a second while somebody watches.
     :param idle_fps: probes a second while nobody does; 0 to release the camera then.
     :param wall: returns Unix seconds, for what viewers are told.
+    :param show_placeholder: takes what another camd shows in place of a picture.
+    :param relays: whether the pictures come from another camd for certain.
     """
 
     _log = Logger()
@@ -106,8 +148,12 @@ class Capture:
         stats: CameraStats,
         clock: IReactorTime,
         wall: Callable[[], float],
+        show_placeholder: Callable[[Frame], None] = lambda frame: None,
+        relays: bool = False,
     ) -> None:
         self.health = health
+        self.origin: Origin | None = None
+        self.heard_at = clock.seconds()
         self.captured: float | None = None
         self.passed_through: bool | None = None
         self.awake = False
@@ -119,6 +165,11 @@ class Capture:
         self._stats = stats
         self._clock = clock
         self._wall = wall
+        self._relays = relays
+        self._show_placeholder = show_placeholder
+        # Unix time by the clock of the camd that has the camera, less the reactor's;
+        # None where that is this one.
+        self._origin_ahead: float | None = None
         self._interval = 0.0
         self._is_bad = False
         self._asked: list[Deferred[Frame]] = []
@@ -135,6 +186,29 @@ class Capture:
     def mode(self) -> CameraMode | None:
         """What the camera really gives; None before it was opened first."""
         return self.health.mode
+
+    def origin_time(self) -> float | None:
+        """Return the Unix time by the clock that the pictures' times are of.
+
+        It may be ahead of that clock, by what the link leaves open, and is never
+        behind: no picture looks younger by it than it is.
+
+        :return: None where that is this machine's own, as far as it is known.
+        """
+        ahead = self._origin_ahead
+        return None if ahead is None else self._clock.seconds() + ahead
+
+    @property
+    def link(self) -> Link | None:
+        """What the way to another camd does, where the pictures come from one.
+
+        None while there is none, as nobody watches or camd has just begun.
+        """
+        if self.origin is None:
+            is_lost = self._relays and self.state is State.OFFLINE
+            return Link.OFFLINE if is_lost else None
+        silence = self._clock.seconds() - self.heard_at
+        return Link.UP if silence < LINK_SILENT else Link.STALLED
 
     @property
     def stuck(self) -> bool:
@@ -202,7 +276,8 @@ class Capture:
         :return: fails with :exc:`SourceError` or :exc:`BadPicture`, or never fires,
             while the camera hangs.
         """
-        if self.health.retry_in:
+        is_offline_there = self.origin is not None and self.health.is_told_offline
+        if self.health.retry_in or is_offline_there:
             return fail(SourceError(self._stats.last_error))
         asked: Deferred[Frame] = Deferred(self._forget)
         self._asked.append(asked)
@@ -238,13 +313,12 @@ class Capture:
         stats.published += 1
         if picture.encoding is not None:
             stats.encoding.observe(picture.encoding)
-        age = self._clock.seconds() - picture.captured
+        stamp = picture.stamp
+        if stamp is None:
+            age = self._clock.seconds() - picture.captured
+            stamp = Stamp(stats.published, self._wall() - age)
         frame = Frame(
-            picture.jpeg,
-            stats.published,
-            picture.captured,
-            self._wall() - age,
-            picture.size,
+            picture.jpeg, stamp.number, picture.captured, stamp.timestamp, picture.size
         )
         self._publish(frame)
         if self._asked:
@@ -258,10 +332,14 @@ class Capture:
         stats.rate.tick(self._clock.seconds())
         stats.last_error = None
         self.captured = probe.captured
+        self.heard_at = self._clock.seconds()
+        if probe.stamp is not None:
+            self._origin_ahead = probe.stamp.timestamp - probe.captured
         stats.reopens += self.health.seen(probe.mode, probe.captured)
 
     def released(self) -> None:
         """Note that the source was closed, as nobody watches."""
+        self.origin = None
         if self.running:
             self.health.released()
 
@@ -286,15 +364,44 @@ class Capture:
 
     def failed(self, failure: Failure) -> None:
         """Note that the source did not open or gave no picture, and was closed."""
+        self.origin = None
         self._stats.failed += 1
         self._stats.last_error = failure.getErrorMessage()
         if self.running:
             self.health.failed(failure)
         self._refuse(failure)
 
-    def no_picture(self, reason: str) -> None:
-        """Note that the source is well, and says that it has no picture for now."""
-        self._stats.last_error = reason
+    def heard(self) -> None:
+        """Note that the source is well though it brings no picture."""
+        self.heard_at = self._clock.seconds()
+
+    def upstream(self, state: str, why: str | None) -> None:
+        """Note what the camd that the pictures come from says of its camera.
+
+        :param state: as its stats have it; an unknown one counts as ``stalled``.
+        :param why: its last error; None for none.
+        """
+        known = State(state) if state in _STATES else State.STALLED
+        self.origin, self._relays = Origin(known, why), True
+        self.heard()
+        text = f"{TOLD} {known.value}" + (f": {why}" if why else "")
+        # Where several camds stand in a row, once is enough.
+        if why is not None and why.startswith(TOLD):
+            text = why
+        if self.health.told(known, text):
+            self._stats.last_error = text
+
+    def relayed_placeholder(self, jpeg: bytes, timestamp: float, size: Size) -> None:
+        """Show what the camd that the pictures come from shows in place of a picture.
+
+        :param jpeg: a whole one.
+        """
+        # It may come ahead of the word that the camera is in trouble: then the next one
+        # will do.
+        state = self.origin.state if self.origin is not None else State.STARTING
+        if self.running and state not in (State.LIVE, State.IDLE):
+            now = self._clock.seconds()
+            self._show_placeholder(Frame(jpeg, 0, now, timestamp, size, state.value))
 
     def broke(self, failure: Failure) -> None:
         """Log what nobody foresaw, such as an exception out of ``publish``."""

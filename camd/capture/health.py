@@ -90,6 +90,13 @@ class Health:
         # Seconds between the last pictures, as they came.
         self._gaps = 0.0, 0.0
         self._said: set[str] = set()
+        # What another camd says of the camera that it has, when that is not live.
+        self._told: State | None = None
+
+    @property
+    def is_told_offline(self) -> bool:
+        """Whether another camd says that the camera is offline there."""
+        return self._told is State.OFFLINE
 
     @property
     def retry_in(self) -> float:
@@ -135,8 +142,9 @@ class Health:
         self.missing = False
         self._backoff.reset()
         if now - captured > self.timeout and now - captured > self.patience:
-            text = f"its picture is {now - captured:.1f} s old"
-            self._become(State.STALLED, text)
+            if self._told is None:
+                text = f"its picture is {now - captured:.1f} s old"
+                self._become(State.STALLED, text)
             return reopened
         self.lost_at = None
         if self._said:
@@ -144,8 +152,25 @@ class Health:
         self._become(State.LIVE, mode)
         return reopened
 
+    def told(self, state: State, why: str) -> bool:
+        """Note what another camd says of the camera that it has.
+
+        :param state: trouble there is trouble here at once. A camera that is live
+            there is live here when its picture comes.
+        :param why: for people.
+        :return: whether it is in trouble there.
+        """
+        if state in (State.LIVE, State.IDLE):
+            self._told = None
+            return False
+        self._told = state
+        is_news = self._is_news(why)
+        self._become(state, why, again=is_news)
+        return state in _TROUBLE
+
     def failed(self, failure: Failure) -> None:
         """Note that the camera did not open or gave no picture, and was closed."""
+        self._told = None
         self.missing = self._is_missing()
         delay = LOOK_AGAIN if self.missing else self._backoff.delay()
         self.retry_at = self._clock.seconds() + delay
@@ -153,13 +178,18 @@ class Health:
             self._log.failure("Camera {camera} failed", failure, camera=self._name)
         reason = failure.getErrorMessage()
         text = f"{reason}; trying again in {delay:.1f} s"
+        self._become(State.OFFLINE, text, again=self._is_news(reason))
+
+    def _is_news(self, reason: str) -> bool:
+        """Whether this reason was not logged yet in this outage, and may be."""
         is_news = reason not in self._said and len(self._said) < REASONS_MOST
         if is_news:
             self._said.add(reason)
-        self._become(State.OFFLINE, text, again=is_news)
+        return is_news
 
     def released(self) -> None:
         """Note that the camera was let go, as nobody watches."""
+        self._told = None
         if self.state is not State.OFFLINE:  # That it did not open is still news.
             self.lost_at = None
             self._become(State.IDLE, "nobody watches")
@@ -179,7 +209,8 @@ class Health:
         left = self.patience - silence
         if left >= 0:
             return left
-        self._become(State.STALLED, why(silence))
+        reason = why(silence)
+        self._become(self._told or State.STALLED, reason)
         return math.inf
 
     def _become(self, state: State, why: object, again: bool = False) -> None:

@@ -11,7 +11,9 @@ A thread is needed for two things only: where a source finds what has to be pull
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -24,6 +26,7 @@ from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
 from camd.formats import jpeg as jpeg_format
 from camd.formats.jpeg import Damaged, Head
+from camd.frame import Stamp
 from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
 
 GIVE_UP = 10.0
@@ -152,7 +155,10 @@ class PushIntake:
         self._arrived_at = 0.0
         # The newest of the pictures that exceeded the rate. It may be the last one
         # ahead of a silence; then it is taken after all.
-        self._held: tuple[bytes, float, float] | None = None
+        self._held: tuple[RawFrame, float] | None = None
+        # Of the newest picture of another camd. Kept when the source is started again:
+        # what that one shows first may be no new picture.
+        self._stamp: Stamp | None = None
         self._late: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
         self._release: IDelayedCall | None = None
@@ -244,25 +250,45 @@ class PushIntake:
         """See :class:`camd.sources.Receiver`, and so for what follows."""
         self._format, self._told_fps = format, fps
 
-    def picture(self, jpeg: bytes, captured: float) -> None:
-        """Take a picture, if the rate allows it."""
+    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
+        """Take a picture, if it is a new one and the rate allows it."""
         if not self._is_open:
             return
         now = self._arrived_at = self._clock.seconds()
+        if stamp is not None:
+            if stamp == self._stamp:
+                self.heard()
+                return
+            self._stamp = stamp
         if now < self._due - self._interval:
-            self._held = jpeg, captured, now
+            self._held = RawFrame(jpeg, captured, stamp), now
             if self._late is None:
                 self._late = self._clock.callLater(self._interval, self._take_late)
             return
         self._held = None
         self._due = max(self._due, now) + self._interval
-        self._take(jpeg, captured)
+        self._take(RawFrame(jpeg, captured, stamp))
 
-    def no_picture(self, reason: str) -> None:
+    def heard(self) -> None:
         """Keep the source although it is silent."""
         if self._capture is not None and self._is_open:
             self._arrived_at = self._clock.seconds()
-            self._capture.no_picture(reason)
+            self._capture.heard()
+
+    def upstream(self, state: str, why: str | None) -> None:
+        """Tell the capture what another camd says of its camera."""
+        self.heard()
+        if self._capture is not None and self._is_open:
+            self._capture.upstream(state, why)
+
+    def placeholder(self, jpeg: bytes, timestamp: float) -> None:
+        """Tell the capture what another camd shows, if that can be shown."""
+        self.heard()
+        if self._capture is None or not self._is_open:
+            return
+        with contextlib.suppress(Damaged):
+            whole = jpeg_format.whole(jpeg, self._max_pixels, is_framed=True)
+            self._capture.relayed_placeholder(whole.jpeg, timestamp, whole.size)
 
     def failed(self, error: SourceError) -> None:
         """Stop the source, and start it again when the health says so."""
@@ -343,12 +369,12 @@ class PushIntake:
 
     # ---- Pictures
 
-    def _take(self, jpeg: bytes, captured: float) -> None:
+    def _take(self, raw: RawFrame) -> None:
         capture = self._capture
         if capture is None:
             return
         try:
-            self._check(capture, jpeg, captured)
+            self._check(capture, raw)
         except Damaged as damage:
             self._drop(capture, damage)
         except Exception:
@@ -357,8 +383,9 @@ class PushIntake:
             self._is_hurried = False
             self._source.set_rate(1 / self._interval)
 
-    def _check(self, capture: Capture, jpeg: bytes, captured: float) -> None:
+    def _check(self, capture: Capture, raw: RawFrame) -> None:
         """Check a picture if anybody is to see it, and tell the capture of it."""
+        jpeg, captured, stamp = cast(bytes, raw.content), raw.captured, raw.stamp
         mode, is_wanted = self._mode, capture.wants_frame
         if mode is None or (is_wanted and self._redraw is None):
             # It came in a frame of its own, so it is all there, whatever it ends with.
@@ -372,13 +399,14 @@ class PushIntake:
                 )
         if self._redraw is not None:
             job: Job = Reader.take if is_wanted else Reader.probe
-            self._redraw.offer(RawFrame(jpeg, captured), mode, job, self._redrawn)
+            self._redraw.offer(raw, mode, job, self._redrawn)
         elif is_wanted:
+            size = whole.size
             capture.took(
-                CheckedJpeg(captured, mode, whole.jpeg, whole.size, True, None)
+                CheckedJpeg(captured, mode, whole.jpeg, size, True, None, stamp=stamp)
             )
         else:
-            capture.probed(Probe(captured, mode))
+            capture.probed(Probe(captured, mode, stamp=stamp))
 
     def _drop(self, capture: Capture, damage: Exception) -> None:
         """Leave a picture out; at once if others may stand in for it."""
@@ -415,14 +443,14 @@ class PushIntake:
             return
         self._held = None
         self._due = self._clock.seconds() + self._interval
-        self._take(*held[:2])
+        self._take(held[0])
 
     def _take_late(self) -> None:
         """Take the picture that was held, if nothing has come since."""
         self._late = None
         if self._held is None:
             return
-        wait = self._held[2] + self._interval - self._clock.seconds()
+        wait = self._held[1] + self._interval - self._clock.seconds()
         if wait > EARLY * self._interval:
             self._late = self._clock.callLater(wait, self._take_late)
         else:

@@ -6,11 +6,12 @@ All of it runs in the camera's own thread, one call at a time, and never elsewhe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from camd.formats import jpeg
 from camd.formats.jpeg import Damaged, Size, Unended, Whole
 from camd.formats.scan import is_complete
+from camd.frame import Stamp
 from camd.sources import (
     CameraMode,
     EncodeError,
@@ -27,10 +28,12 @@ class Probe:
 
     :ivar captured: when its newest picture was taken, on the source's clock (seconds).
     :ivar mode: what the source really gives, a new object each time it is opened.
+    :ivar stamp: what another camd calls that picture; None for a camera of this one.
     """
 
     captured: float
     mode: CameraMode
+    stamp: Stamp | None = field(default=None, kw_only=True)
 
 
 class BadPicture(Exception):
@@ -91,13 +94,25 @@ class Reader:
                 whole = self._whole(content)
                 self._check_size(whole.size, mode)
                 return CheckedJpeg(
-                    raw.captured, mode, whole.jpeg, whole.size, True, None
+                    raw.captured,
+                    mode,
+                    whole.jpeg,
+                    whole.size,
+                    True,
+                    None,
+                    stamp=raw.stamp,
                 )
             began = self._clock()
             data = self._encoder.encode(content)
             took = self._clock() - began
             return CheckedJpeg(
-                raw.captured, mode, data, jpeg.measure(data), False, took
+                raw.captured,
+                mode,
+                data,
+                jpeg.measure(data),
+                False,
+                took,
+                stamp=raw.stamp,
             )
         except (Damaged, EncodeError) as problem:
             raise BadPicture(str(problem)) from problem
@@ -109,7 +124,7 @@ class Reader:
         :raises BadPicture: as :meth:`take`, of a source that decodes.
         """
         raw, mode = self._read()
-        return Probe(raw.captured, mode)
+        return Probe(raw.captured, mode, stamp=raw.stamp)
 
     def _read(self) -> tuple[RawFrame, CameraMode]:
         if self._mode is None:

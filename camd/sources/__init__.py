@@ -20,6 +20,9 @@ To write a source that pushes:
 - No deadline for a picture is needed either: the receiver gives a source up that brings
   none for long, and asks it by ``why_silent`` for the words. Only waits that the source
   alone knows of (to connect, for an answer) are bounded by the source.
+- A source that relays another camd hands over each picture with its ``Stamp``, tells by
+  ``upstream`` what that one says of its camera, and by ``placeholder`` what that one
+  shows in place of a picture. What it repeats is known by its stamp.
 - After ``stop`` tell the receiver nothing more, and do not keep it.
 - Add it to ``push_source`` in :mod:`camd.sources.factory`.
 """
@@ -31,6 +34,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
+
+from camd.frame import Stamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,10 +71,12 @@ class RawFrame:
 
     :ivar content: a JPEG, which is passed on as it is, or pixels to be encoded.
     :ivar captured: when it was taken, in seconds on the clock the source was given.
+    :ivar stamp: what another camd calls it; None for a camera of this one.
     """
 
     content: bytes | Image
     captured: float
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +160,37 @@ class Receiver(Protocol):
         """
         ...
 
-    def picture(self, jpeg: bytes, captured: float) -> None:
+    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
         """Take a JPEG, whole or not.
 
         :param captured: when it was taken, on the reactor's clock (seconds).
+        :param stamp: what another camd calls it. The frame has the same number and
+            time; one that comes twice is no new picture.
         """
         ...
 
-    def no_picture(self, reason: str) -> None:
-        """Note that the source is well, but says that it has no picture for now.
+    def heard(self) -> None:
+        """Note that the source is well though it brings no picture.
 
         It is not given up for its silence then.
+        """
+        ...
 
-        :param reason: for people, such as that the camera behind it is offline.
+    def upstream(self, state: str, why: str | None) -> None:
+        """Note what the camd that the pictures come from says of its camera.
+
+        :param state: as its stats have it. An unknown one counts as ``stalled``.
+        :param why: its last error, in one line that may be shown; None for none.
+        """
+        ...
+
+    def placeholder(self, jpeg: bytes, timestamp: float) -> None:
+        """Take what the camd that the pictures come from shows in place of a picture.
+
+        The state behind it is what :meth:`upstream` told last.
+
+        :param jpeg: whole or not.
+        :param timestamp: as that one tells it, in Unix seconds.
         """
         ...
 

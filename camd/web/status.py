@@ -130,9 +130,22 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "camera_reopens": stats.reopens,
         "threads_left_behind": stats.threads_left_behind,
         "last_error": stats.last_error,
+        "origin": _origin(camera),
         "uptime": round(now - camera.started, 3),
         "renditions": [_rendition(camera, each) for each in camera.renditions],
         "clients": [_client(viewer, now) for viewer in camera.viewers],
+    }
+
+
+def _origin(camera: Camera) -> dict[str, Any] | None:
+    """Return what is known of the camd that the pictures come from, if they do."""
+    link, origin = camera.link, camera.origin
+    if link is None:
+        return None
+    return {
+        "link": link.value,
+        "state": origin.state.value if origin else None,
+        "why": origin.why if origin else None,
     }
 
 

@@ -14,14 +14,14 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from camd.capture.backoff import Backoff
-from camd.capture.capture import Capture
+from camd.capture.capture import LINK_SILENT, Capture, Link
 from camd.capture.health import Health, State
 from camd.capture.pull import PullIntake
 from camd.capture.push import GIVE_UP, TRIES, HandedOver, PushIntake, Redraw
 from camd.capture.reader import BadPicture, Reader
 from camd.capture.worker import ReaderThread, Worker
-from camd.frame import Frame
-from camd.sources import CameraMode, Source, SourceError
+from camd.frame import Frame, Stamp
+from camd.sources import CameraMode, Receiver, Source, SourceError
 from camd.stats import CameraStats
 from tests.fakes_camera import (
     EPOCH,
@@ -44,6 +44,7 @@ class PushHarness:
     """A capture of a source that pushes, which probes twice a second when idle.
 
     :ivar pulled: the source that is pulled when this one falls back.
+    :ivar placeholders: what another camd showed in place of pictures.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class PushHarness:
         self.clock = Clock()
         self.source = FakePushSource(self.clock)
         self.frames: list[Frame] = []
+        self.placeholders: list[Frame] = []
         self.times: list[float] = []
         self.stats = CameraStats()
         self.trouble: Exception | None = None
@@ -69,6 +71,7 @@ class PushHarness:
             ),
             self.health,
             self.publish,
+            show_placeholder=self.placeholders.append,
             fps=FPS,
             idle_fps=idle_fps,
             stats=self.stats,
@@ -97,6 +100,12 @@ class PushHarness:
             raise self.trouble
         self.frames.append(frame)
         self.times.append(self.clock.seconds())
+
+    @property
+    def receiver(self) -> Receiver:
+        """Who takes the pictures of the source, which is started."""
+        assert self.source.receiver is not None
+        return self.source.receiver
 
     @property
     def state(self) -> State:
@@ -377,16 +386,14 @@ def test_bad_pictures_are_no_silence() -> None:
     assert harness.source.calls == ["start"]
 
 
-def test_one_that_says_it_has_none() -> None:
+def test_one_that_is_heard() -> None:
     """A source that is well and has no picture is stalled, and never given up."""
     harness = PushHarness().go()
     harness.run(1, FPS)
     for _ in range(12):
-        assert harness.source.receiver is not None
-        harness.source.receiver.no_picture("its camera is offline")
+        harness.receiver.heard()
         harness.run(5)
     assert (harness.state, harness.source.calls) == (State.STALLED, ["start"])
-    assert harness.stats.last_error == "its camera is offline"
 
 
 def test_offline_and_back() -> None:
@@ -674,3 +681,170 @@ def test_told_of_a_new_mode_each_time_it_is_started() -> None:
     harness.source.send()
     assert harness.capture.mode is not first
     assert harness.capture.mode == replace(GIVEN, fps=None, format="MJPG")
+
+
+# ---- Pictures of another camd
+
+
+def taken(harness: PushHarness, number: int, age: float = 0) -> Stamp:
+    """What a camd whose clock is an hour ahead calls a picture."""
+    return Stamp(number, EPOCH + 3600 + harness.clock.seconds() - age)
+
+
+def test_stamps_are_passed_on() -> None:
+    """A picture of another camd keeps its number and its time, and is as old here."""
+    harness = PushHarness().go()
+    harness.run(1)
+    stamp = taken(harness, 4711, age=0.5)
+    harness.source.send(age=0.5, stamp=stamp)
+    (frame,) = harness.frames
+    assert (frame.number, frame.timestamp) == stamp
+    assert harness.clock.seconds() - frame.captured == 0.5
+    assert harness.stats.published == 1
+
+
+@pytest.mark.parametrize("is_redrawn", [False, True])
+def test_its_repeats_are_no_new_pictures(is_redrawn: bool) -> None:
+    """What another camd sends twice is published once, on the next connection too."""
+    harness = PushHarness(is_redrawn=is_redrawn).go()
+    stamp = taken(harness, 7)
+    for _ in range(3):
+        harness.run(1)
+        harness.source.send(stamp=stamp)
+    harness.receiver.failed(SourceError("it hung up"))
+    harness.run(2)
+    harness.source.send(stamp=stamp)
+    assert [(frame.number, frame.timestamp) for frame in harness.frames] == [stamp]
+
+
+def test_its_repeats_are_signs_of_life() -> None:
+    """A camd that only repeats is stalled, and never given up."""
+    harness = PushHarness().go()
+    stamp = taken(harness, 7)
+    for _ in range(12):
+        harness.source.send(stamp=stamp)
+        harness.run(5)
+    assert (harness.state, harness.source.calls) == (State.STALLED, ["start"])
+
+
+def test_it_begins_again() -> None:
+    """When its numbers begin again, its pictures go on."""
+    harness = PushHarness().go()
+    for number in (900, 901, 1, 2):
+        harness.source.send(stamp=taken(harness, number))
+        harness.run(INTERVAL)
+    assert [frame.number for frame in harness.frames] == [900, 901, 1, 2]
+
+
+def test_the_time_there() -> None:
+    """Who is behind this one is told the time that its pictures are dated by."""
+    harness = PushHarness().go()
+    assert harness.capture.origin_time() is None
+    harness.source.send(age=0.25, stamp=taken(harness, 1, age=0.25))
+    harness.run(10)
+    assert harness.capture.origin_time() == EPOCH + 3600 + 10
+
+
+@pytest.mark.parametrize("state", ["offline", "stalled", "starting"])
+def test_its_states_are_told(state: str) -> None:
+    """Trouble there is trouble here at once, with its reason, until a picture comes."""
+    harness = PushHarness().go()
+    harness.run(1, FPS)
+    harness.receiver.upstream(state, "no such device")
+    assert harness.state.value == state
+    text = f"the origin's camera is {state}: no such device"
+    if state != "starting":
+        assert harness.stats.last_error == text
+    harness.receiver.upstream("live", None)
+    assert harness.state.value == state
+    harness.source.send(stamp=taken(harness, 1))
+    assert (harness.state, harness.stats.last_error) == (State.LIVE, None)
+
+
+def test_an_unknown_state() -> None:
+    """A state that only a later camd knows is no good one."""
+    harness = PushHarness().go()
+    harness.receiver.upstream("on fire", None)
+    assert harness.state is State.STALLED
+
+
+def test_reasons_from_far_away() -> None:
+    """Where several camds stand in a row, the reason stays as it was told first."""
+    harness = PushHarness().go()
+    why = "the origin's camera is offline: no such device"
+    harness.receiver.upstream("offline", why)
+    assert harness.stats.last_error == why
+
+
+def test_an_old_picture_of_an_offline_camera() -> None:
+    """The last picture of a camera that is offline there makes it nothing else here."""
+    harness = PushHarness().go()
+    harness.receiver.upstream("offline", "no such device")
+    harness.source.send(age=20, stamp=taken(harness, 7, age=20))
+    harness.run(5)
+    assert harness.state is State.OFFLINE
+    assert [frame.number for frame in harness.frames] == [7]
+
+
+def test_a_fresh_picture_of_a_camera_that_died_just_now() -> None:
+    """When no other one comes, the camera is what it is there."""
+    harness = PushHarness().go()
+    harness.receiver.upstream("offline", "no such device")
+    harness.source.send(age=1, stamp=taken(harness, 7, age=1))
+    harness.run(3)
+    assert harness.state is State.OFFLINE
+
+
+def test_trouble_of_the_link() -> None:
+    """What fails between two camds is told apart from what fails there."""
+    harness = PushHarness().go()
+    harness.receiver.upstream("live", None)
+    assert harness.capture.link is Link.UP
+    harness.run(LINK_SILENT)
+    assert harness.capture.link is Link.STALLED
+    harness.receiver.heard()
+    assert harness.capture.link is Link.UP
+    harness.receiver.failed(SourceError("it hung up"))
+    assert harness.capture.link is Link.OFFLINE
+    assert harness.capture.origin is None
+    assert harness.stats.last_error == "it hung up"
+
+
+def test_a_camera_of_ones_own_has_no_link() -> None:
+    """Nothing is told of links where there is none."""
+    harness = PushHarness().go()
+    harness.source.send()
+    harness.receiver.failed(SourceError("it hung up"))
+    assert harness.capture.link is None
+
+
+def test_snapshots_of_a_camera_that_is_offline_there() -> None:
+    """There is none, and nobody waits for it."""
+    harness = PushHarness()
+    harness.capture.start()
+    harness.receiver.upstream("offline", "no such device")
+    refused: list[str] = []
+    asked = harness.capture.snapshot()
+    asked.addErrback(lambda failure: refused.append(failure.getErrorMessage()))
+    assert refused == ["the origin's camera is offline: no such device"]
+
+
+def test_its_placeholders_are_placeholders() -> None:
+    """What it shows in place of a picture keeps its time and its state."""
+    harness = PushHarness().go()
+    harness.receiver.upstream("offline", None)
+    harness.receiver.placeholder(OTHER, EPOCH - 30)
+    (shown,) = harness.placeholders
+    assert (shown.jpeg, shown.number, shown.state) == (OTHER, 0, "offline")
+    assert shown.timestamp == EPOCH - 30
+    assert (harness.frames, harness.stats.captured) == ([], 0)
+
+
+def test_a_placeholder_ahead_of_its_reason() -> None:
+    """One that comes while the camera counts as live is left out, and so is garbage."""
+    harness = PushHarness().go()
+    harness.receiver.upstream("live", None)
+    harness.receiver.placeholder(OTHER, EPOCH)
+    harness.receiver.upstream("offline", None)
+    harness.receiver.placeholder(b"garbage", EPOCH)
+    assert harness.placeholders == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from camd.config.settings import CameraSettings
+from camd.frame import Stamp
 from camd.sources import CameraMode, Source, SourceError
 from camd.sources.factory import make_placeholder, make_source, push_source
 from camd.sources.folder import Folder
@@ -159,13 +160,21 @@ class PushedPictures:
     def opened(self, format: str, fps: float | None = None) -> None:
         """Do nothing."""
 
-    def picture(self, jpeg: bytes, captured: float) -> None:
+    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
         """Keep it."""
         self.pictures.append(jpeg)
 
-    def no_picture(self, reason: str) -> None:
+    def heard(self) -> None:
         """Never called."""
-        raise AssertionError(reason)
+        raise AssertionError
+
+    def upstream(self, state: str, why: str | None) -> None:
+        """Never called."""
+        raise AssertionError(state)
+
+    def placeholder(self, jpeg: bytes, timestamp: float) -> None:
+        """Never called."""
+        raise AssertionError
 
     def failed(self, error: SourceError) -> None:
         """Never called."""

@@ -82,6 +82,7 @@ AT_WORK = {
     "camera_reopens": 0,
     "threads_left_behind": 0,
     "last_error": None,
+    "origin": None,
     "uptime": 2.5,
 }
 

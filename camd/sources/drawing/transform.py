@@ -63,7 +63,7 @@ class Redrawn:
         if self._overlay is not None:
             age = self._clock() - shot.captured
             self._overlay.write(picture, self._wall() - age)
-        return RawFrame(picture, shot.captured)
+        return RawFrame(picture, shot.captured, shot.stamp)
 
     def close(self) -> None:
         """Release the camera."""

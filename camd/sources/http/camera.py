@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from camd.config.masking import mask_url
 from camd.formats.multipart import Part
+from camd.frame import Stamp
 from camd.sources import Clock, Receiver, Source, SourceError
 from camd.sources.http.body import Body, Content
 from camd.sources.http.client import ANSWER, Answer, Client
@@ -82,8 +83,8 @@ class HttpCamera:
         self._is_opened = False
         self._odd = 0
         self._came = ""
-        # Kept when it is started again: another camd's last picture is no new one.
-        self._last_frame: tuple[bytes, bytes] | None = None
+        # The state of its camera, where it is another camd and has told one.
+        self._told = ""
         self._remarks: set[str] = set()
 
     # ---- What the receiver asks
@@ -94,6 +95,7 @@ class HttpCamera:
         self._wanted_fps = fps
         self._is_opened = False
         self._odd, self._came = 0, "it has not answered yet"
+        self._told = ""
         try:
             url = Url.parse(self._address)
         except ValueError:
@@ -186,7 +188,11 @@ class HttpCamera:
                 self._is_opened = True
                 receiver.opened("MJPG")
             part = pictures[-1]
-            receiver.picture(part.body, self._reactor.seconds() - self._age(part))
+            stamp = _stamp(part)
+            if stamp is not None and self._told != "live":
+                self._told = "live"
+                receiver.upstream("live", None)
+            receiver.picture(part.body, self._captured(stamp), stamp)
 
     def _is_picture(self, part: Part) -> bool:
         """Whether a part is a picture, and a new one."""
@@ -202,28 +208,23 @@ class HttpCamera:
             ):
                 self._fail(self._came)
             return False
-        number = headers.get(b"x-frame")
-        if number is None:
-            return True
-        # The stream of another camd.
-        if number == b"0":
-            self._came = f"its camera is {_shown(headers.get(b'x-camera-state', b''))}"
-            receiver.no_picture(f"{self._name}: {self._came}")
+        stamp = _stamp(part)
+        if stamp is not None and not stamp.number:
+            # Another camd shows it in place of a picture.
+            state = _shown(headers.get(b"x-camera-state", b""))
+            self._came = f"its camera is {state}"
+            self._told = state
+            receiver.upstream(state, None)
+            receiver.placeholder(part.body, stamp.timestamp)
             return False
-        frame = number, headers.get(b"x-timestamp", b"")
-        if frame == self._last_frame:
-            receiver.no_picture("")
-            return False
-        self._last_frame = frame
         return True
 
-    def _age(self, part: Part) -> float:
-        """Return how old a picture is, in seconds, as another camd says it."""
-        if b"x-frame" in part.headers:
-            # Others have other clocks in it.
-            with contextlib.suppress(ValueError, KeyError):
-                return max(0.0, self._wall() - float(part.headers[b"x-timestamp"]))
-        return 0.0
+    def _captured(self, stamp: Stamp | None) -> float:
+        """Return when a picture was taken, on the reactor's clock."""
+        now: float = self._reactor.seconds()
+        if stamp is None:
+            return now
+        return min(now, now - self._wall() + stamp.timestamp)
 
     def remarked(self, remark: str) -> None:
         """Log that the stream is not as it was announced, once."""
@@ -277,6 +278,15 @@ class HttpCamera:
 
     def _error(self, reason: str) -> SourceError:
         return SourceError(f"{self._name}: {reason}")
+
+
+def _stamp(part: Part) -> Stamp | None:
+    """Return what another camd calls a picture; None for a camera that is none."""
+    number, timestamp = (
+        part.headers.get(name, b"").decode("latin-1")
+        for name in (b"x-frame", b"x-timestamp")
+    )
+    return Stamp.told(number, timestamp)
 
 
 def _shown(text: bytes) -> str:

@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.error import ConnectionRefusedError
 
 from camd.formats.multipart import Form, block, opening
+from camd.frame import Stamp
 from camd.sources import Source, SourceError
 from camd.sources.http.camera import ODD, HttpCamera
 from tests.fakes_camera import EPOCH, FakeSource, tiny_jpeg
@@ -26,7 +27,9 @@ class FakeReceiver:
 
     :ivar pictures: each with when it was taken, in seconds of the reactor's clock.
     :ivar opened_as: format and rate of each opening.
-    :ivar without: the reasons why there is no picture for now.
+    :ivar stamps: what another camd calls each.
+    :ivar states: what another camd said of its camera.
+    :ivar placeholders: what another camd showed in place of pictures, with its time.
     :ivar errors: the reasons of its failures, which stop the source.
     :ivar fallen_back: what makes the source that is to be pulled.
     """
@@ -34,7 +37,9 @@ class FakeReceiver:
     def __init__(self, stop: Callable[[], object]) -> None:
         self.pictures: list[tuple[bytes, float]] = []
         self.opened_as: list[tuple[str, float | None]] = []
-        self.without: list[str] = []
+        self.stamps: list[Stamp | None] = []
+        self.states: list[str] = []
+        self.placeholders: list[tuple[bytes, float]] = []
         self.errors: list[str] = []
         self.fallen_back: Callable[[], Source] | None = None
         self._stop = stop
@@ -43,14 +48,22 @@ class FakeReceiver:
         """Keep it."""
         self.opened_as.append((format, fps))
 
-    def picture(self, jpeg: bytes, captured: float) -> None:
+    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
         """Keep it."""
         assert self.opened_as
         self.pictures.append((jpeg, captured))
+        self.stamps.append(stamp)
 
-    def no_picture(self, reason: str) -> None:
-        """Keep the reason."""
-        self.without.append(reason)
+    def heard(self) -> None:
+        """Do nothing."""
+
+    def upstream(self, state: str, why: str | None) -> None:
+        """Keep the state."""
+        self.states.append(state)
+
+    def placeholder(self, jpeg: bytes, timestamp: float) -> None:
+        """Keep it."""
+        self.placeholders.append((jpeg, timestamp))
 
     def failed(self, error: SourceError) -> None:
         """Keep the reason, and stop the source."""
@@ -491,26 +504,33 @@ def test_times_of_other_cameras() -> None:
     assert harness.receiver.pictures == [(JPEG, 0)]
 
 
-def test_what_it_repeats_is_no_new_picture() -> None:
-    """A heartbeat is a sign of life, also on the next connection."""
-    picture = camd_part(JPEG, 7, taken=0)
-    harness = CameraHarness(camd_answer(picture, picture)).start()
-    harness.web.wire.send(picture)
-    harness.camera.stop()
-    harness.start()
-    assert len(harness.receiver.pictures) == 1
-    harness.web.wire.send(camd_part(OTHER, 8, taken=1))
-    assert harness.contents == [JPEG, OTHER]
-    assert set(harness.receiver.without) == {""}
+def test_what_it_calls_its_pictures() -> None:
+    """Each picture is handed over with the number and the time that it has there."""
+    harness = CameraHarness(camd_answer(camd_part(JPEG, 7, taken=-2.5))).start()
+    assert harness.receiver.stamps == [Stamp(7, EPOCH - 2.5)]
+    assert harness.receiver.states == ["live"]
+
+
+@pytest.mark.parametrize(
+    "stamp", ["X-Frame: x", "X-Frame: -1", "X-Frame: 7\r\nX-Timestamp: nan"]
+)
+def test_what_is_no_number(stamp: str) -> None:
+    """A camera that writes something else into such headers is no camd."""
+    sent = part(JPEG).replace(b"\r\n\r\n", f"\r\n{stamp}\r\n\r\n".encode(), 1)
+    harness = CameraHarness(stream_answer()).start()
+    harness.web.wire.send(sent)
+    assert (harness.receiver.stamps, harness.receiver.states) == ([None], [])
 
 
 def test_what_it_shows_in_place_of_a_picture() -> None:
-    """A placeholder is no picture; its camera's state is told."""
-    harness = CameraHarness(camd_answer(camd_part(JPEG, 0, 0, "offline"))).start()
+    """A placeholder is no picture; its camera's state is told until there is one."""
+    shown = camd_part(JPEG, 0, -3, "offline")
+    harness = CameraHarness(camd_answer(shown)).start()
     assert harness.receiver.pictures == []
-    assert harness.receiver.without == [
-        f"http://me:***@{HOST}/x: its camera is offline"
-    ]
+    assert harness.receiver.placeholders == [(JPEG, EPOCH - 3)]
+    harness.web.wire.send(camd_part(OTHER, 8, taken=1))
+    assert harness.receiver.states == ["offline", "live"]
+    assert harness.contents == [OTHER]
 
 
 def test_its_snapshots_are_as_old_as_it_says() -> None:

@@ -11,6 +11,7 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from camd.frame import Stamp
 from camd.sources import Source, SourceError
 from camd.sources.program.source import GUARD, PATIENCE, Program
 from tests.fakes_camera import tiny_jpeg
@@ -25,11 +26,17 @@ class FakeReceiver:
     def opened(self, format: str, fps: float | None = None) -> None:
         self.told.append(("opened", format))
 
-    def picture(self, jpeg: bytes, captured: float) -> None:
+    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
         self.told.append(("picture", jpeg, captured))
 
-    def no_picture(self, reason: str) -> None:
-        self.told.append(("no picture", reason))
+    def heard(self) -> None:
+        raise AssertionError
+
+    def upstream(self, state: str, why: str | None) -> None:
+        raise AssertionError(state)
+
+    def placeholder(self, jpeg: bytes, timestamp: float) -> None:
+        raise AssertionError
 
     def failed(self, error: SourceError) -> None:
         self.told.append(("failed", str(error)))
