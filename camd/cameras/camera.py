@@ -261,6 +261,11 @@ class Camera(Service):
         """Return the time by that camd's clock, as :meth:`Capture.origin_time`."""
         return self.pipeline.capture.origin_time()
 
+    def time(self) -> float:
+        """Return the Unix time by the clock that the times of its pictures are of."""
+        time = self.origin_time()
+        return self._environment.wall() if time is None else time
+
     @property
     def passed_through(self) -> bool | None:
         """Whether its own JPEGs go out as they are; None before the first frame."""

@@ -73,6 +73,7 @@ class StreamResource(Resource):
             return body_for(request, text_answer(request, str(error), 400))
         for name, value in RESPONSE_HEADERS:
             request.setHeader(name, value)
+        request.setHeader(b"X-Clock", b"%.6f" % self._camera.time())
         if request.method == b"HEAD":
             return b""
         self._begin(request, *wanted)
@@ -166,6 +167,7 @@ class SnapshotResource(Resource):
             request.setHeader(b"X-Frame-Age", b"%.3f" % age)
         request.setHeader(*NO_STORE)
         request.setHeader(b"Content-Type", b"image/jpeg")
+        request.setHeader(b"X-Clock", b"%.6f" % self._camera.time())
         request.setHeader(b"X-Timestamp", b"%.6f" % frame.timestamp)
         request.setHeader(b"X-Frame", b"%d" % frame.number)
         return frame.jpeg

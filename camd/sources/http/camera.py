@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from camd.config.masking import mask_url
 from camd.formats.multipart import Part
-from camd.frame import Stamp
+from camd.frame import FAR_FUTURE, Stamp
 from camd.sources import Clock, Receiver, Source, SourceError
 from camd.sources.http.body import Body, Content
 from camd.sources.http.client import ANSWER, Answer, Client
@@ -83,6 +83,9 @@ class HttpCamera:
         self._is_opened = False
         self._odd = 0
         self._came = ""
+        # Unix time by the clock of another camd, less the reactor's; None where it does
+        # not tell: then both machines' clocks must be right.
+        self._ahead: float | None = None
         # The state of its camera, where it is another camd and has told one.
         self._told = ""
         self._remarks: set[str] = set()
@@ -153,6 +156,10 @@ class HttpCamera:
             return
         self._came = "it answers, but sends no picture"
         self._answer = answer
+        # A camd tells the time by which its pictures are dated. It was no earlier than
+        # the request.
+        clock = _number(answer.header(b"X-Clock"))
+        self._ahead = None if clock is None else clock - client.sent_at
         self._body = Body(answer.kind, self)
         answer.response.deliverBody(self._body)
 
@@ -224,7 +231,8 @@ class HttpCamera:
         now: float = self._reactor.seconds()
         if stamp is None:
             return now
-        return min(now, now - self._wall() + stamp.timestamp)
+        ahead = self._wall() - now if self._ahead is None else self._ahead
+        return min(now, stamp.timestamp - ahead)
 
     def remarked(self, remark: str) -> None:
         """Log that the stream is not as it was announced, once."""
@@ -243,12 +251,17 @@ class HttpCamera:
             self._is_opened = True
             took = self._reactor.seconds() - self._asked_at
             receiver.opened("JPEG", 1 / took if took > SLOW else None)
-        age = 0.0
         # A snapshot of another camd.
-        for value in answer.response.headers.getRawHeaders(b"X-Frame-Age", [])[:1]:
-            with contextlib.suppress(ValueError):
-                age = max(0.0, float(value))
-        receiver.picture(picture, self._reactor.seconds() - age)
+        stamp = Stamp.told(answer.header(b"X-Frame"), answer.header(b"X-Timestamp"))
+        if stamp is None:
+            receiver.picture(picture, self._reactor.seconds())
+            return
+        state = answer.header(b"X-Camera-State")
+        receiver.upstream(_shown(state.encode()), None)
+        if stamp.number:
+            receiver.picture(picture, self._captured(stamp), stamp)
+        else:
+            receiver.placeholder(picture, stamp.timestamp)
 
     def got_other(self, content: Content) -> None:
         """Leave it to another source, unless that could do no better."""
@@ -278,6 +291,14 @@ class HttpCamera:
 
     def _error(self, reason: str) -> SourceError:
         return SourceError(f"{self._name}: {reason}")
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a header holds; None where it holds none."""
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        return number if 0 <= number < FAR_FUTURE else None
+    return None
 
 
 def _stamp(part: Part) -> Stamp | None:

@@ -58,12 +58,20 @@ class Answer:
     login: Sequence[str]
     response: IResponse
 
+    def header(self, name: bytes) -> str:
+        """Return a header's value; empty where there is none."""
+        values: list[bytes] = self.response.headers.getRawHeaders(name, [b""])
+        return values[0].decode("latin-1")
+
 
 class Client:
     """Asks one address, again and again, and follows where it leads.
 
     A connection is kept for the next request where the camera allows it. A password
     goes to the address that the user gave it for and to no other.
+
+    :ivar sent_at: when the last request was sent at the earliest, on the reactor's
+        clock.
 
     :param name: what the camera is called in errors; shows no password.
     :param policy: which certificates are trusted.
@@ -91,6 +99,7 @@ class Client:
         self._open: set[Connection] = set()
         self._pending: Deferred[Answer] | None = None
         self._proof: Proof | None = None
+        self.sent_at = 0.0
 
     def ask(self) -> Deferred[Answer]:
         """Ask until there is an answer 200.
@@ -169,6 +178,7 @@ class Client:
             addresses = await found.addTimeout(self._timeout, self._reactor)
             endpoints = _Endpoints(self._reactor, self._policy, addresses, self._open)
             agent = Agent.usingEndpointFactory(self._reactor, endpoints, self._pool)
+            self.sent_at = self._reactor.seconds()
             sent: Deferred[IResponse] = agent.request(
                 b"GET", url.bare.encode(), headers
             )

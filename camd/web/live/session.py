@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from twisted.internet import tcp
@@ -122,7 +122,7 @@ class Session:
         for key in said.acks:
             self.connection.acked(key)
         if said.clock is not None:
-            self._say(clock=said.clock, time=self._channel.wall())
+            self._say(clock=said.clock, **self._times(said.watch or self._wanted))
         if said.watch is not None:
             self._watch(said.watch)
 
@@ -205,6 +205,21 @@ class Session:
 
     def _say(self, **content: Any) -> None:
         self.connection.send_control(live.text(json.dumps(content)))
+
+    def _times(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the time, and that of cameras whose pictures have another clock's.
+
+        :param names: those that are watched; none for all.
+        """
+        visible = self.visible
+        clocks = {
+            name: visible[name].origin_time()
+            for name in names or visible
+            if name in visible
+        }
+        times = {name: time for name, time in clocks.items() if time is not None}
+        now = {"time": self._channel.wall()}
+        return {**now, "times": times} if times else now
 
     def _entries(self) -> list[dict[str, Any]]:
         return [self._channel.entry(camera) for camera in self.visible.values()]

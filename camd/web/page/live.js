@@ -17,6 +17,7 @@ export class LiveChannel {
   #acks = new Acks();
   #names = new Map(); // camd's number -> name
   #numbers = new Map();
+  #ahead = new Map(); // name -> seconds that the clock of its pictures is ahead of camd's
   #watching = "";
   #open = false;
   #heard = performance.now();
@@ -90,6 +91,7 @@ export class LiveChannel {
   #receivePicture(data) {
     const picture = parse(data), name = picture && this.#names.get(picture.camera);
     if (name === undefined || name === null) return;
+    picture.captured -= this.#ahead.get(name) ?? 0;
     picture.blob = new Blob([picture.jpeg], {type: "image/jpeg"});
     picture.bytes = data.byteLength;
     this.#listener.picture(name, picture);
@@ -106,6 +108,7 @@ export class LiveChannel {
       this.#askClock();
       listener.opened();
     }
+    for (const [name, time] of Object.entries(said.times ?? {})) this.#ahead.set(name, time - said.time);
     if (said.clock !== undefined && said.time) listener.clock(said.clock, said.time);
     if (said.cameras) listener.cameras(said.cameras);
     if (said.camera) listener.camera(said.camera);

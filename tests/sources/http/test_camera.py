@@ -533,10 +533,49 @@ def test_what_it_shows_in_place_of_a_picture() -> None:
     assert harness.contents == [OTHER]
 
 
+def test_a_clock_that_it_tells() -> None:
+    """A camd tells the time that its pictures are dated by, and no clock need be right.
+
+    It told it after the request was sent: a picture may seem older for that, and never
+    younger.
+    """
+    kind = f"Content-Type: {MJPEG}"
+    told = answer(kind, f"X-Clock: {EPOCH + 3600:.6f}", body=opening(Form.PLAIN))
+    harness = CameraHarness(told)
+    harness.web.advance(10)
+    harness.start()
+    harness.turn(0.5)
+    harness.web.wire.send(camd_part(JPEG, 7, taken=3600 - 2))
+    harness.web.wire.send(camd_part(OTHER, 8, taken=3600 + 60))
+    assert harness.receiver.pictures == [(JPEG, 8), (OTHER, 10.5)]
+
+
+def snapshot(*headers: str) -> bytes:
+    """A snapshot of another camd, taken 2.5 s before its clock told 3600 s."""
+    clock = EPOCH + 3600
+    return answer(
+        "Content-Type: image/jpeg",
+        f"Content-Length: {len(JPEG)}",
+        f"X-Timestamp: {clock - 2.5:.6f}",
+        f"X-Clock: {clock:.6f}",
+        *headers,
+        body=JPEG,
+    )
+
+
 def test_its_snapshots_are_as_old_as_it_says() -> None:
-    """A snapshot tells its age in a header."""
-    kind, length = "Content-Type: image/jpeg", f"Content-Length: {len(JPEG)}"
-    harness = CameraHarness(answer(kind, length, "X-Frame-Age: 2.5", body=JPEG))
+    """A snapshot tells its number, its time and the clock that this is by."""
+    harness = CameraHarness(snapshot("X-Frame: 7", "X-Camera-State: stalled"))
     harness.web.advance(60)
     harness.start()
     assert harness.receiver.pictures == [(JPEG, 57.5)]
+    assert harness.receiver.stamps == [Stamp(7, EPOCH + 3600 - 2.5)]
+    assert harness.receiver.states == ["stalled"]
+
+
+def test_a_snapshot_of_its_placeholder() -> None:
+    """It is no picture."""
+    harness = CameraHarness(snapshot("X-Frame: 0", "X-Camera-State: offline")).start()
+    assert harness.receiver.pictures == []
+    assert harness.receiver.placeholders == [(JPEG, EPOCH + 3600 - 2.5)]
+    assert harness.receiver.states == ["offline"]

@@ -10,11 +10,19 @@ from twisted.logger import capturedLogs
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 from camd.formats.live import ACKNOWLEDGE, PLACEHOLDER, REPEAT
+from camd.frame import Stamp
 from camd.rights import TO_COUNT
 from camd.web.access.keys import Keys
 from camd.web.limits import ViewerLimits
 from camd.web.live.messages import LONGEST
-from tests.fakes_camera import EPOCH, KEY, FakeDaemon, said, tiny_jpeg
+from tests.fakes_camera import (
+    EPOCH,
+    KEY,
+    FakeDaemon,
+    FakePushSource,
+    said,
+    tiny_jpeg,
+)
 from tests.fakes_live import FakeLiveClient
 
 LIVE = "/api/live"
@@ -419,3 +427,28 @@ def test_auto_to_save_data(wish: str, number: int) -> None:
     client.say(watch={"robot": {"auto": True}})
     client.advance(2, acks=True)
     assert {picture.rendition for picture in client.pictures} == {number}
+
+
+# ---- Pictures of another camd
+
+
+def test_the_clock_of_its_pictures() -> None:
+    """Cameras whose pictures another camd has dated tell the time there."""
+    daemon = FakeDaemon("robot", "door")
+    clock = daemon.environment.clock
+    source = daemon.environment.push_source = FakePushSource(clock)
+    settings = daemon.camera.settings.model_copy(update={"source": "http://192.0.2.1/"})
+    daemon.camera.apply(settings, 2)
+    client = FakeLiveClient(daemon)
+    client.say(clock=1)
+    assert "times" not in client.texts[-1]
+    client.say(watch={"robot": {}})
+    client.advance(1)
+    stamp = Stamp(4711, EPOCH + 3600 + clock.seconds())
+    source.send(stamp=stamp)
+    client.advance(0.5)
+    client.say(clock=2)
+    assert client.told("times") == [{"robot": stamp.timestamp + 0.5}]
+    assert (client.pictures[-1].frame, client.pictures[-1].captured) == stamp
+    client.say(watch={"door": {}}, clock=3)
+    assert client.told("times") == [{"robot": stamp.timestamp + 0.5}]
