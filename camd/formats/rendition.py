@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from functools import lru_cache
 
 from camd.formats.jpeg import Size
 
@@ -28,8 +28,11 @@ class Rendition:
         return f"{self.scale}@{self.quality}"
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, text: str) -> Rendition:
         """Return the rendition that a text such as ``1/2@60`` names.
+
+        Kept, as each viewer asks for those of its camera ten times a second.
 
         :raises ValueError: it names none.
         """
@@ -40,7 +43,8 @@ class Rendition:
 
     def size_of(self, full: Size) -> Size:
         """Return the size of this rendition of a picture, rounded up."""
-        return Size(ceil(full.width * self.scale), ceil(full.height * self.scale))
+        part, whole = self.scale.as_integer_ratio()
+        return Size(-(-full.width * part // whole), -(-full.height * part // whole))
 
 
 def choose(
