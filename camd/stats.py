@@ -24,12 +24,15 @@ class Rate:
 
     def tick(self, now: float) -> None:
         """Note that it happened at ``now`` (seconds)."""
-        self._moments.append(now)
-        self._forget(now)
+        moments = self._moments
+        moments.append(now)
+        while now - moments[0] > WINDOW:
+            moments.popleft()
 
     def per_second(self, now: float) -> float:
         """Return the rate over the last :data:`WINDOW`; 0 when it has stopped."""
-        self._forget(now)
+        while self._moments and now - self._moments[0] > WINDOW:
+            self._moments.popleft()
         if len(self._moments) < 2:
             return 0.0
         # Counting until now, not until the last time, lets the rate of something that
@@ -39,10 +42,6 @@ class Rate:
         step = (last - first) / steps
         overdue = max(0.0, now - last - step)
         return steps / (last - first + overdue) if last > first else 0.0
-
-    def _forget(self, now: float) -> None:
-        while self._moments and now - self._moments[0] > WINDOW:
-            self._moments.popleft()
 
 
 class Meter:

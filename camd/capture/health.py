@@ -136,15 +136,17 @@ class Health:
         now = self._clock.seconds()
         self._gaps = self._gaps[1], now - self._came_at
         self._came_at = now
-        self.seen_at = min(captured, now)
+        self.seen_at = captured if captured < now else now
+        age = now - captured
+        if self.state is State.LIVE and mode is self.mode and age <= self.timeout:
+            return False  # Nothing is new but the picture.
         reopened = mode is not self.mode and self.mode is not None
         self.mode = mode
         self.missing = False
         self._backoff.reset()
-        if now - captured > self.timeout and now - captured > self.patience:
+        if age > self.timeout and age > self.patience:
             if self._told is None:
-                text = f"its picture is {now - captured:.1f} s old"
-                self._become(State.STALLED, text)
+                self._become(State.STALLED, f"its picture is {age:.1f} s old")
             return reopened
         self.lost_at = None
         if self._said:

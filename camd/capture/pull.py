@@ -2,7 +2,10 @@
 
 A ``LoopingCall`` at the pace that is wanted; each tick hands one job to the camera's
 own thread: bring the newest picture (:mod:`camd.capture.reader`). Two jobs never
-overlap. A thread that hangs is left behind (:mod:`camd.capture.worker`).
+overlap: while one is under way there are no ticks, and if one would have come by its
+end, the next job begins at once. A source as fast as the stream keeps the thread busy
+so, and no timer wakes the process for it. A thread that hangs is left behind
+(:mod:`camd.capture.worker`).
 """
 
 from __future__ import annotations
@@ -12,15 +15,19 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from camd.capture.capture import Capture
 from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
-from camd.periodic import PeriodicCall
 
 SAME_PACE = 1.05
 """A camera's rate over the stream's, up to which each of its pictures is wanted."""
+
+EARLY = 0.05
+"""Share of an interval by which a job may begin ahead of its tick. A timer for so short
+a time costs more than it is worth."""
 
 WAITED = 0.05
 """Share of an interval from which on a picture has waited before it was read. It would
@@ -51,7 +58,12 @@ class PullIntake:
         self._clock = clock
         self._on_failure = on_failure
         self._is_busy = self._is_owed = False
-        self._loop = PeriodicCall(self._tick, clock)
+        self._loop: LoopingCall | None = None
+        # Fires when the job is through that the loop waits for.
+        self._free: Deferred[None] | None = None
+        # When the first tick comes for which no job has begun.
+        self._next_tick = 0.0
+        self._interval = 1 / fps
 
     @property
     def stuck(self) -> bool:
@@ -60,11 +72,16 @@ class PullIntake:
 
     def set_pace(self, fps: float, now: bool) -> None:
         """Tick so often from now on."""
+        self.pause()
+        self._interval = 1 / fps
+        self._next_tick = self._clock.seconds()
         if not now:
             self._is_owed = False
-        if self._loop.running:
-            self._loop.stop()
-        self._loop.start(1 / fps, now=now)
+            self._next_tick += self._interval
+        # A new one each time: one that waits for a job cannot be started again.
+        self._loop = LoopingCall(self._tick)
+        self._loop.clock = self._clock
+        self._loop.start(self._interval, now=now)
 
     def set_fps(self, fps: float) -> None:
         """See :meth:`Intake.set_fps <camd.capture.capture.Intake.set_fps>`."""
@@ -89,27 +106,45 @@ class PullIntake:
 
     def pause(self) -> None:
         """Begin no more jobs until :meth:`set_pace`."""
-        self._loop.stop()
+        # Not kept: in a reference cycle it would hold this, and the source.
+        loop, self._loop, self._free = self._loop, None, None
+        if loop is not None:
+            loop.stop()
 
     def stop(self) -> Deferred[None]:
         """Begin no more jobs, and have the source closed behind the last one."""
         self._capture = None
         self._on_failure = lambda: None
-        self._loop.end()
+        self.pause()
         return self._worker.stop()
 
-    def _tick(self) -> None:
+    def _tick(self) -> Deferred[None] | None:
+        """Begin a job, or have one begun behind the one under way.
+
+        :return: fires when none is under way any more; until then there are no ticks.
+        """
+        if not self._is_due:
+            return None  # The job for this tick began ahead of it.
         if self._is_busy:
-            # Begun as soon as the job under way is through. Waiting for the next tick
-            # instead would halve the rate of a camera that is a hair slower than fps.
             self._is_owed = True
         elif self._capture is not None and not self._capture.health.retry_in:
             self._begin()
+        if self._is_busy:
+            self._free = Deferred()
+        return self._free
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether a tick has come, or nearly so, for which no job has begun."""
+        early = EARLY * self._interval
+        return self._clock.seconds() >= self._next_tick - early
 
     def _begin(self) -> None:
         capture = self._capture
         assert capture is not None
         self._is_busy = True
+        passed = (self._clock.seconds() - self._next_tick) / self._interval
+        self._next_tick += (math.floor(passed + EARLY) + 1) * self._interval
         if capture.wants_frame:
             self._worker.run(Reader.take, self._finish)
         elif capture.wants_probe:
@@ -149,9 +184,14 @@ class PullIntake:
         except Exception:
             capture.broke(Failure())
         self._is_busy = False
-        is_owed, self._is_owed = self._is_owed, False
+        # Waiting for the next tick instead would halve the rate of a camera that is a
+        # hair slower than fps.
+        is_owed, self._is_owed = self._is_owed or self._is_due, False
         # Told of the frame, somebody may have stopped it.
-        if self._loop.running and (
+        if self._loop is not None and (
             capture.is_asked or (is_owed and not capture.health.retry_in)
         ):
             self._begin()
+        if self._free is not None and not self._is_busy:
+            free, self._free = self._free, None
+            free.callback(None)

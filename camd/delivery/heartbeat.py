@@ -62,6 +62,7 @@ class Heartbeat:
         self._repeated: dict[Viewer, Frame] = {}
         self._set(interval, fps)
         self._came = clock.seconds()
+        self._gap = 0.0
         self._overdue: IDelayedCall | None = None
         self._sent = 0
         self._sweep = PeriodicCall(self._poll_all, clock)
@@ -69,7 +70,6 @@ class Heartbeat:
     def _set(self, interval: float, fps: float) -> None:
         self._interval = interval
         self._fastest = 1 / fps
-        self._overdue_after = overdue_after(self._fastest)
 
     def apply(self, interval: float, fps: float) -> None:
         """Go by these from now on."""
@@ -78,6 +78,12 @@ class Heartbeat:
             if self._sweep.running:
                 self._sweep.stop()
                 self.start()
+
+    @property
+    def _overdue_after(self) -> float:
+        """Seconds after the last frame until the next one is overdue."""
+        # That follows from the camera, which may be slower than the stream.
+        return overdue_after(max(self._gap, self._fastest))
 
     def start(self) -> None:
         """Begin to poll the viewers, ten times in each interval."""
@@ -106,16 +112,15 @@ class Heartbeat:
     def published(self) -> None:
         """Note that a frame has come: the next one is not overdue."""
         now = self._clock.seconds()
-        # What is overdue follows from the camera, which may be slower than the stream.
-        self._overdue_after = overdue_after(max(now - self._came, self._fastest))
-        self._came = now
-        if self._overdue is None or not self._overdue.active():
+        self._gap, self._came = now - self._came, now
+        if self._overdue is None:
             self._wait(self._overdue_after)
 
     def _wait(self, seconds: float) -> None:
         self._overdue = self._clock.callLater(seconds, self._flush_all)
 
     def _flush_all(self) -> None:
+        self._overdue = None
         left = self._came + self._overdue_after - self._clock.seconds()
         if left > EARLY * self._overdue_after:
             self._wait(left + GRACE)  # A frame has come since.

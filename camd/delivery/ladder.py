@@ -98,6 +98,8 @@ class Ladder:
 
         To be called when the full picture has gone out, so that this delays no one.
         """
+        if not self._rungs:
+            return
         if self._waiting is not None and self._waiting is not frame:
             for rendition in self._due(self._waiting):
                 self._stats.of(str(rendition)).skipped += 1

@@ -113,11 +113,8 @@ class Rung:
         replaced = self.newest if self._is_round_due else None
         self.newest = frame
         # Viewers that have waited longest come first: their frame was replaced.
-        late = self._waiting
-        rest = [b for b in self._batches if b not in late]
-        self._waiting = deque(
-            batch for batch in (*late, *rest) if batch.is_due(frame, self._rate)
-        )
+        waiting = self._waiting
+        waiting.extend([b for b in self._batches if b not in waiting])
         if not self._is_round_due:
             self._send_round()
         elif replaced is not None:
@@ -131,12 +128,16 @@ class Rung:
             self._waiting.clear()  # Its viewers have left between two rounds.
             return
         while self._waiting:
-            count += len(self._waiting[0])
-            if count > ROUND:
-                self._is_round_due = True
-                self._clock.callLater(0, self._send_round)
-                return
-            self._send_to(self._waiting.popleft(), frame, now)
+            batch = self._waiting.popleft()
+            if not batch.takes_all and not batch.is_due(frame, self._rate):
+                continue
+            self._send_to(batch, frame, now)
+            if self._waiting:
+                count += len(batch)
+                if count + len(self._waiting[0]) > ROUND:
+                    self._is_round_due = True
+                    self._clock.callLater(0, self._send_round)
+                    return
         if self._batches and not frame.is_placeholder:
             self._lateness.observe(self._clock.seconds() - frame.captured)
         self._finished(frame)
@@ -156,13 +157,17 @@ class Rung:
 
 
 class _Batch:
-    """Viewers of one lane, which are sent a frame in one go."""
+    """Viewers of one lane, which are sent a frame in one go.
 
-    __slots__ = ("_fast", "_lane", "_number", "_slow", "_totals")
+    :ivar takes_all: whether they are due every frame.
+    """
+
+    __slots__ = ("_fast", "_lane", "_number", "_slow", "_totals", "takes_all")
 
     _log = Logger()
 
     def __init__(self, lane: Lane) -> None:
+        self.takes_all = lane.fps == math.inf
         self._lane = lane
         self._totals = BatchTotals()
         # Of the last frame, sent or too old.
@@ -193,10 +198,9 @@ class _Batch:
 
         A newcomer does not wait for that: all of the batch get one frame more then.
         """
-        fps = self._lane.fps
-        if fps == math.inf or frame.is_placeholder:
+        if self.takes_all or frame.is_placeholder:
             return True
-        stride = max(1, math.ceil(rate() / fps - TOLERANCE))
+        stride = max(1, math.ceil(rate() / self._lane.fps - TOLERANCE))
         last = frame.number - 1 if self._number is None else self._number
         if frame.number // stride != last // stride:
             return True
@@ -214,11 +218,13 @@ class _Batch:
             for viewer in [v for v in self._fast if not v.is_fast]:
                 self._move_to_slow(viewer)
         self._number = frame.number
-        offers = [(viewer, 0) for viewer in self._slow]
+        offers = [(viewer, 0) for viewer in self._slow] if self._slow else []
         if now - frame.captured > self._lane.max_age:
             self._totals.sent.skipped += 1
         else:
             offers += self._send_directly(frame, now)
+        if not offers:
+            return []
         return [v for v, sent in offers if not self._offer(v, frame, now, sent)]
 
     def _send_directly(self, frame: Frame, now: float) -> list[tuple[Viewer, int]]:

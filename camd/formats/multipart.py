@@ -25,7 +25,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # No dashes in front (clients disagree on whether those of the boundary line are part of
 # it), no quotes, and no parameter behind it, at which VLC gives up (measured).
@@ -135,8 +135,7 @@ class MultipartError(ValueError):
     """A stream that cannot be read on; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of a stream that came in.
 
     :ivar headers: by name, in lower case. Of two with the same name the last counts.
@@ -165,6 +164,11 @@ _LONGEST_LINE_END = len("Content-") + 20 + len(":")
 _UNANNOUNCED = (
     rb"--(?P<text>-{0,8}[^\r\n:-][^\r\n:]{0,%d}?)(?:[ \t]{0,%d}\r?\n(?=\r?\n|%b)|%b)"
     % (_BOUNDARY_LIMIT - 9, _PADDING, _NAME, _GLUED)
+)
+# A header block that is whole, and in which every line is a header.
+_BLOCK = re.compile(rb"(?:[A-Za-z][A-Za-z0-9_-]*:[^\r\n]*\r\n){1,64}\r\n")
+_HEADER = re.compile(
+    rb"([A-Za-z][A-Za-z0-9_-]*):[^\S\r\n]*((?:[^\r\n]*\S)?)[^\S\r\n]*\r\n"
 )
 # Pieces of a body that are kept apart, as each takes memory of its own.
 _PIECES = 4096
@@ -279,8 +283,10 @@ class Parser:
             if len(self._pieces) > _PIECES:
                 self._pieces = [b"".join(self._pieces)]
             return []
-        if self._failure is None:
-            self._buffer += self._end_body(data)
+        if self._missing:
+            data = self._end_body(data)
+        if self._failure is None and (data := self._read_plain_parts(data)):
+            self._buffer += data
             try:
                 while not self.ended and self._step(self):
                     pass
@@ -300,8 +306,7 @@ class Parser:
 
     def _end_body(self, data: bytes) -> bytes:
         """Hand out a body of known length that is whole now; return what follows it."""
-        if not self._missing or self._headers is None:
-            return data
+        assert self._headers is not None
         body = b"".join([*self._pieces, data[: self._missing]])
         self._parts.append(Part(self._headers, body))
         # Should its length be a lie, the next part is looked for in it.
@@ -309,6 +314,52 @@ class Parser:
         self._headers = None
         data, self._missing = data[self._missing :], 0
         return data
+
+    def _read_plain_parts(self, data: bytes) -> bytes:
+        """Read parts that are as RFC 2046 has them, with a length; return what is left.
+
+        Nearly every camera sends such parts, often one in each read. What is left goes
+        through the buffer and the steps below, which read these parts as well, but take
+        twice as many calls and copy the picture once more (measured).
+        """
+        step, at, size = self._step, 0, len(data)
+        if len(self._buffer) != 1:
+            return data  # Something is under way that began as nothing of this kind.
+        while at < size:
+            if step is Parser._read_headers:
+                block = _BLOCK.match(data, at)
+                if block is None or block.end() - at > self._header_limit:
+                    break
+                pairs = _HEADER.findall(data, at, block.end())
+                headers = {name.lower(): value for name, value in pairs}
+                length = self._length(headers)
+                if length is None:
+                    break
+                at = block.end()
+                body = data[at : at + length]
+                self._pieces, step = [body], Parser._read_line_behind
+                at += length
+                if at > size:
+                    self._headers, self._missing = headers, at - size
+                    break
+                self._parts.append(Part(headers, body))
+            elif step is not Parser._read_line_behind:
+                break
+            line = self._line.match(data, at)
+            if line is None or line["close"] or not line[0].endswith(b"\n"):
+                break
+            at = line.end()
+            self._pieces, step = [], Parser._read_headers
+        self._step = step
+        return data[at:]
+
+    def _length(self, headers: Mapping[bytes, bytes]) -> int | None:
+        """Return a body's length; None where there is none that can be trusted."""
+        digits = headers.get(b"content-length", b"")
+        if not digits.isdigit() or len(digits) > _LENGTH_DIGITS:
+            return None
+        length = int(digits)
+        return length if length <= self._limit and self._trusts_lengths else None
 
     # A step returns False when it needs more bytes.
 
@@ -345,13 +396,12 @@ class Parser:
             name.strip().lower(): value.strip() for name, colon, value in pairs if colon
         }
         self._go_on(Parser._read_to_boundary, found.end())
-        digits = self._headers.get(b"content-length")
-        if digits is not None and self._trusts_lengths:
-            is_number = digits.isdigit() and len(digits) <= _LENGTH_DIGITS
-            if is_number and int(digits) <= self._limit:
-                self._take_counted_body(int(digits))
-            else:
-                self._distrust_lengths(f"Content-Length {_shown(digits)} is no length")
+        length, digits = self._length(self._headers), b"content-length"
+        if length is not None:
+            self._take_counted_body(length)
+        elif digits in self._headers and self._trusts_lengths:
+            told = _shown(self._headers[digits])
+            self._distrust_lengths(f"Content-Length {told} is no length")
         return True
 
     def _take_counted_body(self, length: int) -> None:

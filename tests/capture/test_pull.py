@@ -152,6 +152,30 @@ def test_a_hair_slower_than_the_stream() -> None:
     assert len(harness.frames) == 10 / (INTERVAL + STEP)
 
 
+def test_no_timer_for_a_source_as_fast_as_the_stream() -> None:
+    """While its thread is busy nothing wakes the process, only the check does."""
+    harness = CaptureHarness(takes=None)
+    harness.capture.wake()
+    for _ in range(FPS):
+        harness.clock.advance(INTERVAL)
+        harness.thread.finish()
+        assert len(harness.clock.getDelayedCalls()) == 1
+    assert len(harness.frames) == FPS
+
+
+def test_a_job_that_is_through_just_ahead_of_a_tick_is_followed_at_once() -> None:
+    """The tick that comes next is that job's, so there is no second one for it."""
+    harness = CaptureHarness(takes=None)
+    harness.capture.wake()
+    harness.clock.advance(0.97 * INTERVAL)
+    harness.thread.finish()
+    harness.thread.finish()
+    harness.clock.advance(0.1 * INTERVAL)
+    assert len(harness.thread.queue) == 0
+    harness.clock.advance(0.93 * INTERVAL)
+    assert len(harness.thread.queue) == 1
+
+
 def test_a_late_job_is_followed_at_once() -> None:
     """The job that a tick could not begin begins when the one under way is through."""
     harness = CaptureHarness(takes=None)

@@ -110,6 +110,12 @@ class Client:
         pending = self._pending = Deferred.fromCoroutine(self._ask())
         return pending
 
+    def divert(self, receive: Callable[[bytes], None]) -> None:
+        """Hand the body under way to this directly, if it ends with the connection."""
+        for connection in self._open:
+            if connection.is_endless:
+                connection.divert(receive)
+
     def hang_up(self) -> None:
         """Cut all connections, and give up a request that is under way."""
         pending, self._pending = self._pending, None

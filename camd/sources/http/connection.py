@@ -2,13 +2,14 @@
 
 They lead to the first address that answers, are cut at once when told so, and read the
 head of an answer as browsers and FFmpeg do: cameras write lines there that are no
-headers, and lengths that are no numbers, at which Twisted's parser gives up.
+headers, and lengths that are no numbers, at which Twisted's parser gives up. A body
+without an end, such as a camera's stream, goes past that parser.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
@@ -24,7 +25,9 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 CONNECT = 5.0
@@ -36,6 +39,8 @@ HEAD = 64 * 1024
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 # As "HTTP/1.1 200 OK"; some servers write another name, or nothing behind the number.
 _STATUS = re.compile(rb"([A-Za-z]+)(/1\.1)?\S*[ \t]+(\d{3})(?!\d)")
+# What tells where a body ends; tolerant_head writes it so.
+_LENGTH = re.compile(rb"\r\n(?:Content-Length|Transfer-Encoding): ")
 # RFC 9110 5.6.2
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -80,9 +85,14 @@ def tolerant_head(head: bytes) -> tuple[int, bytes]:
 
 
 class Connection(ProtocolWrapper):
-    """Holds the head of each answer back until it is whole, and rewrites it."""
+    """Holds the head of each answer back until it is whole, and rewrites it.
 
+    :ivar is_endless: whether the body under way ends with the connection.
+    """
+
+    is_endless = False
     _head: bytearray | None = None
+    _receive: Callable[[bytes], None] | None = None
 
     def write(self, data: bytes) -> None:
         """Expect a head: this is a request."""
@@ -96,6 +106,9 @@ class Connection(ProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what follows the head, and hang up where there is no end to it."""
+        if self._receive is not None:
+            self._receive(data)
+            return
         head = self._head
         if head is None:
             self.wrappedProtocol.dataReceived(data)
@@ -111,6 +124,7 @@ class Connection(ProtocolWrapper):
             # An answer that only announces another one (RFC 9110 15.2).
             if not 100 <= code < 200:
                 self._head = None
+                self.is_endless = bool(code) and _LENGTH.search(told) is None
                 self.wrappedProtocol.dataReceived(told + head if code else bytes(head))
         if self._head is None:
             return
@@ -122,8 +136,22 @@ class Connection(ProtocolWrapper):
         elif len(head) > HEAD:
             self.cut()
 
+    def divert(self, receive: Callable[[bytes], None]) -> None:
+        """Hand a body that is endless to this from now on, past Twisted's parser.
+
+        The parser has no more to say of it, and takes nine calls to hand on what has
+        come. It still tells when the connection ends.
+        """
+        self._receive = receive
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Let go of what was diverted to: in a reference cycle both would stay."""
+        self._receive = None
+        super().connectionLost(reason)
+
     def cut(self) -> None:
         """Hang up, whatever is still under way either way."""
+        self.is_endless = False
         self.abortConnection()
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import weakref
 
-from camd.sources.http.connection import HEAD, tolerant_head
+import pytest
+from twisted.internet.protocol import Protocol
+from twisted.internet.testing import StringTransport
+from twisted.protocols.policies import WrappingFactory
+
+from camd.sources.http.connection import HEAD, Connection, tolerant_head
 from tests.fakes_http import answer
 
 
@@ -64,3 +69,67 @@ def test_no_answer(line: str) -> None:
 def test_the_limit() -> None:
     """The heads of real cameras are far below the limit."""
     assert len(answer("Content-Type: image/jpeg")) < HEAD / 100
+
+
+class Reads(Protocol):
+    """Stands for Twisted's parser: keeps what it is handed."""
+
+    def __init__(self) -> None:
+        self.came = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep it."""
+        self.came += data
+
+
+class Link:
+    """A connection to a camera that was asked, and the parser behind it."""
+
+    def __init__(self) -> None:
+        self.parser = Reads()
+        self.connection = Connection(WrappingFactory(None), self.parser)
+        self.connection.makeConnection(StringTransport())
+        self.connection.write(b"GET / HTTP/1.1\r\n\r\n")
+
+    def receive(self, data: bytes) -> None:
+        """Hand over what has come."""
+        self.connection.dataReceived(data)
+
+
+def test_an_endless_body_goes_past_the_parser() -> None:
+    """The parser has the head and what came with it; the rest goes straight on."""
+    link, straight = Link(), list[bytes]()
+    link.receive(head("HTTP/1.0 200 OK", "Content-Type: image/jpeg", "", "one"))
+    assert link.connection.is_endless
+    link.connection.divert(straight.append)
+    link.receive(b"two")
+    assert link.parser.came.endswith(b"\r\none")
+    assert straight == [b"two"]
+
+
+@pytest.mark.parametrize(
+    "length", ["Content-Length: 12", "content-length:12", "Transfer-Encoding: chunked"]
+)
+def test_a_body_with_an_end_is_not_endless(length: str) -> None:
+    """Where it ends only the parser knows."""
+    link = Link()
+    link.receive(head("HTTP/1.1 200 OK", length, "", ""))
+    assert not link.connection.is_endless
+
+
+def test_a_connection_that_was_cut_is_not_endless() -> None:
+    """Nothing of it is wanted any more."""
+    link = Link()
+    link.receive(head("HTTP/1.0 302 Found", "", ""))
+    link.connection.cut()
+    assert not link.connection.is_endless
+
+
+def test_a_connection_that_has_ended_lets_go() -> None:
+    """No reference cycle is left of a connection and what it was diverted to."""
+    link, body = Link(), Reads()
+    link.connection.divert(body.dataReceived)
+    link.connection.connectionLost()
+    gone = weakref.ref(body)
+    del body
+    assert gone() is None

@@ -1,0 +1,111 @@
+"""Calls that are repeated, on a clock."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+from twisted.internet.task import Clock
+
+from camd.periodic import PeriodicCall
+
+
+class Owner:
+    """Something that is called from time to time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.times: list[float] = []
+        self.periodic = PeriodicCall(self.act, clock)
+        self._clock = clock
+
+    def act(self) -> None:
+        """Note when it was called."""
+        self.times.append(self._clock.seconds())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that was not started just now."""
+    clock = Clock()
+    clock.advance(10.3)
+    return clock
+
+
+def test_calls_share_their_moments(clock: Clock) -> None:
+    """Calls that began at different moments are made at the same ones."""
+    one, other = Owner(clock), Owner(clock)
+    one.periodic.start(0.5, now=False)
+    clock.advance(0.1)
+    other.periodic.start(0.5, now=False)
+    for moment in (10.5, 11.0):
+        clock.advance(moment - clock.seconds())
+    assert one.times == other.times == [10.5, 11.0]
+
+
+def test_a_call_at_once(clock: Clock) -> None:
+    """The first call is made at once where that is asked for."""
+    owner = Owner(clock)
+    owner.periodic.start(60)
+    assert owner.times == [10.3]
+
+
+@pytest.mark.parametrize("interval", [0.1, 0.3, 1 / 3, 0.7])
+def test_one_call_for_each_interval(interval: float) -> None:
+    """However moments are rounded, no call is left out or made twice."""
+    clock = Clock()
+    owner = Owner(clock)
+    owner.periodic.start(interval, now=False)
+    for turn in range(1, 101):
+        clock.advance(turn * interval - clock.seconds())
+        clock.advance(interval / 1000)
+    assert len(owner.times) == 100
+
+
+def test_calls_that_were_missed_are_left_out(clock: Clock) -> None:
+    """After a long time without a turn there is one call, not one for each interval."""
+    owner = Owner(clock)
+    owner.periodic.start(0.5, now=False)
+    clock.advance(60)
+    clock.advance(0)
+    assert len(owner.times) == 1
+
+
+def test_an_exception_does_not_end_the_calls(clock: Clock) -> None:
+    """What is called may fail, and is called again."""
+    calls = 0
+
+    def fail() -> None:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError
+
+    PeriodicCall(fail, clock).start(1, now=False)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            clock.advance(1)
+    assert calls == 2
+
+
+def test_a_call_may_stop_itself(clock: Clock) -> None:
+    """One that is stopped from within is not made again."""
+    owner = Owner(clock)
+
+    def act() -> None:
+        owner.act()
+        periodic.stop()
+
+    periodic = PeriodicCall(act, clock)
+    periodic.start(1)
+    clock.pump([1] * 3)
+    assert owner.times == [10.3]
+    assert not clock.getDelayedCalls()
+
+
+def test_one_that_has_ended_lets_go_of_its_owner(clock: Clock) -> None:
+    """No reference cycle is left, which would stay for long."""
+    owner = Owner(clock)
+    owner.periodic.start(1)
+    owner.periodic.end()
+    gone = weakref.ref(owner)
+    del owner
+    assert gone() is None
