@@ -14,6 +14,8 @@ class Right(enum.Enum):
     """Pictures: the page, streams, snapshots, and the stats but for who watches."""
     STATS = "stats"
     """Numbers: the stats with who watches, readiness, metrics."""
+    CONTROL = "control"
+    """Setting a camera's controls, such as its brightness."""
     SIGN = "sign"
     """Making links that open a stream for a while."""
 
@@ -26,6 +28,7 @@ NO_RIGHT: frozenset[Right] = frozenset()
 
 TO_SEE = frozenset({Right.VIEW})
 TO_COUNT = frozenset({Right.STATS})
+TO_CONTROL = frozenset({Right.CONTROL})
 TO_SIGN = frozenset({Right.SIGN})
 TO_SEE_OR_COUNT = TO_SEE | TO_COUNT
 

@@ -38,6 +38,7 @@ from camd.process.state import kept_or_new_key
 from camd.process.systemd import Watch, notifier, watchdog_interval
 from camd.sources import Encoder, PushSource, Source
 from camd.sources.factory import (
+    make_controls,
     make_encoder,
     make_placeholder,
     make_source,
@@ -46,6 +47,7 @@ from camd.sources.factory import (
     scale,
 )
 from camd.sources.opencv_check import prepare, why_no_opencv
+from camd.sources.v4l2.controlled import DeviceControls
 
 _log = Logger(namespace="camd")
 
@@ -265,9 +267,15 @@ class ReactorEnvironment:
         """Start a camera's own thread."""
         return CameraThread(self._calls, name)
 
-    def new_source(self, settings: CameraSettings) -> Source:
+    def new_controls(self, settings: CameraSettings) -> DeviceControls | None:
+        """Make what sets a device's controls; None for a camera that has none."""
+        return make_controls(settings)
+
+    def new_source(
+        self, settings: CameraSettings, controls: DeviceControls | None
+    ) -> Source:
         """Make a camera's source that is pulled, closed."""
-        return make_source(settings)
+        return make_source(settings, controls=controls)
 
     def new_push_source(self, settings: CameraSettings) -> PushSource | None:
         """Make a camera's source that pushes, stopped; None where it is pulled."""

@@ -41,16 +41,18 @@ def ask(
     path: str,
     method: str = "GET",
     headers: dict[str, str] | None = None,
+    body: str | None = None,
 ) -> Reply:
     """
     Send one request and read the whole answer.
 
     :param headers: what to send; None for the key alone.
+    :param body: what to send behind them; None for nothing.
     """
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
     try:
         sent = {"X-API-Key": daemon.key} if headers is None else headers
-        connection.request(method, path, headers=sent)
+        connection.request(method, path, body, sent)
         answer = connection.getresponse()
         got = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(answer.status, got, answer.read())

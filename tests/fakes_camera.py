@@ -37,6 +37,7 @@ from camd.sources import (
     Receiver,
     SourceError,
 )
+from camd.sources.v4l2.controlled import DeviceControls
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
 from camd.web.access.keys import Keys
@@ -44,6 +45,7 @@ from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import UNLIMITED, ViewerLimits
 from camd.web.live.channel import LiveChannel
 from camd.web.site import CamdSite, tree
+from tests.fake_v4l2 import FakeDriver
 from tests.fakes import NOBODY, FakeOutlet, FakeScaler
 
 T = TypeVar("T")
@@ -235,6 +237,7 @@ class FakeEnvironment:
     :ivar there: whether the devices are there.
     :ivar push_source: the camera's source that pushes; None where it is pulled.
     :ivar scaler: what makes smaller renditions.
+    :ivar driver: what new controls ask and set; None for a camera without controls.
     """
 
     def __init__(self, takes: float | None = 0) -> None:
@@ -251,6 +254,7 @@ class FakeEnvironment:
         self.there = True
         self.push_source: PushSource | None = None
         self.scaler = FakeScaler()
+        self.driver: FakeDriver | None = None
 
     def wall(self) -> float:
         """Return the time in Unix seconds."""
@@ -270,7 +274,16 @@ class FakeEnvironment:
         self.threads.append(FakeThread(self.clock, self.takes))
         return self.threads[-1]
 
-    def new_source(self, settings: CameraSettings) -> FakeSource:
+    def new_controls(self, settings: CameraSettings) -> DeviceControls | None:
+        """Return controls that :attr:`driver` has; None where there is none."""
+        if self.driver is None:
+            return None
+        requested = settings.camera_controls
+        return DeviceControls("/dev/video7", requested, self.driver.opened)
+
+    def new_source(
+        self, settings: CameraSettings, controls: DeviceControls | None
+    ) -> FakeSource:
         """Make a source, and keep it."""
         source = FakeSource(self.clock)
         if self.always is not None:
@@ -379,9 +392,11 @@ class FakeDaemon:
         origins: Collection[str] = (),
         base: str = "",
         limits: ViewerLimits = UNLIMITED,
+        driver: FakeDriver | None = None,
         **settings: Any,
     ) -> None:
         self.environment = FakeEnvironment(takes)
+        self.environment.driver = driver
         self.environment.always = always
         self.viewer_count = ViewerCount()
         self.cameras = {

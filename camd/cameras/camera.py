@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from camd.cameras.controls import CameraControls
 from camd.cameras.pipeline import RELEASE, Environment, Pipeline, stream_limits
 from camd.capture.capture import Link, Origin
 from camd.capture.health import State
@@ -50,6 +51,7 @@ class Camera(Service):
     :ivar stats: what it has done.
     :ivar pipeline: the one that viewers share, and that snapshots are taken from.
     :ivar viewers: all viewers, and the pipeline that each is fed from.
+    :ivar controls: what can be set of it while it runs.
     :ivar started: when the daemon started it, on the reactor's clock.
 
     :param viewer_count: counts the viewers of all cameras.
@@ -72,6 +74,7 @@ class Camera(Service):
         self._environment = environment
         self._drain = drain
         self._empty: Deferred[None] | None = None
+        self.controls = CameraControls(settings, environment)
 
     # ---- Its life
 
@@ -90,6 +93,7 @@ class Camera(Service):
             :data:`RELEASE`.
         """
         super().stopService()
+        self.controls.stop()
         stopped = [pipeline.stop() for pipeline in self._pipelines()]
         return DeferredList([self.finish_streams("shutdown"), *stopped])
 
@@ -106,6 +110,7 @@ class Camera(Service):
         if needs is None:
             return
         self.settings = settings
+        self.controls.apply(settings)
         self._warn()
         if needs < Needs.CAMERA:
             for pipeline in self._pipelines():
@@ -134,7 +139,13 @@ class Camera(Service):
         DeferredList([pipeline.stop() for pipeline in former]).addCallback(start)
 
     def _new_pipeline(self, former: Pipeline | None = None) -> Pipeline:
-        return Pipeline(self.settings, self.stats, self._environment, former)
+        return Pipeline(
+            self.settings,
+            self.stats,
+            self._environment,
+            self.controls.of_device,
+            former,
+        )
 
     def _pipelines(self) -> set[Pipeline]:
         return {self.pipeline, *self.viewers.values()}

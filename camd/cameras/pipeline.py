@@ -26,6 +26,7 @@ from camd.formats.rendition import Rendition
 from camd.frame import Frame
 from camd.sources import Encoder, PushSource, Source, SourceError
 from camd.sources.factory import is_device, is_redrawn, local_path, redrawn
+from camd.sources.v4l2.controlled import DeviceControls
 from camd.stats import CameraStats
 
 RELEASE = 0.3
@@ -48,7 +49,12 @@ class Environment(Protocol):
     def new_thread(self, name: str) -> OwnThread:
         """Start a thread of this name."""
 
-    def new_source(self, settings: CameraSettings) -> Source:
+    def new_controls(self, settings: CameraSettings) -> DeviceControls | None:
+        """Make what sets a device's controls; None for a camera that has none."""
+
+    def new_source(
+        self, settings: CameraSettings, controls: DeviceControls | None
+    ) -> Source:
         """Make a camera's source that is pulled, closed."""
 
     def new_push_source(self, settings: CameraSettings) -> PushSource | None:
@@ -79,6 +85,7 @@ class Pipeline:
     :ivar heartbeat: keeps silent streams alive.
     :ivar offline: shows something else while no pictures come.
 
+    :param controls: what is set whenever the source is opened; None for nothing.
     :param former: the pipeline that this one takes the place of, whose last picture
         holds until there is a new one; None where there is none.
     """
@@ -88,6 +95,7 @@ class Pipeline:
         settings: CameraSettings,
         stats: CameraStats,
         environment: Environment,
+        controls: DeviceControls | None = None,
         former: Pipeline | None = None,
     ) -> None:
         self._clock = environment.clock
@@ -125,6 +133,7 @@ class Pipeline:
                 settings=settings,
                 stats=stats,
                 environment=environment,
+                controls=controls,
                 encoder=self._encoder,
             ),
             health,
@@ -223,6 +232,7 @@ def _new_intake(
     settings: CameraSettings,
     stats: CameraStats,
     environment: Environment,
+    controls: DeviceControls | None,
     encoder: Encoder,
 ) -> Intake:
     """Return what brings a camera's pictures in, as its source wants it."""
@@ -246,7 +256,7 @@ def _new_intake(
 
     source = environment.new_push_source(settings)
     if source is None:
-        new_source = partial(environment.new_source, settings)
+        new_source = partial(environment.new_source, settings, controls)
         return PullIntake(capture, worker(new_source), fps, clock)
     redraw = None
     if is_redrawn(settings):

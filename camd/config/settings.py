@@ -305,7 +305,9 @@ class Settings(StreamSettings):
                 BeforeValidator(text_as_tuple),
             ],
         ],
-        Expected("names of api_keys, and for each some of view, stats and sign"),
+        Expected(
+            "names of api_keys, and for each some of view, stats, control and sign"
+        ),
     ] = Field(default_factory=dict)
     """Name of a key -> what it is for; a key that is not there is for all."""
     signing_key: Annotated[

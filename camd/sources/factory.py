@@ -22,6 +22,7 @@ from camd.sources.opencv_check import prepare, why_no_opencv
 
 if TYPE_CHECKING:
     from camd.config.settings import CameraSettings
+    from camd.sources.v4l2.controlled import DeviceControls
 
 _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 """What the names of JPEG files end in; a single such file is a folder of one."""
@@ -31,20 +32,30 @@ def make_source(
     camera: CameraSettings,
     clock: Clock = time.monotonic,
     sleep: Sleep = time.sleep,
+    controls: DeviceControls | None = None,
 ) -> Source:
     """Return the source to be pulled that a camera's settings name, closed.
 
     :param clock: the same as the reactor's.
+    :param controls: what is set whenever the source is opened; None for nothing.
     :raises SourceError: when it takes OpenCV and that cannot be imported.
     """
     source = _plain_source(camera, clock, sleep)
-    if camera.camera_controls and is_device(camera.source):
+    if controls is not None:
         from camd.sources.v4l2.controlled import Controlled
-        from camd.sources.v4l2.device import device_path
 
-        path = device_path(camera.source)
-        source = Controlled(source, path, camera.camera_controls, camera.name)
+        source = Controlled(source, controls, camera.name)
     return redrawn(source, camera, clock)
+
+
+def make_controls(camera: CameraSettings) -> DeviceControls | None:
+    """Return what can be set of a camera while it runs; None for nothing."""
+    if not is_device(camera.source):
+        return None
+    from camd.sources.v4l2.controlled import DeviceControls
+    from camd.sources.v4l2.device import device_path
+
+    return DeviceControls(device_path(camera.source), camera.camera_controls)
 
 
 def push_source(

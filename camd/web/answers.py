@@ -91,10 +91,15 @@ class Missing(Answer):
         return json_answer(request, {"error": self._what}, 404)
 
 
-def not_allowed(request: Request) -> bytes:
-    """Answer a method that means nothing here; return the body."""
-    request.setHeader(b"Allow", b"GET, HEAD, OPTIONS")
-    return json_answer(request, {"error": "only GET and HEAD"}, 405)
+def not_allowed(request: Request, *allowed: str) -> bytes:
+    """
+    Answer a method that means nothing here; return the body.
+
+    :param allowed: the methods that do; none for GET and HEAD.
+    """
+    methods = allowed or ("GET", "HEAD")
+    request.setHeader(b"Allow", ", ".join((*methods, "OPTIONS")).encode())
+    return json_answer(request, {"error": f"only {' and '.join(methods)}"}, 405)
 
 
 def printable(header: bytes | None, limit: int = 200) -> str:

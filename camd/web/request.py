@@ -6,6 +6,7 @@ complete, and the body of a request that it turns away is dropped.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from io import BytesIO
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from twisted.logger import Logger
+from twisted.web.http import Request as AnyRequest
 from twisted.web.http import parse_qs
 from twisted.web.resource import IResource
 from twisted.web.server import Request
@@ -144,6 +146,19 @@ class CamdRequest(Request):
             # Or Twisted would ask for the body all the same.
             self.requestHeaders.removeHeader(b"Expect")
             self.channel.refuse(status, line)
+
+
+def json_of(request: AnyRequest) -> object:
+    """
+    Return what the JSON in a request's body stands for.
+
+    :raises ValueError: it is none.
+    """
+    try:
+        return json.loads(request.content.read() if request.content else b"")
+    # RecursionError: a short text of brackets nests deeper than Python does.
+    except (ValueError, RecursionError):
+        raise ValueError("the body is not JSON") from None
 
 
 def origin_form(target: bytes) -> bytes:

@@ -30,6 +30,7 @@ from camd.web.answers import (
 )
 from camd.web.channel import REQUEST_TIME, Connections
 from camd.web.client import NO_PROXIES, Proxies
+from camd.web.controls import ControlsResource
 from camd.web.cors import Methods, Origins, is_preflight
 from camd.web.embed import EmbedResource
 from camd.web.frame import FrameResource
@@ -374,6 +375,7 @@ def tree(
         places[name] = Tree(
             "no such page",
             {
+                "controls": ControlsResource(camera),
                 "frame": FrameResource(camera, proxies, refusal),
                 "live": LiveResource(live, proxies, camera),
                 "snapshot": snapshot,

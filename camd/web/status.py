@@ -97,6 +97,7 @@ def _summary(camera: Camera, base: str) -> dict[str, Any]:
         "stream": f"{base}/stream",
         "snapshot": f"{base}/snapshot",
         "stats": f"{base}/stream/stats",
+        "controls": f"{base}/controls" if camera.controls.of_device else None,
     }
 
 

@@ -15,6 +15,8 @@ from e2e.video import decode
 from e2e.waiting import until
 from e2e_cameras.webcam import Webcam
 
+API = "/api/robot/controls"
+
 LASTING = "/dev/v4l/by-id/usb-vcam_Emulated_Webcam_0_VC0000-video-index0"
 
 CONTROLS = {
@@ -101,9 +103,9 @@ def test_list(webcam: Webcam) -> None:
     theirs = {words[0]: set(words) for words in lines if "value=" in " ".join(words)}
     assert [control["name"] for control in camera["controls"]] == list(theirs)
     for control in camera["controls"]:
-        words = {f"({control['type']})", f"value={control['value']}"}
+        words = {f"({control['type']})", f"value={int(control['value'])}"}
         if control["type"] == "int":
-            words |= {f"min={control['least']}", f"max={control['most']}"}
+            words |= {f"min={control['min']}", f"max={control['max']}"}
         assert words <= theirs[control["name"]]
         assert control["inactive"] == ("flags=inactive" in theirs[control["name"]])
 
@@ -133,6 +135,38 @@ def test_set_again_after_a_replug(start: Start, adjusted: Webcam) -> None:
     until(lambda: held(adjusted) == SET, "the controls are set again")
     until(lambda: stats(daemon)["state"] == "live", "it is live")
     assert daemon.log.count("controls set:") == 1
+
+
+def test_set_while_it_runs(start: Start, adjusted: Webcam) -> None:
+    """What PUT sets arrives in the webcam, and again when it was unplugged."""
+    daemon = start({"robot": {"source": LASTING}})
+    until(lambda: stats(daemon)["state"] == "live", "it is live")
+    assert ask(daemon, API).status == 200
+    reply = ask(daemon, API, "PUT", body=json.dumps(CONTROLS))
+    assert (reply.status, held(adjusted)) == (200, SET)
+    values = {c["name"]: c["value"] for c in json.loads(reply.body)["controls"]}
+    assert (values["brightness"], values["focus_absolute"]) == (40, 15)
+    adjust(adjusted)
+    adjusted.tell("unplug")
+    until(lambda: stats(daemon)["state"] == "offline", "it is noticed")
+    assert ask(daemon, API).status == 503
+    adjusted.tell("plug")
+    until(lambda: held(adjusted) == SET, "the controls are set again")
+    until(lambda: stats(daemon)["state"] == "live", "it is live")
+
+
+def test_the_driver_has_the_word(start: Start, adjusted: Webcam) -> None:
+    """A time of exposure has no effect while exposure is automatic: 409."""
+    daemon = start({"robot": {"source": LASTING}})
+    reply = ask(daemon, API, "PUT", body='{"exposure_time_absolute": 100}')
+    assert reply.status == 409
+    error = json.loads(reply.body)["error"]
+    assert error.startswith("exposure_time_absolute does nothing now")
+    before = held(adjusted)
+    reply = ask(daemon, API, "PUT", body='{"brightness": 400, "focus_absolute": 5}')
+    assert reply.status == 400
+    assert json.loads(reply.body) == {"error": "brightness takes -64 to 64; not 400"}
+    assert held(adjusted) == before
 
 
 def test_wrong_controls(start: Start, adjusted: Webcam) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
-from e2e.client import stats, watching
+from e2e.client import ask, stats, watching
 from e2e.conftest import Start
 from e2e.video import decode
 from e2e.waiting import until
+
+API = "/api/robot/controls"
 
 DEVICE = "/dev/video0"
 
@@ -84,6 +87,30 @@ def test_every_kind(start: Start) -> None:
         "gain does nothing now",
     ):
         assert daemon.log.count(line) == 1, line
+
+
+def test_every_kind_while_it_runs(start: Start) -> None:
+    """PUT sets them as well, and lists them as v4l2-ctl does."""
+    daemon = start({"robot": {"source": DEVICE}})
+    until(lambda: stats(daemon)["state"] == "live", "the camera is live")
+    try:
+        reply = ask(daemon, API, "PUT", body=json.dumps(CONTROLS))
+        assert (reply.status, held()) == (200, HELD)
+    finally:
+        restore()
+    listed = {c["name"]: c for c in json.loads(reply.body)["controls"]}
+    assert listed["brightness"]["value"] == 200
+    assert listed["boolean"]["value"] is False
+    assert (listed["menu"]["value"], listed["bitmask"]["value"]) == (4, 0x80002000)
+    assert (
+        listed["menu"]["choices"][listed["menu"]["value"] - 1]["name"] == "Menu Item 4"
+    )
+    assert listed["read_only_integer_32_bits"]["read_only"] is True
+    assert listed["string"]["read_only"] is True
+    reply = ask(daemon, API, "PUT", body='{"string": "abc"}')
+    assert reply.status == 400
+    names = re.findall(r"^ *(\w+) 0x\w+ ", v4l2_ctl("-l"), re.MULTILINE)
+    assert list(listed) == names
 
 
 def test_upside_down(start: Start) -> None:

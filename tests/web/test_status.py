@@ -228,6 +228,7 @@ def test_the_cameras() -> None:
                 "stream": f"/api/{name}/stream",
                 "snapshot": f"/api/{name}/snapshot",
                 "stats": f"/api/{name}/stream/stats",
+                "controls": None,
             }
             for name, watching in (("robot", 0), ("door", 1))
         ],

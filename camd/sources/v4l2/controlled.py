@@ -1,14 +1,103 @@
-"""A device whose controls are set each time it is opened."""
+"""A device whose controls are set each time it is opened, and while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from twisted.logger import Logger
 
-from camd.sources import CameraMode, RawFrame, Source
-from camd.sources.v4l2.controls import Outcome, set_controls
-from camd.sources.v4l2.device import OpenDevice, opened
+from camd.sources import CameraMode, RawFrame, Source, SourceError
+from camd.sources.v4l2.controls import (
+    Outcome,
+    Refused,
+    carry_out,
+    control_values,
+    plan,
+    set_controls,
+)
+from camd.sources.v4l2.device import Device, OpenDevice, opened
+from camd.sources.v4l2.diagnosis import system_reason
+from camd.sources.v4l2.listing import control_data
+
+
+class DeviceControls:
+    """A device's controls: as the settings want them, and as they were set since.
+
+    The device is opened once more for each call, beside whoever streams from it. All
+    calls block, and may be made in any thread.
+
+    :param path: of the device.
+    :param requested: the settings' controls by their names.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        requested: Mapping[str, int | bool | str],
+        open_device: OpenDevice = opened,
+    ) -> None:
+        self._path = path
+        self._requested = requested
+        self._open_device = open_device
+        # Replaced as a whole: a device may be opened in one thread while its controls
+        # are set in another.
+        self._changed: Mapping[str, int] = {}
+
+    def read(self) -> list[dict[str, Any]]:
+        """List the controls, and how they stand, as :func:`control_data`.
+
+        :raises SourceError: the device does not open, or is gone.
+        """
+        with self._opened() as device:
+            return list(map(control_data, control_values(device)))
+
+    def change(self, values: Mapping[str, object]) -> Outcome:
+        """Set controls, all of them or, where one makes no sense, none.
+
+        They are set again whenever the device is opened, until camd ends; buttons are
+        not.
+
+        :return: what was set, and what the driver did not take.
+        :raises Refused: there is no such control, or it takes no such value.
+        :raises SourceError: the device does not open, or is gone.
+        """
+        with self._opened() as device:
+            plans, complaints = plan(device, values)
+            if complaints:
+                raise Refused("; ".join(complaints))
+            before = self._changed
+            lasting = {
+                each.control.name: each.value
+                for each in plans
+                if each.control.kind != "button"
+            }
+            # Ahead of the driver, as the device may be opened just now.
+            self._changed = {**before, **lasting}
+            outcome = carry_out(device, plans)
+            kept = lasting.keys() - outcome.failed
+            self._changed = {**before, **{name: lasting[name] for name in kept}}
+            return outcome
+
+    def restore(self) -> Outcome:
+        """Set what the settings want, and what was changed since."""
+        requested = {**self._requested, **self._changed}
+        if not requested:
+            return Outcome((), ())
+        try:
+            with self._opened() as device:
+                return set_controls(device, requested)
+        except SourceError as error:
+            return Outcome((), (str(error),))
+
+    @contextmanager
+    def _opened(self) -> Iterator[Device]:
+        try:
+            with self._open_device(self._path) as device:
+                yield device
+        except OSError as error:
+            raise SourceError(system_reason(error)) from error
 
 
 class Controlled:
@@ -18,32 +107,22 @@ class Controlled:
     What cannot be set is logged, once until it changes, and the camera stays open: a
     wrong brightness must not leave a robot blind.
 
-    :param path: of the camera's device, which is opened once more beside the source.
-    :param requested: the controls by their names.
+    :param controls: of the same device.
     :param camera: its name, for the log.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        source: Source,
-        path: str,
-        requested: Mapping[str, int | bool | str],
-        camera: str,
-        open_device: OpenDevice = opened,
-    ) -> None:
+    def __init__(self, source: Source, controls: DeviceControls, camera: str) -> None:
         self._source = source
-        self._path = path
-        self._requested = requested
+        self._controls = controls
         self._camera = camera
-        self._open_device = open_device
-        self._last: Outcome | None = None
+        self._last = Outcome((), ())
 
     def open(self) -> CameraMode:
         """Open the camera, and set its controls."""
         mode = self._source.open()
-        outcome = self._outcome()
+        outcome = self._controls.restore()
         if outcome != self._last:
             self._last = outcome
             self._report(outcome)
@@ -56,13 +135,6 @@ class Controlled:
     def close(self) -> None:
         """Release the camera."""
         self._source.close()
-
-    def _outcome(self) -> Outcome:
-        try:
-            with self._open_device(self._path) as device:
-                return set_controls(device, self._requested)
-        except OSError as error:
-            return Outcome((), (f"{(error.strerror or str(error)).lower()}",))
 
     def _report(self, outcome: Outcome) -> None:
         if outcome.done:

@@ -6,10 +6,9 @@ What cannot be set is reported in a line; it never keeps a camera from opening.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TypeAlias
 
 from camd.sources.v4l2.device import (
     INACTIVE,
@@ -38,11 +37,17 @@ _RENAMED = {
 }
 """Names that the kernel changed in 5.16 (V4L2_CID_...): each is understood on both."""
 
+SETTABLE = frozenset({"int", "bool", "menu", "button", "bitmask", "intmenu"})
+"""Kinds that camd can set."""
+
 _SWITCHES = frozenset({"bool", "menu"})
 """Kinds that switch others on and off, and so are set before them."""
 
 _WORDS = {True: {"on", "yes", "true"}, False: {"off", "no", "false", "disabled"}}
 """What YAML takes for true and false; in a menu they are meant as words."""
+
+MOST_SHOWN = 40
+"""Characters that are repeated of a name or value that makes no sense."""
 
 
 class Refused(ValueError):
@@ -50,40 +55,105 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class ControlValue:
+    """A control and how it stands.
+
+    :param menu: the items to choose from, by number; empty for what is no menu.
+    :param value: None for what has no number or tells none.
+    """
+
+    control: Control
+    menu: dict[int, str]
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A control that is to be set.
+
+    :param value: the kernel's number.
+    :param shown: control and value in words: ``brightness 40``.
+    """
+
+    control: Control
+    value: int
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of the requested values.
 
     :param done: what was set, each as ``brightness 40``.
-    :param complaints: what was not, or not as requested; a line each.
+    :param complaints: what was not; a line each.
+    :param failed: the controls that the driver did not set, by their names.
     """
 
     done: tuple[str, ...]
     complaints: tuple[str, ...]
+    failed: frozenset[str] = field(default=frozenset(), compare=False)
 
 
-_Plan: TypeAlias = tuple[Control, int, str]
-"""A control, the kernel's number for its value, and both in words."""
-
-
-def set_controls(device: Device, requested: Mapping[str, int | bool | str]) -> Outcome:
-    """Set controls by their names, those that switch others first.
+def control_values(device: Device) -> tuple[ControlValue, ...]:
+    """List a device's controls, and how they stand.
 
     :raises OSError: when the camera is gone.
     """
+    return tuple(_control_value(device, control) for control in device.controls())
+
+
+def _control_value(device: Device, control: Control) -> ControlValue:
+    try:
+        value = device.value(control)
+    except OSError as error:
+        # Some cameras list a control and then fail to tell its value.
+        if error.errno in _GONE:
+            raise
+        value = None
+    return ControlValue(control, device.menu(control), value)
+
+
+def set_controls(device: Device, requested: Mapping[str, object]) -> Outcome:
+    """Set what can be set of these controls.
+
+    :param requested: name -> number, boolean or word.
+    :raises OSError: when the camera is gone.
+    """
+    plans, complaints = plan(device, requested)
+    outcome = carry_out(device, plans)
+    return Outcome(outcome.done, (*complaints, *outcome.complaints))
+
+
+def plan(
+    device: Device, requested: Mapping[str, object]
+) -> tuple[list[Plan], tuple[str, ...]]:
+    """Find the controls of these names, and the numbers of these values. Set nothing.
+
+    :return: what can be tried, and a line for each that makes no sense.
+    :raises OSError: when the camera is gone.
+    """
     known = {control.name: control for control in device.controls()}
-    plans, done, complaints = [], [], []
+    plans, complaints = [], []
     for name, value in requested.items():
         try:
             plans.append(_plan(device, known, name, value))
         except Refused as reason:
             complaints.append(str(reason))
-    plans.sort(key=lambda plan: plan[0].kind not in _SWITCHES)
-    for control, value, shown in plans:
+    return plans, tuple(complaints)
+
+
+def carry_out(device: Device, plans: Iterable[Plan]) -> Outcome:
+    """Set controls, those that switch others first.
+
+    :raises OSError: when the camera is gone.
+    """
+    done, failed = [], {}
+    for each in sorted(plans, key=lambda each: each.control.kind not in _SWITCHES):
         try:
-            done.append(_carry_out(device, control, value) or shown)
+            done.append(_set(device, each))
         except Refused as reason:
-            complaints.append(str(reason))
-    return Outcome(tuple(done), tuple(complaints))
+            failed[each.control.name] = str(reason)
+    return Outcome(tuple(done), tuple(failed.values()), frozenset(failed))
 
 
 def takes(control: Control, menu: Mapping[int, str]) -> str:
@@ -103,20 +173,28 @@ def takes(control: Control, menu: Mapping[int, str]) -> str:
 
 
 def _plan(
-    device: Device, known: Mapping[str, Control], name: str, value: int | bool | str
-) -> _Plan:
+    device: Device, known: Mapping[str, Control], name: str, value: object
+) -> Plan:
     control = _find(known, name, value)
     if control.flags & READ_ONLY:
         raise Refused(f"{control.name} can only be read")
     menu = device.menu(control)
     number = _number(control, menu, value)
     if number is None:
-        raise Refused(f"{control.name} takes {takes(control, menu)}; not {value!r}")
-    return control, number, _shown(control, menu, number)
+        expected = takes(control, menu)
+        raise Refused(f"{control.name} takes {expected}; not {_as_given(value)}")
+    return Plan(control, number, _shown(control, menu, number))
 
 
-def _find(known: Mapping[str, Control], name: str, value: int | bool | str) -> Control:
-    if name == "exposure" and value in _EXPOSURES:
+def _as_given(value: object) -> str:
+    """Return a value as people write it in YAML and JSON, and not endlessly."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return ascii(value)[:MOST_SHOWN]
+
+
+def _find(known: Mapping[str, Control], name: str, value: object) -> Control:
+    if name == "exposure" and isinstance(value, str) and value in _EXPOSURES:
         name = "auto_exposure"
     if name in known:
         return known[name]
@@ -125,24 +203,25 @@ def _find(known: Mapping[str, Control], name: str, value: int | bool | str) -> C
             return control
     nearest = get_close_matches(name, known, n=1)
     advice = f"did you mean {nearest[0]}?" if nearest else f"it has {_names(known)}"
-    raise Refused(f"{name}: the camera has no such control; {advice}")
+    shown = name if name.isidentifier() else ascii(name)
+    raise Refused(f"{shown[:MOST_SHOWN]}: the camera has no such control; {advice}")
 
 
 def _names(known: Mapping[str, Control]) -> str:
     return ", ".join(known) or "none at all"
 
 
-def _number(
-    control: Control, menu: Mapping[int, str], value: int | bool | str
-) -> int | None:
+def _number(control: Control, menu: Mapping[int, str], value: object) -> int | None:
     """Return the kernel's number for a value; None where there is none for it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if control.kind in ("menu", "intmenu"):
         return _item(control, menu, value)
-    if isinstance(value, str):
+    if not isinstance(value, int):
         return None
     if control.kind == "button":
         return 1 if value else None
-    if control.kind not in ("int", "bool", "bitmask"):
+    if control.kind not in SETTABLE:
         return None
     # true is no brightness, but some cameras have switches that are numbers.
     if isinstance(value, bool) and (control.low, control.high) != (0, 1):
@@ -150,19 +229,21 @@ def _number(
     return int(value) if control.low <= value <= control.high else None
 
 
-def _item(
-    control: Control, menu: Mapping[int, str], value: int | bool | str
-) -> int | None:
-    if control.number == _EXPOSURE_AUTO and value in _EXPOSURES:
-        return next((n for n in _EXPOSURES[str(value)] if n in menu), None)
-    if not isinstance(value, str | bool):
-        return value if value in menu else None
-    words = {variable(value)} if isinstance(value, str) else _WORDS[value]
+def _item(control: Control, menu: Mapping[int, str], value: object) -> int | None:
+    if isinstance(value, str):
+        if control.number == _EXPOSURE_AUTO and value in _EXPOSURES:
+            return next((n for n in _EXPOSURES[value] if n in menu), None)
+        words = {variable(value)}
+    elif isinstance(value, bool):
+        words = _WORDS[value]
+    else:
+        return value if isinstance(value, int) and value in menu else None
     return next((n for n, text in menu.items() if variable(text) in words), None)
 
 
-def _carry_out(device: Device, control: Control, value: int) -> str | None:
-    """Set it; return what became of it in words, None for the requested value."""
+def _set(device: Device, plan: Plan) -> str:
+    """Set a control; return in words what became of it."""
+    control, value = plan.control, plan.value
     try:
         became = device.set(control, value)
     except OSError as error:
@@ -173,7 +254,7 @@ def _carry_out(device: Device, control: Control, value: int) -> str | None:
     if _is_inactive(device, control):
         raise Refused(_IDLE.format(control.name))
     if control.kind == "button" or became == value:
-        return None
+        return plan.shown
     return f"{control.name} {became} (the nearest to {value})"
 
 

@@ -76,7 +76,7 @@ _HEADING = 6
 _UNREADABLE = frozenset({"button", "int64", "str", "other"})
 """Kinds whose value is no number of 32 bits."""
 
-DISABLED, READ_ONLY, INACTIVE, WRITE_ONLY = 0x1, 0x4, 0x10, 0x40
+DISABLED, GRABBED, READ_ONLY, INACTIVE, WRITE_ONLY = 0x1, 0x2, 0x4, 0x10, 0x40
 """V4L2_CTRL_FLAG_..."""
 
 _NO_MORE = frozenset({errno.EINVAL, errno.ENOTTY, errno.ENODATA})

@@ -47,8 +47,13 @@ def why_no_device(
         with open_device(path) as device:
             reason = _why_not(device)
     except OSError as error:
-        reason = _SYSTEM_REASONS.get(error.errno or 0) or _in_words(error)
+        reason = system_reason(error)
     return f"{reason}; {_others(path, folder)}"
+
+
+def system_reason(error: OSError) -> str:
+    """Return in words why the system does not open a device, or lost it."""
+    return _SYSTEM_REASONS.get(error.errno or 0) or _in_words(error)
 
 
 def why_no_answer(url: str, connect: Connect = socket.create_connection) -> str:

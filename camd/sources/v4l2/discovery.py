@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from camd.sources.v4l2.controls import ControlValue, control_values
 from camd.sources.v4l2.device import (
     About,
-    Control,
     Device,
     Format,
     OpenDevice,
@@ -21,19 +21,6 @@ _NOTHING_THERE = frozenset({errno.ENOTTY, errno.EINVAL, errno.ENODEV, errno.ENXI
 """What a node says that is no V4L2 device, or whose camera has just gone."""
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
-
-
-@dataclass(frozen=True, slots=True)
-class ControlValue:
-    """A control and how it stands.
-
-    :param menu: the items to choose from, by number; empty for what is no menu.
-    :param value: None for what has no number or tells none.
-    """
-
-    control: Control
-    menu: dict[int, str]
-    value: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +79,8 @@ def _nodes(folder: Path) -> list[Path]:
 def _ask(device: Device, path: Path, folder: Path) -> Iterator[CameraDevice]:
     about = device.about()
     if about.captures:
-        controls = tuple(
-            _control_value(device, control) for control in device.controls()
-        )
-        formats = tuple(device.formats())
+        formats, controls = tuple(device.formats()), control_values(device)
         yield CameraDevice(path, links(path, folder), about, formats, controls)
-
-
-def _control_value(device: Device, control: Control) -> ControlValue:
-    try:
-        value = device.value(control)
-    except OSError as error:
-        # Some cameras list a control and then fail to tell its value.
-        if error.errno in _NOTHING_THERE - {errno.EINVAL}:
-            raise
-        value = None
-    return ControlValue(control, device.menu(control), value)
 
 
 def _reason(error: OSError) -> str:

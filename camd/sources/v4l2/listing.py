@@ -8,9 +8,12 @@ from itertools import groupby
 from textwrap import indent, wrap
 from typing import Any
 
-from camd.sources.v4l2.controls import takes
-from camd.sources.v4l2.device import INACTIVE, READ_ONLY, Format, Mode
-from camd.sources.v4l2.discovery import CameraDevice, ControlValue
+from camd.sources.v4l2.controls import SETTABLE, ControlValue, takes
+from camd.sources.v4l2.device import GRABBED, INACTIVE, READ_ONLY, Format, Mode
+from camd.sources.v4l2.discovery import CameraDevice
+
+_VALUED = SETTABLE - {"button"}
+"""Kinds whose value camd knows."""
 
 
 def in_words(camera: CameraDevice) -> Iterator[str]:
@@ -42,7 +45,7 @@ def in_data(camera: CameraDevice) -> dict[str, Any]:
         "driver": about.driver,
         "bus": about.bus,
         "formats": [_format_data(form) for form in camera.formats],
-        "controls": [_control_data(each) for each in camera.controls],
+        "controls": list(map(control_data, camera.controls)),
     }
 
 
@@ -115,17 +118,25 @@ def _mode_data(mode: Mode) -> dict[str, Any]:
     return {**size, "fps": mode.rates, "any_fps_between": mode.any_rate}
 
 
-def _control_data(each: ControlValue) -> dict[str, Any]:
+def control_data(each: ControlValue) -> dict[str, Any]:
+    """Return a control and how it stands as values that JSON can hold.
+
+    What a kind of control does not have is null, and its ``choices`` are empty.
+    """
     control = each.control
+    is_bool, has_value = control.kind == "bool", control.kind in _VALUED
+    has_range = control.kind in ("int", "bitmask")
+    default = control.default if has_value else None
     return {
         "name": control.name,
         "type": control.kind,
-        "least": control.low,
-        "most": control.high,
-        "step": control.step,
-        "default": control.default,
-        "value": each.value,
-        "menu": each.menu,
-        "read_only": bool(control.flags & READ_ONLY),
+        "value": bool(each.value) if is_bool and each.value is not None else each.value,
+        "default": bool(default) if is_bool else default,
+        "min": control.low if has_range else None,
+        "max": control.high if has_range else None,
+        "step": control.step if has_range else None,
+        "choices": [{"value": n, "name": text} for n, text in each.menu.items()],
+        "read_only": control.kind not in SETTABLE or bool(control.flags & READ_ONLY),
         "inactive": bool(control.flags & INACTIVE),
+        "busy": bool(control.flags & GRABBED),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 
 from twisted.web.http import Request
@@ -12,6 +11,7 @@ from camd.rights import TO_SIGN
 from camd.web.access.access import Access, holder_of
 from camd.web.access.links import duration, link_path
 from camd.web.answers import json_answer
+from camd.web.request import json_of
 
 
 class SignResource(Resource):
@@ -45,12 +45,7 @@ class SignResource(Resource):
         return json_answer(request, {"url": self._base + link, "for": seconds})
 
     def _asked_for(self, request: Request) -> tuple[str, int]:
-        content = request.content.read() if request.content else b""
-        try:
-            body = json.loads(content)
-        # RecursionError: a short text of brackets nests deeper than Python does.
-        except (ValueError, RecursionError):
-            raise ValueError("the body is not JSON") from None
+        body = json_of(request)
         if not isinstance(body, dict) or not {"path", "for"} >= set(body) >= {"path"}:
             raise ValueError('expected {"path": "NAME/stream", "for": "1h"}')
         try:

@@ -17,7 +17,7 @@ from camd.sources import CameraMode, SourceError
 from camd.sources.drawing.orientation import oriented
 from camd.sources.drawing.overlay import Overlay
 from camd.sources.drawing.transform import Redrawn, decoded
-from camd.sources.factory import make_encoder, make_source
+from camd.sources.factory import make_controls, make_encoder, make_source
 from camd.sources.live import Live
 from camd.sources.v4l2.controlled import Controlled
 from tests.fakes_camera import GIVEN, FakeSource, tiny_jpeg
@@ -234,7 +234,8 @@ def test_without_any() -> None:
 
 
 def test_controls_of_devices_alone() -> None:
-    """A device gets its controls; an address has none."""
-    keys = {"camera_controls": {"brightness": 1}}
-    assert isinstance(make_source(settings(source="0", **keys)), Controlled)
-    assert isinstance(make_source(settings(source="rtsp://host/", **keys)), Live)
+    """A device has controls, which are set at each opening; an address has none."""
+    device, address = settings(source="0"), settings(source="rtsp://host/")
+    controls = make_controls(device)
+    assert isinstance(make_source(device, controls=controls), Controlled)
+    assert make_controls(address) is None

@@ -14,14 +14,14 @@ from tests.fake_v4l2 import FakeControl, FakeDriver
 MENU: dict[int, str | int] = {0: "Off", 1: "Fast Mode", 4: "Slow"}
 
 
-def outcome(driver: FakeDriver, **wishes: int | bool | str) -> Outcome:
-    """What becomes of these wishes."""
-    return set_controls(driver.device(), wishes)
+def outcome(driver: FakeDriver, **requested: object) -> Outcome:
+    """What becomes of these values."""
+    return set_controls(driver.device(), requested)
 
 
-def refusal(driver: FakeDriver, **wishes: int | bool | str) -> str:
-    """Why the one wish is refused."""
-    became = outcome(driver, **wishes)
+def refusal(driver: FakeDriver, **requested: object) -> str:
+    """Why the one value is refused."""
+    became = outcome(driver, **requested)
     assert (became.done, driver.sets) == ((), [])
     (complaint,) = became.complaints
     return complaint
@@ -32,10 +32,11 @@ def one(kind: int, **more: object) -> FakeDriver:
     return FakeDriver([FakeControl(5, "X", kind=kind, **more)])  # type: ignore[arg-type]
 
 
-def test_a_number():
-    """A number goes to the control of that name."""
+@pytest.mark.parametrize("value", [-40, -40.0])
+def test_a_number(value: float) -> None:
+    """A number goes to the control of that name, though JSON calls it a fraction."""
     driver = FakeDriver()
-    assert outcome(driver, brightness=-40) == Outcome(("brightness -40",), ())
+    assert outcome(driver, brightness=value) == Outcome(("brightness -40",), ())
     assert driver.sets == [(0x980900, -40)]
 
 
@@ -84,13 +85,17 @@ def test_a_bitmask():
         (one(1, low=-64, high=64), 65, "-64 to 64; not 65"),
         (one(1, high=250, step=5), -1, "0 to 250 in steps of 5; not -1"),
         (one(1), "much", "0 to 100; not 'much'"),
-        (one(1), True, "0 to 100; not True"),
+        (one(1), True, "0 to 100; not true"),
         (one(2, high=1), 2, "true or false; not 2"),
         (one(2, high=1), "auto", "true or false; not 'auto'"),
         (one(3, high=4, menu=MENU), 2, "0 Off, 1 Fast Mode, 4 Slow; not 2"),
         (one(3, high=4, menu=MENU), "slo", "0 Off, 1 Fast Mode, 4 Slow; not 'slo'"),
-        (one(3, high=4, menu=MENU), True, "0 Off, 1 Fast Mode, 4 Slow; not True"),
-        (one(4), False, "true; not False"),
+        (one(3, high=4, menu=MENU), True, "0 Off, 1 Fast Mode, 4 Slow; not true"),
+        (one(4), False, "true; not false"),
+        (one(4), None, "true; not null"),
+        (one(1), 2.5, "0 to 100; not 2.5"),
+        (one(1), [40], "0 to 100; not [40]"),
+        (one(3, high=4, menu=MENU), {}, "0 Off, 1 Fast Mode, 4 Slow; not {}"),
         (one(8, high=255), 256, "0 to 255, by bits; not 256"),
         (one(5), 3, "nothing that camd can set; not 3"),
         (one(7), "text", "nothing that camd can set; not 'text'"),

@@ -101,23 +101,41 @@ def test_in_data(webcam: CameraDevice) -> None:
         },
     ]
     by_name = {control["name"]: control for control in data["controls"]}
-    assert by_name["auto_exposure"]["menu"] == {
-        "1": "Manual Mode",
-        "3": "Aperture Priority Mode",
+    assert by_name["auto_exposure"] == {
+        "name": "auto_exposure",
+        "type": "menu",
+        "value": 3,
+        "default": 3,
+        "min": None,
+        "max": None,
+        "step": None,
+        "choices": [
+            {"value": 1, "name": "Manual Mode"},
+            {"value": 3, "name": "Aperture Priority Mode"},
+        ],
+        "read_only": False,
+        "inactive": False,
+        "busy": False,
     }
     assert by_name["exposure_time_absolute"] == {
         "name": "exposure_time_absolute",
         "type": "int",
-        "least": 1,
-        "most": 5000,
-        "step": 1,
-        "default": 156,
         "value": 156,
-        "menu": {},
+        "default": 156,
+        "min": 1,
+        "max": 5000,
+        "step": 1,
+        "choices": [],
         "read_only": False,
         "inactive": True,
+        "busy": False,
     }
-    assert by_name["focus_once"]["value"] is None
+    automatic = by_name["white_balance_automatic"]
+    assert (automatic["value"], automatic["default"]) == (True, True)
+    assert (by_name["focus_once"]["value"], by_name["focus_once"]["default"]) == (
+        None,
+        None,
+    )
 
 
 def test_in_order_of_number(tmp_path: Path) -> None:
