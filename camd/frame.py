@@ -28,7 +28,9 @@ class Stamp(NamedTuple):
     timestamp: float
 
     @classmethod
-    def told(cls, number: int | str, timestamp: float | str) -> Stamp | None:
+    def told(
+        cls, number: int | str | bytes, timestamp: float | str | bytes
+    ) -> Stamp | None:
         """Return what another camd calls a picture, with number 0 for a placeholder.
 
         :return: None where either is nonsense.

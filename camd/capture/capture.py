@@ -327,12 +327,12 @@ class Capture:
 
     def probed(self, probe: Probe) -> None:
         """Note that a picture has come, of which nothing is published."""
-        stats = self._stats
+        stats, now = self._stats, self._clock.seconds()
         stats.captured += 1
-        stats.rate.tick(self._clock.seconds())
+        stats.rate.tick(now)
         stats.last_error = None
         self.captured = probe.captured
-        self.heard_at = self._clock.seconds()
+        self.heard_at = now
         if probe.stamp is not None:
             self._origin_ahead = probe.stamp.timestamp - probe.captured
         stats.reopens += self.health.seen(probe.mode, probe.captured)

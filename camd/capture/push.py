@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -385,7 +384,8 @@ class PushIntake:
 
     def _check(self, capture: Capture, raw: RawFrame) -> None:
         """Check a picture if anybody is to see it, and tell the capture of it."""
-        jpeg, captured, stamp = cast(bytes, raw.content), raw.captured, raw.stamp
+        jpeg, captured, stamp = raw.content, raw.captured, raw.stamp
+        assert isinstance(jpeg, bytes)
         mode, is_wanted = self._mode, capture.wants_frame
         if mode is None or (is_wanted and self._redraw is None):
             # It came in a frame of its own, so it is all there, whatever it ends with.

@@ -113,8 +113,10 @@ class Rung:
         replaced = self.newest if self._is_round_due else None
         self.newest = frame
         # Viewers that have waited longest come first: their frame was replaced.
-        waiting = self._waiting
-        waiting.extend([b for b in self._batches if b not in waiting])
+        late = list(self._waiting)
+        self._waiting.extend(
+            [b for b in self._batches if b not in late] if late else self._batches
+        )
         if not self._is_round_due:
             self._send_round()
         elif replaced is not None:

@@ -218,8 +218,8 @@ def _is_as_known(jpeg: bytes, known: Head, max_pixels: int) -> bool:
         end is not None
         and end.start() == last
         and jpeg[-1] == _END
-        and 4 * (last - known.scan) > max(known.blocks, 1)
-        and known.size.pixels <= max_pixels
+        and 4 * (last - known.scan) > known.blocks
+        and known.size.width * known.size.height <= max_pixels
         and (known.has_tables or known.frame not in _SEQUENTIAL)
     )
 

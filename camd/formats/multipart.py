@@ -328,14 +328,17 @@ class Parser:
         while at < size:
             if step is Parser._read_headers:
                 block = _BLOCK.match(data, at)
-                if block is None or block.end() - at > self._header_limit:
+                if block is None:
                     break
-                pairs = _HEADER.findall(data, at, block.end())
+                end = block.end()
+                if end - at > self._header_limit:
+                    break
+                pairs = _HEADER.findall(data, at, end)
                 headers = {name.lower(): value for name, value in pairs}
                 length = self._length(headers)
                 if length is None:
                     break
-                at = block.end()
+                at = end
                 body = data[at : at + length]
                 self._pieces, step = [body], Parser._read_line_behind
                 at += length
@@ -346,7 +349,7 @@ class Parser:
             elif step is not Parser._read_line_behind:
                 break
             line = self._line.match(data, at)
-            if line is None or line["close"] or not line[0].endswith(b"\n"):
+            if line is None or line["close"] or data[line.end() - 1] != ord("\n"):
                 break
             at = line.end()
             self._pieces, step = [], Parser._read_headers

@@ -30,6 +30,8 @@ ODD = 10
 """Parts that are no pictures, with no picture among them, until that is the reason to
 hang up. Some cameras send text between their pictures."""
 
+_JPEG = b"image/jpeg"
+
 SLOW = 0.5
 """Seconds that one picture takes from which on they are a camera's interval."""
 
@@ -189,26 +191,28 @@ class HttpCamera:
         receiver = self._receiver
         if receiver is None:
             return
-        pictures = [part for part in parts if self._is_picture(part)]
-        if pictures and self._receiver is not None:
+        newest, stamp = None, None
+        for part in parts:
+            told = _stamp(part)
+            if self._is_picture(part, told):
+                newest, stamp = part, told
+        if newest is not None and self._receiver is not None:
             self._came = ""
             if not self._is_opened:
                 self._is_opened = True
                 receiver.opened("MJPG")
-            part = pictures[-1]
-            stamp = _stamp(part)
             if stamp is not None and self._told != "live":
                 self._told = "live"
                 receiver.upstream("live", None)
-            receiver.picture(part.body, self._captured(stamp), stamp)
+            receiver.picture(newest.body, self._captured(stamp), stamp)
 
-    def _is_picture(self, part: Part) -> bool:
+    def _is_picture(self, part: Part, stamp: Stamp | None) -> bool:
         """Whether a part is a picture, and a new one."""
         headers, receiver = part.headers, self._receiver
-        kind = headers.get(b"content-type", b"image/").lower()
+        kind = headers.get(b"content-type", _JPEG)
         if not part.body or receiver is None:
             return False
-        if not kind.startswith(b"image/"):
+        if kind != _JPEG and not (kind := kind.lower()).startswith(b"image/"):
             self._odd += 1
             self._came = f"it sends {_shown(kind)}, not JPEG"
             if not self._is_opened and (
@@ -216,7 +220,6 @@ class HttpCamera:
             ):
                 self._fail(self._came)
             return False
-        stamp = _stamp(part)
         if stamp is not None and not stamp.number:
             # Another camd shows it in place of a picture.
             state = _shown(headers.get(b"x-camera-state", b""))
@@ -304,11 +307,10 @@ def _number(text: str) -> float | None:
 
 def _stamp(part: Part) -> Stamp | None:
     """Return what another camd calls a picture; None for a camera that is none."""
-    number, timestamp = (
-        part.headers.get(name, b"").decode("latin-1")
-        for name in (b"x-frame", b"x-timestamp")
-    )
-    return Stamp.told(number, timestamp)
+    number = part.headers.get(b"x-frame")
+    if number is None:
+        return None
+    return Stamp.told(number, part.headers.get(b"x-timestamp", b""))
 
 
 def _shown(text: bytes) -> str:
