@@ -393,9 +393,10 @@ class FakeDaemon:
         base: str = "",
         limits: ViewerLimits = UNLIMITED,
         driver: FakeDriver | None = None,
+        environment: FakeEnvironment | None = None,
         **settings: Any,
     ) -> None:
-        self.environment = FakeEnvironment(takes)
+        self.environment = environment or FakeEnvironment(takes)
         self.environment.driver = driver
         self.environment.always = always
         self.viewer_count = ViewerCount()
@@ -442,6 +443,13 @@ class FakeDaemon:
         proof = (f"X-API-Key: {key}",) if key is not None else ()
         line.ask(target, *proof, *headers, method=method, version=version)
         return line
+
+
+def lose_camera(daemon: FakeDaemon) -> None:
+    """Let the camera fail from now on."""
+    source = daemon.environment.sources[0]
+    source.reads.append(SourceError("unplugged"))
+    source.opens.extend([SourceError("no such device")] * 100)
 
 
 class HttpConnection:

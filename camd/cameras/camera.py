@@ -305,9 +305,9 @@ class Camera(Service):
             total.add(viewer.sent)
         return total
 
-    def snapshot(self) -> Deferred[Frame]:
-        """Return the newest frame, as :meth:`Pipeline.snapshot`."""
-        return self.pipeline.snapshot()
+    def snapshot(self, max_age: float | None = None) -> Deferred[Frame]:
+        """Return a new frame, as :meth:`Pipeline.snapshot`."""
+        return self.pipeline.snapshot(max_age)
 
     def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
         """Return one of its frames as a rendition, as :meth:`FanOut.render`."""

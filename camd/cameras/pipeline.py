@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -203,21 +204,38 @@ class Pipeline:
         if not self.fan_out:
             self.capture.rest()
 
-    def snapshot(self) -> Deferred[Frame]:
-        """Return the newest frame; one that is taken for this while nobody watches.
+    def snapshot(self, max_age: float | None = None) -> Deferred[Frame]:
+        """Return the newest frame, or one that is taken for this.
 
-        :return: fails when there is none: never a placeholder, and never the last
-            picture of a camera that is offline.
+        :param max_age: seconds before now at which it was taken at the earliest; None
+            for the newest that viewers have, and for a new one while nobody watches.
+        :return: fails when there is none within ``camera_timeout``: never a
+            placeholder, and never the last picture of a camera that is offline.
         """
         if not self._started:
             return fail(SourceError("the camera is being opened again"))
-        live = self.capture.awake and self.capture.state is not State.OFFLINE
+        oldest = -math.inf if max_age is None else self._clock.seconds() - max_age
+        is_kept = self.capture.awake if max_age is None else True
         newest = self.fan_out.newest
-        if live and newest is not None and not newest.is_placeholder:
+        if (
+            is_kept
+            and self.capture.state is not State.OFFLINE
+            and newest is not None
+            and not newest.is_placeholder
+            and newest.captured >= oldest
+        ):
             return succeed(newest)
-        taken = self.capture.snapshot()
+        taken = Deferred.fromCoroutine(self._taken_since(oldest))
         taken.addTimeout(self._settings.camera_timeout, self._clock)
         return taken
+
+    async def _taken_since(self, oldest: float) -> Frame:
+        """Take frames until one is as new as this, on the reactor's clock."""
+        while True:
+            frame = await self.capture.snapshot()
+            # The next one to come may have waited on its way.
+            if frame.captured >= oldest:
+                return frame
 
 
 def stream_limits(settings: CameraSettings) -> StreamLimits:

@@ -69,6 +69,28 @@ def body_for(request: Request, body: bytes) -> bytes:
     return b""
 
 
+def etag(number: int, timestamp: float, rendition: str) -> str:
+    """Return what names one rendition of one frame, also after a restart."""
+    return f'"{number}-{timestamp:.6f}-{rendition}"'
+
+
+def not_modified(request: Request, tag: str) -> bool:
+    """
+    Name what is answered, and answer 304 to a client that has it (RFC 9110, 13.1.2).
+
+    :param tag: from :func:`etag`.
+    :return: whether it has.
+    """
+    request.setHeader(b"ETag", tag.encode())
+    known = (request.getHeader(b"If-None-Match") or b"").split(b",")
+    # A proxy that compresses makes the tag a weak one.
+    tags = {each.strip().removeprefix(b"W/") for each in known}
+    if not tags & {tag.encode(), b"*"}:
+        return False
+    request.setResponseCode(304)
+    return True
+
+
 def finish(request: Request, body: bytes) -> None:
     """Answer with this body; the headers are set."""
     if request.method != b"HEAD":

@@ -12,11 +12,11 @@ from twisted.web.http import Request
 
 from camd.web.answers import Answer
 
-READABLE = b"X-Timestamp, X-Frame, X-Frame-Age, X-Camera-State, Retry-After"
+READABLE = b"X-Timestamp, X-Frame, X-Frame-Age, X-Camera-State, ETag, Retry-After"
 """Headers of an answer that a script may see beside the few it always may."""
 
-SENDABLE = b"X-API-Key, Authorization"
-"""Headers that a script may send: the two that carry a key."""
+SENDABLE = b"X-API-Key, Authorization, If-None-Match"
+"""Headers that a script may send: two that carry a key, and the ETag that it has."""
 
 REMEMBER = b"600"
 """Seconds that a browser need not ask again; Chromium takes no more than 7200."""

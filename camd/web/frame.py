@@ -1,5 +1,7 @@
 """``/api/NAME/frame?after=N``: the next picture, for where no WebSocket gets through.
 
+``/api/NAME/snapshot?next=N`` is the same.
+
 A client asks for the picture behind the last one it has, and is answered when there is
 one: whatever its link is like, it has each picture that the link can take, and never an
 old one. Between two requests it stays a viewer, so that the camera goes on, limits
@@ -30,8 +32,10 @@ from camd.web.access.access import holder_of
 from camd.web.answers import (
     NO_STORE,
     body_for,
+    etag,
     finish,
     not_allowed,
+    not_modified,
     printable,
     text_answer,
 )
@@ -233,12 +237,10 @@ class FrameOutlet:
         number, timestamp, captured, padded = _HEAD.unpack_from(block)
         request, rendition = waiting.request, padded.rstrip(b"\0")
         now = self._clock.seconds()
-        etag = f'"{number}-{timestamp:.6f}-{rendition.decode()}"'
         request.setHeader(b"X-Rendition", rendition)
-        self._set_headers(request, etag)
+        self._set_headers(request)
         self._answered += 1
-        if waiting.known == etag:
-            request.setResponseCode(304)
+        if not_modified(request, etag(number, timestamp, rendition.decode())):
             request.finish()
             return
         request.setHeader(b"Content-Type", b"image/jpeg")
@@ -248,15 +250,15 @@ class FrameOutlet:
         self._link.answered(rendition, len(block), now)
         finish(request, block[_HEAD.size :])
 
-    def _set_headers(self, request: Request, etag: str) -> None:
+    def _set_headers(self, request: Request) -> None:
         request.setHeader(b"X-Camera-State", self._camera.state.value.encode())
         request.setHeader(*NO_STORE)
-        if etag:
-            request.setHeader(b"ETag", etag.encode())
 
     def _answer_empty(self, waiting: Waiting) -> None:
         self._forget(waiting)
-        self._set_headers(waiting.request, waiting.known)
+        self._set_headers(waiting.request)
+        if waiting.known:
+            waiting.request.setHeader(b"ETag", waiting.known.encode())
         waiting.request.setResponseCode(304 if waiting.known else 204)
         waiting.request.finish()
 
@@ -353,10 +355,12 @@ def _after(request: Request) -> int | None:
 
     :raises BadQuery: it is no number.
     """
-    text = (request.args or {}).get(b"after", [None])[0]
+    arguments = request.args or {}
+    name = "after" if b"after" in arguments else "next"  # A snapshot's.
+    text = arguments.get(name.encode(), [None])[0]
     if text is None:
         return None
     if not text.isdigit() or len(text) > 15:
         shown = ascii(text[:20].decode("ascii", "replace"))
-        raise BadQuery(f"after: {shown} is not a whole number from 0")
+        raise BadQuery(f"{name}: {shown} is not a whole number from 0")
     return int(text)

@@ -1,4 +1,4 @@
-"""What a request asks for: ``?width=``, ``?quality=``, ``?fps=``, ``?auto=``."""
+"""What a request asks for: ``?width=``, ``?quality=``, ``?fps=`` and so on."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def wanted_fps(request: Request) -> float:
     return _number(request, "fps", 0.1, 240) or 0
 
 
+def wanted_max_age(request: Request) -> float | None:
+    """Return how many seconds old a picture may be by ``max_age``; None for any.
+
+    :raises BadQuery: it is no number, or out of range.
+    """
+    return _number(request, "max_age", 0.0, 3600.0)
+
+
 def wants_auto(request: Request) -> bool:
     """Return whether ``auto`` asks for what fits the link.
 
@@ -62,5 +70,5 @@ def _number(request: Request, name: str, low: float, high: float) -> float | Non
         number = inf
     if not low <= number <= high:
         shown = ascii(text[:20].decode("ascii", "replace"))
-        raise BadQuery(f"{name}: {shown} is not {kind} from {low} to {high}")
+        raise BadQuery(f"{name}: {shown} is not {kind} from {low:g} to {high:g}")
     return number

@@ -41,13 +41,14 @@ from camd.web.metrics import MetricsResource
 from camd.web.qr import QrResource
 from camd.web.request import CamdRequest
 from camd.web.sign_in import SessionResource, begin_session
+from camd.web.snapshot import SnapshotResource
 from camd.web.status import (
     CamerasResource,
     HealthResource,
     ReadyResource,
     StatsResource,
 )
-from camd.web.stream import SnapshotResource, StreamResource
+from camd.web.stream import StreamResource
 
 SECURITY_HEADERS = (
     (b"X-Content-Type-Options", b"nosniff"),
@@ -371,12 +372,13 @@ def tree(
     for number, (name, camera) in enumerate(cameras.items()):
         stream = StreamResource(camera, proxies, refusal)
         stream.putChild(b"stats", StatsResource(camera))
-        snapshot = SnapshotResource(camera)
+        frames = FrameResource(camera, proxies, refusal)
+        snapshot = SnapshotResource(camera, frames)
         places[name] = Tree(
             "no such page",
             {
                 "controls": ControlsResource(camera),
-                "frame": FrameResource(camera, proxies, refusal),
+                "frame": frames,
                 "live": LiveResource(live, proxies, camera),
                 "snapshot": snapshot,
                 "stream": stream,

@@ -1,11 +1,10 @@
-"""The resources that deliver pictures: the endless stream, and the snapshot."""
+"""``/api/NAME/stream``: the endless stream of pictures."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,14 +17,11 @@ from camd.delivery.outlet import outlet_for
 from camd.delivery.viewer import Viewer
 from camd.formats.multipart import RESPONSE_HEADERS, form_for
 from camd.formats.rendition import Rendition
-from camd.frame import Frame
 from camd.rights import TO_SEE
 from camd.web.access.access import holder_of
 from camd.web.answers import (
-    NO_STORE,
     Missing,
     body_for,
-    finish,
     not_allowed,
     printable,
     text_answer,
@@ -102,84 +98,14 @@ class StreamResource(Resource):
         self._camera.remove_viewer(viewer, "connection lost" if lost else None)
 
 
-class SnapshotResource(Resource):
-    """
-    ``/api/NAME/snapshot``: the newest frame as one JPEG.
-
-    503 where there is none, or where it is from before the camera went offline. With
-    ``?placeholder=1`` the answer is then 200, and a picture that says so.
-    """
-
-    isLeaf = True
-    opened_by = TO_SEE
-    _log = Logger()
-
-    def __init__(self, camera: Camera) -> None:
-        super().__init__()
-        self._camera = camera
-
-    def render(self, request: Request) -> bytes | int:
-        """Answer with the picture when there is one."""
-        if request.method not in (b"GET", b"HEAD"):
-            return not_allowed(request)
-        try:
-            rendition = wanted_rendition(request, self._camera)
-        except BadQuery as error:
-            return body_for(request, text_answer(request, str(error), 400))
-        answered = Deferred.fromCoroutine(self._answer(request, rendition))
-        request.notifyFinish().addErrback(lambda _: answered.cancel())
-        answered.addErrback(self._unanswered)
-        return NOT_DONE_YET
-
-    async def _answer(self, request: Request, rendition: Rendition | None) -> None:
-        try:
-            frame = await self._frame(request)
-            if rendition is not None:
-                full, frame = frame, await self._camera.render(frame, rendition)
-                if frame is full:  # It cannot be scaled, which has been logged.
-                    request.setHeader(b"X-Rendition", b"full")
-        except CancelledError:
-            raise  # The client is gone.
-        except Exception:
-            # The capture loop has counted and logged it.
-            finish(request, unavailable(request, self._camera))
-        else:
-            finish(request, self._picture(frame, request))
-
-    def _unanswered(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("A snapshot", failure)
-
-    async def _frame(self, request: Request) -> Frame:
-        try:
-            return await self._camera.snapshot()
-        except CancelledError:
-            raise
-        except Exception:
-            if (request.args or {}).get(b"placeholder", [b""])[0] != b"1":
-                raise
-            return await self._camera.placeholder()
-
-    def _picture(self, frame: Frame, request: Request) -> bytes:
-        _set_state(request, self._camera)
-        if not frame.is_placeholder:
-            age = self._camera.now() - frame.captured
-            request.setHeader(b"X-Frame-Age", b"%.3f" % age)
-        request.setHeader(*NO_STORE)
-        request.setHeader(b"Content-Type", b"image/jpeg")
-        request.setHeader(b"X-Clock", b"%.6f" % self._camera.time())
-        request.setHeader(b"X-Timestamp", b"%.6f" % frame.timestamp)
-        request.setHeader(b"X-Frame", b"%d" % frame.number)
-        return frame.jpeg
-
-
 def unavailable(request: Request, camera: Camera) -> bytes:
     """Answer 503, with the time after which to try again; return the body."""
-    _set_state(request, camera)
+    set_state(request, camera)
     seconds = math.ceil(camera.retry_in)
     request.setHeader(b"Retry-After", b"%d" % max(1, seconds))
     return text_answer(request, "no picture yet; try again", 503)
 
 
-def _set_state(request: Request, camera: Camera) -> None:
+def set_state(request: Request, camera: Camera) -> None:
+    """Tell in ``X-Camera-State`` what the camera does."""
     request.setHeader(b"X-Camera-State", camera.state.value.encode())

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.address import IPv6Address, UNIXAddress
-from twisted.internet.defer import fail
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IAddress
 from twisted.logger import capturedLogs
 
 from camd.formats.multipart import Parser
-from camd.sources import SourceError
-from tests.fakes import failures
 from tests.fakes_camera import (
     EPOCH,
     KEY,
-    PLACEHOLDER,
     FakeDaemon,
-    HttpConnection,
+    lose_camera,
     said,
     tiny_jpeg,
 )
@@ -256,181 +252,6 @@ def test_addresses(peer: IAddress | None, address: str) -> None:
     assert f"to robot from {address or '-'} ()" in said(events)[-1]
 
 
-# ---- The snapshot
-
-
-def test_a_snapshot() -> None:
-    """It is the picture with its length, time, number and the camera's state."""
-    daemon = FakeDaemon()
-    daemon.environment.run(1.25)
-    line = daemon.ask(SNAPSHOT)
-    headers = line.headers
-    assert (line.status, line.raw) == (200, JPEG)
-    assert headers["content-type"] == "image/jpeg"
-    assert headers["content-length"] == str(len(JPEG))
-    assert headers["cache-control"] == "no-store"
-    assert headers["x-timestamp"] == f"{EPOCH + 1.25:.6f}"
-    assert headers["x-frame"] == "1"
-    assert headers["x-camera-state"] == "live"
-    assert headers["x-frame-age"] == "0.000"
-
-
-def test_head_of_a_snapshot() -> None:
-    """HEAD gets the headers of a GET, and no body."""
-    line = FakeDaemon().ask(SNAPSHOT, method="HEAD")
-    assert (line.status, line.raw) == (200, b"")
-    assert line.headers["content-length"] == str(len(JPEG))
-    assert line.headers["content-type"] == "image/jpeg"
-
-
-def test_a_snapshot_waits_for_its_picture() -> None:
-    """It is answered when the camera has brought one."""
-    daemon = FakeDaemon(takes=None)
-    thread = daemon.environment.threads[0]
-    line = daemon.ask(SNAPSHOT)
-    thread.finish()
-    assert line.transport.value() == b""
-    thread.finish()
-    assert (line.status, line.raw) == (200, JPEG)
-
-
-def check_none_yet(line: HttpConnection, state: str) -> None:
-    """Check that this is the answer for "no picture yet"."""
-    assert (line.status, line.headers["retry-after"]) == (503, "1")
-    assert line.headers["x-camera-state"] == state
-    assert line.headers["content-type"] == "text/plain; charset=utf-8"
-    assert line.headers["content-length"] == str(len(line.raw))
-    assert line.raw == b"no picture yet; try again\n"
-
-
-@pytest.mark.parametrize(
-    "trouble", [SourceError("unplugged"), b"garbage", ZeroDivisionError("driver")]
-)
-def test_no_snapshot(trouble: object) -> None:
-    """Whatever keeps the camera from bringing one: try again later."""
-    daemon = FakeDaemon()
-    daemon.environment.sources[0].reads.append(trouble)
-    line = daemon.ask(SNAPSHOT)
-    check_none_yet(line, "live" if trouble == b"garbage" else "offline")
-
-
-def test_head_of_no_snapshot() -> None:
-    """HEAD is told so, too."""
-    daemon = FakeDaemon()
-    daemon.environment.sources[0].reads.append(SourceError("unplugged"))
-    line = daemon.ask(SNAPSHOT, method="HEAD")
-    assert (line.status, line.headers["retry-after"]) == (503, "1")
-    assert (line.raw, line.headers["content-length"]) == (b"", "26")
-
-
-def test_no_snapshot_during_back_off() -> None:
-    """While the camera waits to be tried again, the answer comes at once."""
-    daemon = FakeDaemon()
-    daemon.environment.sources[0].reads.append(SourceError("unplugged"))
-    daemon.ask(SNAPSHOT)
-    calls = len(daemon.environment.sources[0].calls)
-    check_none_yet(daemon.ask(SNAPSHOT), "offline")
-    assert len(daemon.environment.sources[0].calls) == calls
-
-
-def test_a_snapshot_of_a_camera_that_hangs() -> None:
-    """The answer comes after camera_timeout at the latest."""
-    daemon = FakeDaemon(takes=None, camera_timeout=2)
-    line = daemon.ask(SNAPSHOT)
-    daemon.environment.run(1.9)
-    assert line.transport.value() == b""
-    daemon.environment.run(0.2)
-    check_none_yet(line, "starting")
-
-
-def test_who_leaves_before_the_snapshot() -> None:
-    """A client that is gone when the picture comes harms nothing."""
-    daemon = FakeDaemon(takes=None)
-    thread = daemon.environment.threads[0]
-    gone, here = daemon.ask(SNAPSHOT), daemon.ask(SNAPSHOT)
-    with capturedLogs() as events:
-        gone.lose()
-        thread.finish()
-        thread.finish()
-    assert [e for e in events if "log_failure" in e] == []
-    assert gone.transport.value() == b""
-    assert here.status == 200
-
-
-def test_an_old_snapshot_is_not_shown() -> None:
-    """While nobody watches, each snapshot is a new picture."""
-    daemon = FakeDaemon()
-    first = daemon.ask(SNAPSHOT)
-    daemon.environment.run(0.5)
-    second = daemon.ask(SNAPSHOT)
-    assert (first.headers["x-frame"], second.headers["x-frame"]) == ("1", "2")
-    assert second.headers["x-timestamp"] == f"{EPOCH + 0.5:.6f}"
-
-
-def test_a_snapshot_of_a_camera_that_stalls() -> None:
-    """It is the last picture, and says that it is old: by state and age."""
-    daemon = FakeDaemon()
-    daemon.ask(STREAM)
-    daemon.environment.run(1)
-    daemon.environment.threads[0].takes = None
-    daemon.environment.run(5)
-    line = daemon.ask(SNAPSHOT)
-    assert (line.status, line.raw) == (200, JPEG)
-    assert line.headers["x-camera-state"] == "stalled"
-    assert line.headers["x-frame-age"] == "5.000"
-
-
-def test_no_old_snapshot_of_a_camera_that_is_offline() -> None:
-    """The last picture is not given out, though viewers are still shown it."""
-    daemon = FakeDaemon()
-    daemon.ask(STREAM)
-    daemon.environment.run(1)
-    lose(daemon)
-    daemon.environment.run(3.5)
-    line = daemon.ask(SNAPSHOT)
-    assert (line.status, line.headers["x-camera-state"]) == (503, "offline")
-    # Tries come 1, 2 and then 4 seconds after the one before.
-    assert line.headers["retry-after"] == "4"
-
-
-def lose(daemon: FakeDaemon) -> None:
-    """Let the camera fail from now on."""
-    source = daemon.environment.sources[0]
-    source.reads.append(SourceError("unplugged"))
-    source.opens.extend([SourceError("no such device")] * 100)
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_placeholder_for_who_wants_one(method: str) -> None:
-    """It is answered with 200, and the state says what it is."""
-    daemon = FakeDaemon()
-    lose(daemon)
-    daemon.environment.run(2)
-    line = daemon.ask(f"{SNAPSHOT}?placeholder=1", method=method)
-    assert (line.status, line.headers["x-camera-state"]) == (200, "offline")
-    assert line.headers["x-frame"] == "0"
-    assert "x-frame-age" not in line.headers
-    assert line.raw == (PLACEHOLDER if method == "GET" else b"")
-
-
-def test_no_placeholder_while_there_is_a_picture() -> None:
-    """Who would take a placeholder is given the picture."""
-    line = FakeDaemon().ask(f"{SNAPSHOT}?placeholder=1")
-    assert line.raw == JPEG
-
-
-def test_a_placeholder_that_cannot_be_drawn() -> None:
-    """Then there is nothing to give."""
-    daemon = FakeDaemon()
-    lose(daemon)
-    daemon.environment.draw = lambda: fail(RuntimeError("no ink"))
-    daemon.environment.run(2)
-    with capturedLogs() as events:
-        line = daemon.ask(f"{SNAPSHOT}?placeholder=1")
-    assert (line.status, line.headers["x-camera-state"]) == (503, "offline")
-    assert len(failures(events)) == 1
-
-
 # ---- Streams that end
 
 
@@ -440,7 +261,7 @@ def test_a_stream_that_ends(version: str) -> None:
     daemon = FakeDaemon(offline_picture="close", offline_after=1)
     line = daemon.ask(STREAM, version=version)
     daemon.environment.run(1)
-    lose(daemon)
+    lose_camera(daemon)
     with capturedLogs() as events:
         daemon.environment.run(3)
     assert line.body.endswith(b"\r\n--frame\r\n")
@@ -457,7 +278,7 @@ def test_a_stream_that_ends_takes_no_more_requests() -> None:
     daemon = FakeDaemon(offline_picture="close", offline_after=1)
     line = daemon.ask(STREAM)
     line.ask(SNAPSHOT, f"X-API-Key: {KEY}")
-    lose(daemon)
+    lose_camera(daemon)
     daemon.environment.run(4)
     assert line.transport.value().count(b"HTTP/1.1 ") == 1
     assert line.transport.disconnecting
@@ -467,7 +288,7 @@ def test_a_stream_that_ends_takes_no_more_requests() -> None:
 def test_no_new_stream_of_a_closed_camera(method: str) -> None:
     """It is answered 503 with the seconds until the camera is tried again."""
     daemon = FakeDaemon(offline_picture="close", offline_after=1)
-    lose(daemon)
+    lose_camera(daemon)
     daemon.environment.run(4)
     line = daemon.ask(STREAM, method=method)
     assert (line.status, line.headers["x-camera-state"]) == (503, "offline")
