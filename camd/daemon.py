@@ -167,10 +167,16 @@ class Daemon(MultiService):
             self._cloudflare.setServiceParent(self)
         keys = keys_of(settings, self._made_key, self._own_signing_key)
         self._access.change(keys, self._cloudflare)
-        self._live.close_all(lambda who: not self._access.still_sees(who))
+        self._live.close_all(lambda who: not self._access.still_lets_in(who))
         for camera in self.cameras.values():
+            if camera.running and camera.ingest is not None:
+                camera.ingest.cut_all(
+                    b"401 Unauthorized",
+                    "its key is gone",
+                    lambda who: not self._access.still_lets_in(who),
+                )
             for viewer in list(camera.viewers):
-                if not self._access.still_sees(viewer.client_info.principal):
+                if not self._access.still_lets_in(viewer.client_info.principal):
                     camera.finish_stream(viewer, "its key is gone")
 
     def _apply_cameras(self, settings: Settings) -> None:

@@ -18,6 +18,8 @@ class Right(enum.Enum):
     """Setting a camera's controls, such as its brightness."""
     SIGN = "sign"
     """Making links that open a stream for a while."""
+    PUSH = "push"
+    """Sending the pictures of a camera."""
 
 
 EVERY_RIGHT = frozenset(Right)
@@ -30,6 +32,7 @@ TO_SEE = frozenset({Right.VIEW})
 TO_COUNT = frozenset({Right.STATS})
 TO_CONTROL = frozenset({Right.CONTROL})
 TO_SIGN = frozenset({Right.SIGN})
+TO_PUSH = frozenset({Right.PUSH})
 TO_SEE_OR_COUNT = TO_SEE | TO_COUNT
 
 
@@ -41,7 +44,7 @@ class Principal:
     :ivar name: of the key, or of the person; for logs.
     :ivar rights: what is open to them.
     :ivar proof: changes when what let them in does; empty for nobody in particular.
-    :ivar by: the right of the key in whose name pictures are open to them.
+    :ivar by: the right of the key by which they are let in.
     """
 
     name: str

@@ -25,6 +25,7 @@ from twisted.web.server import Site
 
 from camd.cameras.camera import Camera
 from camd.config.settings import CameraSettings
+from camd.config.source import PUSH
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
@@ -37,6 +38,7 @@ from camd.sources import (
     Receiver,
     SourceError,
 )
+from camd.sources.ingest.source import Ingest
 from camd.sources.v4l2.controlled import DeviceControls
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
@@ -292,7 +294,9 @@ class FakeEnvironment:
         return source
 
     def new_push_source(self, settings: CameraSettings) -> PushSource | None:
-        """Return :attr:`push_source`."""
+        """Return :attr:`push_source`, or what a camera is really pushed to."""
+        if settings.source == PUSH:
+            return Ingest(settings.name, settings.camera_fps, self.clock, self.wall)
         return self.push_source
 
     def new_encoder(self, quality: int) -> FakeEncoder:

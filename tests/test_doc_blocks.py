@@ -88,6 +88,8 @@ def test_a_block(block: str, tmp_path: Path) -> None:
         check_shell(block)
     elif text.startswith("location "):
         assert block.count("{") == block.count("}")
+    elif text.startswith("import "):
+        ast.parse(block)
     elif text.startswith("const "):
         check_script(block, tmp_path)
     elif first_word(text) in PROGRAMS:

@@ -26,11 +26,15 @@ from camd.frame import Frame
 from camd.rights import Principal
 from camd.sources import CameraMode
 from camd.sources.factory import is_device, opens_once
+from camd.sources.ingest.source import Ingest
 from camd.stats import CameraStats, Sent, ViewerCount
 
 DRAIN = 2.0
 """Seconds that streams have for their last part where nothing else is said: enough for
 some parts on a slow link."""
+
+GONE = b"503 Service Unavailable"
+"""The answer to pushes that end with the camera."""
 
 PIXELS_PER_BYTE = 8
 """What a JPEG is guessed to have, before there is one."""
@@ -94,6 +98,7 @@ class Camera(Service):
         """
         super().stopService()
         self.controls.stop()
+        self._end_pushes("camd is stopping")
         stopped = [pipeline.stop() for pipeline in self._pipelines()]
         return DeferredList([self.finish_streams("shutdown"), *stopped])
 
@@ -121,6 +126,10 @@ class Camera(Service):
     def _replace_pipelines(self) -> None:
         former, last = self._pipelines(), self.pipeline
         self.pipeline = self._new_pipeline(last)
+        if last.ingest is not None:
+            if self.ingest is not None:
+                self.ingest.adopt(last.ingest)
+            last.ingest.cut_all(GONE, "nobody pushes to this camera any more")
         for viewer, pipeline in self.viewers.items():
             pipeline.drop(viewer)
             viewer.apply(stream_limits(self.settings))
@@ -137,6 +146,10 @@ class Camera(Service):
 
         # A device can be opened once only, so the one waits for the other.
         DeferredList([pipeline.stop() for pipeline in former]).addCallback(start)
+
+    def _end_pushes(self, reason: str) -> None:
+        if self.ingest is not None:
+            self.ingest.cut_all(GONE, reason)
 
     def _new_pipeline(self, former: Pipeline | None = None) -> Pipeline:
         return Pipeline(
@@ -200,6 +213,11 @@ class Camera(Service):
     def mode(self) -> CameraMode | None:
         """What the camera really gives; None before it was opened first."""
         return self.pipeline.capture.mode
+
+    @property
+    def ingest(self) -> Ingest | None:
+        """Where its pictures are pushed to; None for any other source."""
+        return self.pipeline.ingest
 
     @property
     def newest(self) -> Frame | None:

@@ -237,7 +237,9 @@ class OfflinePicture:
         moment = time.strftime(form, time.localtime(since))
         is_lost = health.lost_at is not None
         what = "no signal" if is_lost else "waiting for a picture"
-        if health.state is State.OFFLINE:
+        if health.waits:
+            reason = "nobody sends pictures"
+        elif health.state is State.OFFLINE:
             if not health.missing:
                 reason = "not available"
             else:

@@ -19,6 +19,7 @@ from camd.capture.push import HandedOver, PushIntake, Redraw
 from camd.capture.reader import Reader
 from camd.capture.worker import OwnThread, ReaderThread, Worker
 from camd.config.settings import CameraSettings
+from camd.config.source import PUSH
 from camd.delivery.fanout import FanOut
 from camd.delivery.heartbeat import Heartbeat
 from camd.delivery.viewer import StreamLimits, Viewer
@@ -27,6 +28,7 @@ from camd.formats.rendition import Rendition
 from camd.frame import Frame
 from camd.sources import Encoder, PushSource, Source, SourceError
 from camd.sources.factory import is_device, is_redrawn, local_path, redrawn
+from camd.sources.ingest.source import Ingest
 from camd.sources.v4l2.controlled import DeviceControls
 from camd.stats import CameraStats
 
@@ -85,6 +87,7 @@ class Pipeline:
     :ivar fan_out: sends them to the viewers, and keeps the newest.
     :ivar heartbeat: keeps silent streams alive.
     :ivar offline: shows something else while no pictures come.
+    :ivar ingest: where pictures are pushed to; None for any other source.
 
     :param controls: what is set whenever the source is opened; None for nothing.
     :param former: the pipeline that this one takes the place of, whose last picture
@@ -117,6 +120,10 @@ class Pipeline:
             fan_out.publish(frame)
             heartbeat.published()
 
+        source = environment.new_push_source(settings)
+        self.ingest = source if isinstance(source, Ingest) else None
+        # The next push may be long in coming, so the newest picture is kept.
+        self._never_rests = self.ingest is not None and not is_redrawn(settings)
         health = _new_health(settings, environment)
         self.offline = OfflinePicture(
             settings,
@@ -131,6 +138,7 @@ class Pipeline:
             settings.name,
             partial(
                 _new_intake,
+                source=source,
                 settings=settings,
                 stats=stats,
                 environment=environment,
@@ -140,7 +148,7 @@ class Pipeline:
             health,
             publish,
             fps=settings.stream_fps,
-            idle_fps=settings.idle_fps,
+            idle_fps=_idle_fps(settings),
             stats=stats,
             clock=environment.clock,
             wall=environment.wall,
@@ -153,7 +161,7 @@ class Pipeline:
         self.heartbeat.start()
         self.offline.start()
         self.capture.start()
-        if self.fan_out:
+        if self.fan_out or self._never_rests:
             self.capture.wake()
 
     def apply(self, settings: CameraSettings) -> None:
@@ -165,7 +173,7 @@ class Pipeline:
         self.heartbeat.apply(settings.heartbeat_interval, settings.stream_fps)
         self.offline.apply(settings)
         self.capture.apply(
-            settings.stream_fps, settings.idle_fps, settings.camera_timeout
+            settings.stream_fps, _idle_fps(settings), settings.camera_timeout
         )
 
     def stop(self) -> Deferred[object]:
@@ -201,7 +209,7 @@ class Pipeline:
     def leave(self, viewer: Viewer) -> None:
         """Show this viewer no more; rest if it was the last one."""
         self.drop(viewer)
-        if not self.fan_out:
+        if not self.fan_out and not self._never_rests:
             self.capture.rest()
 
     def snapshot(self, max_age: float | None = None) -> Deferred[Frame]:
@@ -245,8 +253,15 @@ def stream_limits(settings: CameraSettings) -> StreamLimits:
     )
 
 
+def _idle_fps(settings: CameraSettings) -> float:
+    """Return how often to look at a camera that nobody watches; 0 to release it."""
+    # Who pushes does so anyway, and there is nothing to be released.
+    return settings.idle_fps or (1 if settings.source == PUSH else 0)
+
+
 def _new_intake(
     capture: Capture,
+    source: PushSource | None,
     settings: CameraSettings,
     stats: CameraStats,
     environment: Environment,
@@ -272,7 +287,6 @@ def _new_intake(
 
         return PullIntake(capture, worker(new_redrawn), fps, clock, failed)
 
-    source = environment.new_push_source(settings)
     if source is None:
         new_source = partial(environment.new_source, settings, controls)
         return PullIntake(capture, worker(new_source), fps, clock)
@@ -289,8 +303,12 @@ def _new_intake(
 
 def _new_health(settings: CameraSettings, environment: Environment) -> Health:
     path = local_path(settings.source)
-    # What an exec: camera is, may be anything.
-    is_local = path is not None or settings.source.startswith("rpicam")
+    # What an exec: camera is, may be anything. To wait for a push costs nothing.
+    is_local = (
+        path is not None
+        or settings.source.startswith("rpicam")
+        or settings.source == PUSH
+    )
     # Only devices: a file may be on a server that does not answer.
     device = path if is_device(settings.source) else None
     return Health(

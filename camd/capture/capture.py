@@ -403,6 +403,12 @@ class Capture:
             now = self._clock.seconds()
             self._show_placeholder(Frame(jpeg, 0, now, timestamp, size, state.value))
 
+    def waits(self, error: SourceError) -> None:
+        """Note that the source waits for somebody to bring pictures."""
+        self._stats.last_error = str(error)
+        self.health.waits_for(str(error))
+        self._refuse(Failure(error))
+
     def broke(self, failure: Failure) -> None:
         """Log what nobody foresaw, such as an exception out of ``publish``."""
         self._log.failure("Camera {camera}: capture", failure, camera=self._name)

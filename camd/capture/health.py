@@ -38,7 +38,8 @@ class State(enum.Enum):
     STALLED = "stalled"
     """It is open, but no picture has come for ``camera_timeout``."""
     OFFLINE = "offline"
-    """It does not open, or failed; it is tried again with growing delays."""
+    """It does not open, or failed, and is tried again with growing delays; or nobody
+    pushes to it."""
     IDLE = "idle"
     """Nobody watches, and the camera is released until somebody does."""
 
@@ -57,6 +58,7 @@ class Health:
     :ivar retry_at: the moment from which on it may be tried again.
     :ivar timeout: seconds without a picture until the camera counts as stalled.
     :ivar missing: whether its device was not there at the last try.
+    :ivar waits: whether it is offline as nobody sends pictures, and not tried again.
 
     :param asked_fps: the rate that the camera is asked for.
     :param is_missing: whether it is a device that is not there; must not block.
@@ -78,7 +80,7 @@ class Health:
         self.mode: CameraMode | None = None
         self.seen_at = self.retry_at = clock.seconds()
         self.lost_at: float | None = None
-        self.missing = False
+        self.missing = self.waits = False
         self._name = name
         self.timeout = timeout
         self._clock = clock
@@ -142,7 +144,7 @@ class Health:
             return False  # Nothing is new but the picture.
         reopened = mode is not self.mode and self.mode is not None
         self.mode = mode
-        self.missing = False
+        self.missing = self.waits = False
         self._backoff.reset()
         if age > self.timeout and age > self.patience:
             if self._told is None:
@@ -172,7 +174,7 @@ class Health:
 
     def failed(self, failure: Failure) -> None:
         """Note that the camera did not open or gave no picture, and was closed."""
-        self._told = None
+        self._told, self.waits = None, False
         self.missing = self._is_missing()
         delay = LOOK_AGAIN if self.missing else self._backoff.delay()
         self.retry_at = self._clock.seconds() + delay
@@ -188,6 +190,14 @@ class Health:
         if is_news:
             self._said.add(reason)
         return is_news
+
+    def waits_for(self, reason: str) -> None:
+        """Note that nobody sends pictures; the camera is not to be tried again.
+
+        :param reason: for people: who is waited for.
+        """
+        self.waits = True
+        self._become(State.OFFLINE, reason)
 
     def released(self) -> None:
         """Note that the camera was let go, as nobody watches."""

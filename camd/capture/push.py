@@ -12,6 +12,7 @@ A thread is needed for two things only: where a source finds what has to be pull
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -288,6 +289,12 @@ class PushIntake:
         with contextlib.suppress(Damaged):
             whole = jpeg_format.whole(jpeg, self._max_pixels, is_framed=True)
             self._capture.relayed_placeholder(whole.jpeg, timestamp, whole.size)
+
+    def waits(self, reason: str) -> None:
+        """Keep the source, however long that takes."""
+        if self._capture is not None and self._is_open:
+            self._arrived_at = math.inf
+            self._capture.waits(SourceError(reason))
 
     def failed(self, error: SourceError) -> None:
         """Stop the source, and start it again when the health says so."""

@@ -36,6 +36,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "camera_controls": Needs.CAMERA,
         "camera_verify_tls": Needs.CAMERA,
         "max_pixels": Needs.CAMERA,
+        "max_frame_bytes": Needs.VIEWER,
         "rotate": Needs.CAMERA,
         "flip": Needs.CAMERA,
         "overlay": Needs.CAMERA,

@@ -49,6 +49,7 @@ from camd.config.checks import (
 )
 from camd.config.masking import mask_url
 from camd.formats.jpeg import MAX_PIXELS
+from camd.formats.multipart import MAX_PART
 
 LogFormat = Literal["text", "json"]
 LogLevelName = Literal["debug", "info", "warn", "error"]
@@ -178,6 +179,8 @@ class StreamSettings(_Frozen):
     """What is written into each picture; empty for nothing."""
     max_pixels: Annotated[int, Field(ge=100_000, le=1_000_000_000)] = MAX_PIXELS
     """Pixels of the largest picture that is taken from a camera."""
+    max_frame_bytes: Annotated[int, Field(ge=10_000, le=268_435_456)] = MAX_PART
+    """Bytes of the largest picture that may be pushed."""
     camera_verify_tls: Annotated[bool, Expected("true or false")] = True
     """False: an ``https://`` camera may show any certificate."""
     stream_fps: Annotated[float, Field(ge=0.1, le=240)] = 15
@@ -247,7 +250,7 @@ class CameraSettings(StreamSettings):
         AfterValidator(is_source),
         Expected(
             "pattern, a device such as /dev/video0, a file, a folder, rpicam,"
-            " exec:COMMAND, rtsp://... or http://..."
+            " exec:COMMAND, push, rtsp://... or http://..."
         ),
     ] = "pattern"
     """What the pictures come from; see docs/cameras.md."""
@@ -306,7 +309,8 @@ class Settings(StreamSettings):
             ],
         ],
         Expected(
-            "names of api_keys, and for each some of view, stats, control and sign"
+            "names of api_keys, and for each some of view, stats, control, sign and"
+            " push"
         ),
     ] = Field(default_factory=dict)
     """Name of a key -> what it is for; a key that is not there is for all."""

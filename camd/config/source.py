@@ -15,7 +15,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-WORDS = ("pattern", "rpicam")
+PUSH = "push"
+"""The source of a camera that sends its pictures by itself."""
+
+WORDS = ("pattern", "rpicam", PUSH)
 """Sources that are a word of their own."""
 
 EXEC = "exec:"

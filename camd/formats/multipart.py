@@ -132,7 +132,14 @@ def chunk(*data: bytes) -> bytes:
 
 
 class MultipartError(ValueError):
-    """A stream that cannot be read on; the text says why."""
+    """A stream that cannot be read on; the text says why.
+
+    :ivar is_too_long: whether a part has more bytes than it may have.
+    """
+
+    def __init__(self, text: str, is_too_long: bool = False) -> None:
+        super().__init__(text)
+        self.is_too_long = is_too_long
 
 
 class Part(NamedTuple):
@@ -176,6 +183,10 @@ _PARAMETER = re.compile(
     rb';\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\r\n]*))', re.IGNORECASE
 )
 
+MAX_PART = 16 * 1024 * 1024
+"""Bytes of the largest part: a raw 4:2:0 picture of 3840x2160 has 12.4 MB, and no JPEG
+of it should have more."""
+
 PREAMBLE_LIMIT = 64 * 1024
 """Bytes of a stream within which its first boundary line must come. Those that have a
 preamble at all say a line or two in it."""
@@ -206,8 +217,7 @@ class Parser:
     def __init__(
         self,
         boundary: bytes | None = None,
-        # A raw 4:2:0 picture of 3840x2160 has 12.4 MB; no JPEG of it should have more.
-        limit: int = 16 * 1024 * 1024,
+        limit: int = MAX_PART,
         # What common HTTP servers allow; aiohttp's readers stop at 8190 too (measured).
         header_limit: int = 8 * 1024,
     ) -> None:
@@ -247,27 +257,30 @@ class Parser:
         self._missing = 0
         self._trusts_lengths = True
         self._parts: list[Part] = []
-        self._failure: str | None = None
+        # Not the error itself: with its traceback it would keep the parser.
+        self._failure: tuple[str, bool] | None = None
 
     @classmethod
-    def from_content_type(cls, content_type: bytes) -> Parser:
-        """Return a parser for a response, by the value of its Content-Type.
+    def from_content_type(cls, content_type: bytes, limit: int = MAX_PART) -> Parser:
+        """Return a parser for a stream, by the value of its Content-Type.
 
         Where that names no usable boundary, it is taken from the stream.
 
+        :param limit: the most bytes in a body.
         :raises MultipartError: if that is not multipart.
         """
         if not content_type.strip().lower().startswith(b"multipart/"):
             raise MultipartError(f"not a multipart stream: {content_type!r}")
         found = _PARAMETER.search(content_type)
         if found is None:
-            return cls()
+            return cls(limit=limit)
         quoted, bare = found.groups()
         try:
             # Blanks need quotes (RFC 2045 5.1), which cameras do not know.
-            return cls(bare.strip() if quoted is None else _unquoted(quoted))
+            boundary = bare.strip() if quoted is None else _unquoted(quoted)
+            return cls(boundary, limit)
         except MultipartError:
-            return cls()
+            return cls(limit=limit)
 
     def receive(self, data: bytes) -> list[Part]:
         """Take the next bytes of the stream.
@@ -291,7 +304,7 @@ class Parser:
                 while not self.ended and self._step(self):
                     pass
             except MultipartError as error:
-                self._failure = str(error)
+                self._failure = str(error), error.is_too_long
             if self.ended or self._failure is not None:
                 self._buffer.clear()
             else:
@@ -301,7 +314,7 @@ class Parser:
                 self._scan -= read
         parts, self._parts = self._parts, []
         if self._failure is not None and not parts:
-            raise MultipartError(self._failure)
+            raise MultipartError(*self._failure)
         return parts
 
     def _end_body(self, data: bytes) -> bytes:
@@ -490,7 +503,7 @@ class Parser:
         if found is not None and what != "header block":
             stop -= self._buffer[stop - 1] == ord("\r")
         if stop - self._start > limit:
-            raise MultipartError(_excess(what, stop - self._start, limit))
+            raise _excess(what, stop - self._start, limit)
         return found
 
 
@@ -519,7 +532,8 @@ def _shown(text: bytes) -> str:
     return repr(text[:40])[1:]
 
 
-def _excess(what: str, length: int, limit: int) -> str:
+def _excess(what: str, length: int, limit: int) -> MultipartError:
     if what == "preamble":
-        return f"no boundary line in the first {limit} bytes"
-    return f"a {what} of {length} bytes or more; limit is {limit}"
+        return MultipartError(f"no boundary line in the first {limit} bytes")
+    text = f"a {what} of {length} bytes or more; limit is {limit}"
+    return MultipartError(text, is_too_long=what == "part")

@@ -36,9 +36,12 @@ class Splitter:
 
     Every search goes on where the last one stopped. No more is kept than
     :data:`MAX_JPEG` and the bytes of one call.
+
+    :ivar is_too_long: whether a picture was left out for its length.
     """
 
     def __init__(self, limit: int = MAX_JPEG, flood: int = MAX_FLOOD) -> None:
+        self.is_too_long = False
         self._limit = limit
         self._flood = flood
         self._buffer = bytearray()
@@ -68,6 +71,7 @@ class Splitter:
     def _step(self, pictures: list[bytes]) -> bool:
         """Go on by a segment, a scan or a gap; return False when that takes more."""
         if self._at > self._limit:
+            self.is_too_long = True
             self._resume(self._at)
         if not self._in_picture:
             start = self._buffer.find(_START)

@@ -194,6 +194,15 @@ class Receiver(Protocol):
         """
         ...
 
+    def waits(self, reason: str) -> None:
+        """Note that nobody is there to bring pictures, and that the source waits.
+
+        The camera is offline until the next picture, and the source stays started.
+
+        :param reason: for people.
+        """
+        ...
+
     def failed(self, error: SourceError) -> None:
         """Stop the source: it does not open, or brings no more pictures."""
         ...

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from camd.config.checks import PICTURE_CHOICES
 from camd.config.masking import mask_url
-from camd.config.source import EXEC, is_path, is_program
+from camd.config.source import EXEC, PUSH, is_path, is_program
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.sources import Clock, Encoder, PushSource, Sleep, Source, SourceError
@@ -87,13 +87,22 @@ def push_source(
         words = exec_words if camera.source.startswith(EXEC) else rpicam_words
         name = mask_url(camera.source)
         return Program(name, lambda: words(camera), reactor)
+    if camera.source == PUSH:
+        from camd.sources.ingest.source import Ingest
+
+        return Ingest(camera.name, camera.camera_fps, reactor)
     return None
 
 
 def needs_opencv(camera: CameraSettings) -> bool:
     """Whether a camera takes OpenCV for certain, and not only to draw a placeholder."""
     address = camera.source.lower()
-    sends_jpegs = address.startswith(("http://", "https://")) or _names_jpegs(address)
+    sends_jpegs = (
+        address.startswith(("http://", "https://"))
+        or _names_jpegs(address)
+        or is_program(camera.source)
+        or camera.source == PUSH
+    )
     return is_redrawn(camera) or not sends_jpegs
 
 
@@ -226,7 +235,7 @@ def is_device(address: str) -> bool:
 
 def opens_once(address: str) -> bool:
     """Whether a camera cannot be opened a second time, for another viewer."""
-    return is_device(address) or is_program(address)
+    return is_device(address) or is_program(address) or address == PUSH
 
 
 def local_path(address: str) -> str | None:

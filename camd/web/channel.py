@@ -45,6 +45,10 @@ Twisted gives a connection that it closes as many.
 CHECK_INTERVAL = 1
 """Seconds between two looks at what the connections have acknowledged."""
 
+LINGER = 2
+"""Seconds that a client has to read a refusal while it still sends. A connection that
+is closed over unread bytes is reset, and the answer may be lost (RFC 9112 9.6)."""
+
 BUSY_TIME = 5
 """Seconds that one connection too many has to ask, and to read why it is closed."""
 
@@ -83,6 +87,7 @@ class Channel(HTTPChannel):
         self._half_closed = False
         # The request behind whose answer the next one has to wait.
         self._answered: Request | None = None
+        self._lingers_until: float | None = None
         self._last_progress: object = None
         self._moved_at = 0.0
 
@@ -156,6 +161,18 @@ class Channel(HTTPChannel):
         self.write(_answer(status, line))
         self.loseConnection()
 
+    def turn_away(self, head: bytes, body: bytes) -> None:
+        """Answer ahead of the end of a body, ignore the rest, and hang up in a while.
+
+        :param head: status line and headers, each with its line end.
+        """
+        self.dataReceived = _ignored  # type: ignore[method-assign]
+        self.write(
+            b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+            % (head, len(body), body)
+        )
+        self._lingers_until = self._clock.seconds() + LINGER
+
     def loseConnection(self) -> None:
         """Close the connection when all is sent, or when it moves no more."""
         if not self._closing:
@@ -166,6 +183,9 @@ class Channel(HTTPChannel):
 
     def check_progress(self, now: float) -> None:
         """Abort a connection that owes the client something and does not move."""
+        if self._lingers_until is not None and now >= self._lingers_until:
+            self._lingers_until = None
+            self.loseConnection()
         if self.has_viewer or not (self._closing or self._owes()):
             self._moved_at = now
         elif (progress := self._progress()) != self._last_progress:
@@ -210,6 +230,8 @@ class Channel(HTTPChannel):
         # which it arose. The garbage collector runs seldom, on old objects hardly ever.
         self.transport.unregisterProducer()  # type: ignore[union-attr]
         reason.cleanFailure()
+        # What was reading a body knows this, too.
+        self._transferDecoder = None
         self._answered = None
         self._lost(self)
 

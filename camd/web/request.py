@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import Request as AnyRequest
 from twisted.web.http import parse_qs
 from twisted.web.resource import IResource
@@ -32,7 +33,18 @@ _SITE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 Receive = Callable[[bytes], None]
 """Takes one piece of a body; raises ``ValueError``, with words for the client, for a
-body that it does not want."""
+body that it does not want, or :exc:`Unwanted`."""
+
+
+class Unwanted(ValueError):
+    """A body that is not wanted, or no more of it; the text is for the client.
+
+    :ivar status: of the answer, such as ``413 Content Too Large``.
+    """
+
+    def __init__(self, status: bytes, line: str) -> None:
+        super().__init__(line)
+        self.status = status
 
 
 class TakesBody(Protocol):
@@ -88,10 +100,15 @@ class CamdRequest(Request):
             return
         try:
             self._find_receiver()
+        except Unwanted as unwanted:
+            self.turn_away(unwanted.status, str(unwanted))
         except ValueError as error:
             self._refuse(b"400 Bad Request", str(error))
-        if self._receive is None and length is not None and length > LONGEST_BODY:
-            self._refuse(*TOO_LARGE)
+        if self._receive is not None:
+            return
+        asks_leave = self.requestHeaders.hasHeader(b"Expect")
+        if (length or 0) > LONGEST_BODY or (asks_leave and turns_away(self.found)):
+            self._refuse_body()
 
     def _find_receiver(self) -> None:
         """
@@ -122,23 +139,63 @@ class CamdRequest(Request):
         if self._receive is not None:
             try:
                 self._receive(data)
+            except Unwanted as unwanted:
+                self.turn_away(unwanted.status, str(unwanted))
             except ValueError as error:
                 self._refuse(b"400 Bad Request", str(error))
             return
         self._received += len(data)
         if self._received > LONGEST_BODY:
-            self._refuse(*TOO_LARGE)
+            self._refuse_body()
         elif hasattr(self, "principal"):
             self.content.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Answer, unless it was refused: the rest of it may have come along."""
+        # It may know this request.
+        self._receive = None
         target = origin_form(path)
         # Twisted takes any first character for a slash, and answers "*" to everybody.
         if not target.startswith(b"/"):
             self._refuse(b"400 Bad Request", "no such address")
         if not self._refused:
             super().requestReceived(command, target, version)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Leave no reference cycle."""
+        self._receive = None
+        super().connectionLost(reason)
+
+    def turn_away(self, status: bytes, line: str) -> None:
+        """Answer while the body still comes, and read no more of it; logged."""
+        if self._refused or self.channel is None:
+            return
+        code, _, message = status.partition(b" ")
+        self.setResponseCode(int(code), message)
+        self.responseHeaders.setRawHeaders(b"Content-Type", [b"text/plain"])
+        self._turn_away(line.encode() + b"\n")
+
+    def _refuse_body(self) -> None:
+        """Answer ahead of a body as behind it, if it does not matter, or refuse it."""
+        if self._refused:
+            return
+        if self.found is not None and turns_away(self.found):
+            self._turn_away(self.found.render(self))
+        else:
+            self._refuse(*TOO_LARGE)
+
+    def _turn_away(self, body: bytes) -> None:
+        self._refused = True
+        self._receive = None
+        self.requestHeaders.removeHeader(b"Expect")
+        lines = [b"HTTP/1.1 %d %b" % (self.code, self.code_message)]
+        for name, values in self.responseHeaders.getAllRawHeaders():
+            if name.lower() != b"content-length":
+                lines += [b"%b: %b" % (name, value) for value in values]
+        self.clientproto = self.channel.request_line.rpartition(b" ")[2]
+        self.sentLength = len(body)
+        self.channel.turn_away(b"".join(line + b"\r\n" for line in lines), body)
+        self.channel.site.log(self)
 
     def _refuse(self, status: bytes, line: str) -> None:
         if not self._refused:
@@ -159,6 +216,11 @@ def json_of(request: AnyRequest) -> object:
     # RecursionError: a short text of brackets nests deeper than Python does.
     except (ValueError, RecursionError):
         raise ValueError("the body is not JSON") from None
+
+
+def turns_away(found: IResource | None) -> bool:
+    """Whether a resource turns everybody away, whatever the body may be."""
+    return getattr(found, "turns_away", False)
 
 
 def origin_form(target: bytes) -> bytes:

@@ -38,6 +38,7 @@ from camd.web.limits import UNLIMITED, ViewerLimits
 from camd.web.live.channel import LiveChannel
 from camd.web.live.resource import LiveResource
 from camd.web.metrics import MetricsResource
+from camd.web.push import PushResource
 from camd.web.qr import QrResource
 from camd.web.request import CamdRequest
 from camd.web.sign_in import SessionResource, begin_session
@@ -227,6 +228,8 @@ class Unauthorized(Answer):
     :param base: what stands ahead of every path in the form.
     """
 
+    turns_away = True
+
     def __init__(self, base: str = "") -> None:
         super().__init__()
         self._sign_in = page.sign_in(base)
@@ -252,6 +255,8 @@ class Unauthorized(Answer):
 class TooMany(Answer):
     """429: too many wrong keys came from there."""
 
+    turns_away = True
+
     def render(self, request: Request) -> bytes:
         """Answer every method the same."""
         request.setHeader(b"Retry-After", b"%d" % WINDOW)
@@ -264,6 +269,8 @@ class TooMany(Answer):
 
 class Forbidden(Answer):
     """403: the sender is known, and may not."""
+
+    turns_away = True
 
     def __init__(self, request: CamdRequest) -> None:
         super().__init__()
@@ -379,6 +386,7 @@ def tree(
             {
                 "controls": ControlsResource(camera),
                 "frame": frames,
+                "push": PushResource(camera, proxies),
                 "live": LiveResource(live, proxies, camera),
                 "snapshot": snapshot,
                 "stream": stream,
@@ -425,14 +433,15 @@ def tree(
 
 _POLLED = (
     b"/frame",
+    b"/push",
     b"/stream/stats",
     b"/api/cameras",
     b"/metrics",
     b"/healthz",
     b"/readyz",
 )
-"""What pages and monitors ask for again and again: 24 MB of lines a day for one page
-with two cameras (measured), which nobody reads."""
+"""What pages, cameras and monitors ask for again and again: 24 MB of lines a day for
+one page with two cameras (measured), which nobody reads."""
 
 _answered, _refused = Logger("camd.access"), Logger("camd.refused")
 

@@ -410,19 +410,19 @@ def test_dotenv_without_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             f"api_keys: {{phone: {A}}}\napi_rights: {{phone: [look]}}",
             "api_rights: 'look' is no right;"
             " expected names of api_keys, and for each some of"
-            " view, stats, control and sign",
+            " view, stats, control, sign and push",
         ),
         (
             f"api_keys: {{phone: {A}}}\napi_rights: {{fone: view}}",
             "api_rights: 'fone' is no key's name;"
             " expected names of api_keys, and for each some of"
-            " view, stats, control and sign",
+            " view, stats, control, sign and push",
         ),
         (
             "api_rights: view",
             "api_rights: 'view' is not a mapping;"
             " expected names of api_keys, and for each some of"
-            " view, stats, control and sign",
+            " view, stats, control, sign and push",
         ),
         (
             "cloudflare_access: {team_domain: 'https://x.example', audience: abc}",

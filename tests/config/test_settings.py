@@ -51,6 +51,7 @@ def test_defaults() -> None:
         "flip": "none",
         "overlay": "",
         "max_pixels": 40_000_000,
+        "max_frame_bytes": 16_777_216,
         "camera_verify_tls": True,
         "stream_fps": 15,
         "idle_fps": 1,

@@ -9,7 +9,7 @@ from twisted.web.http import Request
 
 from camd.rights import EVERY_RIGHT
 from camd.web.answers import Answer, text_answer
-from camd.web.channel import REQUEST_TIME
+from camd.web.channel import LINGER, REQUEST_TIME
 from camd.web.request import LONGEST_BODY, CamdRequest, Receive
 from tests.fakes_camera import KEY, FakeDaemon, HttpConnection
 
@@ -46,10 +46,9 @@ def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
 
 
-@pytest.mark.parametrize("key", [KEY, None])
-def test_a_body_too_large(key: str | None) -> None:
+def test_a_body_too_large() -> None:
     """A body that is announced too long is not even waited for."""
-    line = post(FakeDaemon(), "/", f"Content-Length: {LONGEST_BODY + 1}\r\n", key=key)
+    line = post(FakeDaemon(), "/", f"Content-Length: {LONGEST_BODY + 1}\r\n")
     assert (line.status, line.raw) == (413, b"too long\n")
     assert line.transport.disconnecting
 
@@ -62,10 +61,9 @@ def test_a_body_too_large_that_is_asked_for() -> None:
     assert line.status == 413
 
 
-@pytest.mark.parametrize("key", [KEY, None])
-def test_a_chunked_body_too_large(key: str | None) -> None:
+def test_a_chunked_body_too_large() -> None:
     """One that is not announced is cut off when it is too long."""
-    line = post(FakeDaemon(), "/", CHUNKED, key=key)
+    line = post(FakeDaemon(), "/", CHUNKED)
     for _ in range(2):
         assert not line.transport.disconnecting
         feed(line, chunk(LONGEST_BODY // 2 + 1))
@@ -74,6 +72,36 @@ def test_a_chunked_body_too_large(key: str | None) -> None:
     before = line.transport.value()
     feed(line, chunk(LONGEST_BODY) + "0\r\n\r\n")
     assert line.transport.value() == before
+
+
+def test_a_large_body_without_a_key() -> None:
+    """Its sender hears at once what is missing, and has a while to read that."""
+    daemon = FakeDaemon()
+    length = f"Content-Length: {LONGEST_BODY + 1}\r\n"
+    line = post(daemon, "/", length, key=None)
+    assert (line.status, line.json) == (401, {"error": "a key is needed"})
+    assert line.headers["www-authenticate"].startswith("Basic")
+    feed(line, "x" * 1000)
+    line.channel.check_progress(LINGER - 1)
+    assert not line.transport.disconnecting
+    line.channel.check_progress(LINGER)
+    assert line.transport.disconnecting
+
+
+def test_a_chunked_body_without_a_key() -> None:
+    """No more of it is read than of a short one."""
+    line = post(FakeDaemon(), "/", CHUNKED, key=None)
+    feed(line, chunk(LONGEST_BODY))
+    assert line.transport.value() == b""
+    feed(line, chunk(1))
+    assert line.status == 401
+
+
+def test_leave_to_send_needs_a_key() -> None:
+    """Who asks first is turned away, and sends nothing."""
+    line = post(FakeDaemon(), "/", CHUNKED, "Expect: 100-continue\r\n", key=None)
+    assert line.transport.value().count(b"HTTP/1.1") == 1
+    assert line.status == 401
 
 
 def test_a_chunked_body() -> None:

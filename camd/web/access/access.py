@@ -94,8 +94,8 @@ class Access:
             found.take(self.cloudflare.principal(request))
         return found
 
-    def still_sees(self, principal: Principal) -> bool:
-        """Return whether who was let in would be let in to see pictures now, too."""
+    def still_lets_in(self, principal: Principal) -> bool:
+        """Return whether who was let in would be let in now, too."""
         if self.cloudflare is not None and principal.proof == self.cloudflare.proof:
             return True
         return self.keys.still_holds(principal)

@@ -144,15 +144,15 @@ def test_links_are_made_by_post(daemon: FakeDaemon) -> None:
     assert (line.status, line.headers["allow"]) == (405, "POST, OPTIONS")
 
 
-def test_who_still_sees(daemon: FakeDaemon) -> None:
+def test_who_still_lets_in(daemon: FakeDaemon) -> None:
     """A key that is gone, changed, or for something else now, shows no more."""
     principal = daemon.access.keys.named("wall")
     assert isinstance(principal, Principal)
-    assert daemon.access.still_sees(principal)
+    assert daemon.access.still_lets_in(principal)
     for keys, rights in (
         ({"owner": KEY}, {}),
         ({"wall": "changed"}, {}),
         (KEYS, {"wall": TO_COUNT}),
     ):
         daemon.access.change(Keys(keys, rights), None)
-        assert not daemon.access.still_sees(principal)
+        assert not daemon.access.still_lets_in(principal)

@@ -191,9 +191,9 @@ def test_at_the_door(team: Team) -> None:
     assert daemon.ask("/", proof, key=None).status == 200
     assert daemon.ask("/api/sign", proof, key=None, method="POST").status == 403
     (viewer,) = daemon.camera.viewers
-    assert daemon.access.still_sees(viewer.client_info.principal)
+    assert daemon.access.still_lets_in(viewer.client_info.principal)
     daemon.access.change(daemon.access.keys, None)
-    assert not daemon.access.still_sees(viewer.client_info.principal)
+    assert not daemon.access.still_lets_in(viewer.client_info.principal)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_another_team_or_application(
     (viewer,) = daemon.camera.viewers
     other = CloudflareAccess(team_domain, audience, team, clock, wall)
     daemon.access.change(daemon.access.keys, other)
-    assert not daemon.access.still_sees(viewer.client_info.principal)
+    assert not daemon.access.still_lets_in(viewer.client_info.principal)
 
 
 def test_forged_tokens_count(team: Team) -> None:

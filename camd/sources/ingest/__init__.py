@@ -1,0 +1,1 @@
+"""Cameras that send their pictures to camd, which asks for nothing."""
