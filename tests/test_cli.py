@@ -96,6 +96,7 @@ rotate = 0  # default
 flip = none  # default
 overlay = ""  # default
 max_pixels = 40000000  # default
+max_frame_bytes = 16777216  # default
 camera_verify_tls = true  # default
 stream_fps = 7.5  # environment
 idle_fps = 1  # default
@@ -125,6 +126,7 @@ cameras.door
   flip = none  # default
   overlay = ""  # default
   max_pixels = 40000000  # default
+  max_frame_bytes = 16777216  # default
   camera_verify_tls = true  # default
   stream_fps = 7.5  # environment
   idle_fps = 1  # default

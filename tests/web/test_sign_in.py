@@ -50,7 +50,7 @@ def test_what_is_allowed() -> None:
     daemon = FakeDaemon()
     answer = {
         "name": "owner",
-        "rights": ["control", "sign", "stats", "view"],
+        "rights": ["control", "push", "sign", "stats", "view"],
         "can_sign_out": True,
     }
     assert daemon.ask(TARGET, cookie_of(daemon), key=None).json == answer
