@@ -234,5 +234,4 @@ def test_a_wrong_password(start: Start, film: Film, tmp_path: Path, kind: str) -
         until(lambda: "password" in str(stats(daemon)["last_error"]), "the reason")
         told = stats(daemon)
     assert told["state"] == "offline"
-    assert "viewer:***@" in told["last_error"] + daemon.log
     assert wrong not in str(told) + daemon.log

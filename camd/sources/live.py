@@ -8,7 +8,7 @@ from functools import partial
 
 import cv2
 
-from camd.config.masking import mask_url
+from camd.config.masking import origin_of
 from camd.config.settings import CameraFormat
 from camd.sources import CameraMode, Clock, RawFrame, SourceError
 from camd.sources.opencv import (
@@ -182,7 +182,7 @@ def address(
     :param url: what FFmpeg can read: ``rtsp://``, ``http://``, ``https://``.
     :param why: tells why an address does not open.
     """
-    return Live(mask_url(url), partial(_connect_address, url, opener, why), clock)
+    return Live(origin_of(url), partial(_connect_address, url, opener, why), clock)
 
 
 def _connect_device(
@@ -249,4 +249,4 @@ def _connect_address(
     if capture.isOpened():
         return OpenedCapture(capture, given_by(capture))
     capture.release()
-    raise SourceError(f"{mask_url(url)}: {why(url)}")
+    raise SourceError(f"{origin_of(url)}: {why(url)}")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camd.config.masking import mask_url, origin_of, secrets_in
+from camd.config.masking import mask_url, origin_of, secrets_in, with_origins
 
 # The machine may be busy with the other tests; how long one example takes says
 # nothing.
@@ -34,6 +34,12 @@ unhurried = settings(deadline=None)
         ("rtsp://TOKEN@host/stream", "rtsp://***@host/stream"),
         ("http://host:8080/?action=stream", "http://host:8080/?action=***"),
         ("rtsp://admin:my@Secret5/word@host/x", "rtsp://admin:***@host/x"),
+        ("http://host/SECRETTOKEN/stream", "http://host/***/stream"),
+        ("http://host/a3f9c2e18b7d4410/1.jpg", "http://host/***/1.jpg"),
+        ("rtsps://host:7441/AbCdEfGh12345678?x", "rtsps://host:7441/***?***"),
+        ("http://host/tok_live_9f8e7d6c5b4a3928", "http://host/***"),
+        ("http://host/5f1b0c1e-aaaa-4bbb-8ccc-0123456789ab/x", "http://host/***/x"),
+        ("http://host/dGhpc2lzYXRva2VuISE%3D", "http://host/***"),
     ],
 )  # fmt: skip
 def test_secrets_are_masked(text: str, masked: str) -> None:
@@ -48,6 +54,12 @@ def test_secrets_are_masked(text: str, masked: str) -> None:
         "/dev/video0",
         "/srv/pass=word/a@b",
         "rtsp://host/stream",
+        "rtsp://host/Streaming/Channels/101",
+        "rtsp://host/h264Preview_01_main",
+        "rtsp://host/cam/realmonitor",
+        "http://host/axis-cgi/mjpg/video.cgi",
+        "http://host/nphMotionJpeg",
+        "http://host/api/robot/stream-1280x720",
         "http://[::1]:80/",
         "",
     ],
@@ -86,6 +98,19 @@ def test_origin(source: str, origin: str) -> None:
     assert origin_of(source) == origin
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("'rtsp://me:my word@cam:554/TOKEN?x=y' failed", "'rtsp://cam:554' failed"),
+        ("from http://a/b to http://c/d: no", "from http://a to http://c no"),
+        ("/srv/film.mp4: no such file", "/srv/film.mp4: no such file"),
+    ],
+)
+def test_origins_in_a_text(text: str, shown: str) -> None:
+    """Of what a program says of addresses, scheme, host and port are shown."""
+    assert with_origins(text) == shown
+
+
 def test_secrets_of_an_address() -> None:
     """Its password, its token and what its arguments say are looked for in the log."""
     address = (
@@ -93,4 +118,5 @@ def test_secrets_of_an_address() -> None:
     )
     assert set(secrets_in(address)) == {"a%40b", "abc", "def", "long-value", "t"}
     assert list(secrets_in("http://LONGTOKEN@host/")) == ["LONGTOKEN"]
+    assert list(secrets_in("http://host/live/SECRETTOKEN?")) == ["SECRETTOKEN"]
     assert list(secrets_in("http://admin@host/")) == []

@@ -328,7 +328,7 @@ def test_a_scheme_in_capitals(time: FakeTime) -> None:
 
 @pytest.mark.parametrize("moment", ["open", "read"])
 def test_address_hides_its_password(time: FakeTime, moment: str) -> None:
-    """No error shows the password that stands in an address."""
+    """No error shows the login or the path that stand in an address."""
     capture = FakeCapture(time)
     capture.opened = moment != "open"
     capture.plugged = False
@@ -338,7 +338,7 @@ def test_address_hides_its_password(time: FakeTime, moment: str) -> None:
         opener=FakeOpener(capture),
         why=lambda _: "silence",
     )
-    with pytest.raises(SourceError, match=r"rtsp://me:\*\*\*@cam/1: ") as caught:
+    with pytest.raises(SourceError) as caught:
         source.open()
         source.read()
-    assert "hush" not in str(caught.value)
+    assert str(caught.value).startswith("rtsp://cam: ")

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from camd.config.masking import mask_url
+from camd.config.masking import origin_of
 from camd.formats.multipart import Part
 from camd.frame import FAR_FUTURE, Stamp
 from camd.sources import Clock, Receiver, Source, SourceError
@@ -68,7 +68,7 @@ class HttpCamera:
         wall: Clock = time.time,
     ) -> None:
         self._address = address
-        self._name = mask_url(address)
+        self._name = origin_of(address)
         self._fps = self._wanted_fps = fps
         self._verify_tls = verify_tls
         self._reactor = reactor

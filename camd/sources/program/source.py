@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from camd.config.masking import mask_url
+from camd.config.masking import with_origins
 from camd.formats.splitter import NoPictures, Splitter
 from camd.sources import Receiver, SourceError
 
@@ -117,7 +117,7 @@ class _Process(ProcessProtocol):
             text = line.decode(errors="replace")
             text = "".join(c if c.isprintable() else " " for c in text).strip()
             if text:
-                return mask_url(text)
+                return with_origins(text)
         return ""
 
     def end(self) -> Deferred[None]:

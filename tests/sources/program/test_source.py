@@ -158,7 +158,7 @@ def test_multipart(harness: ProgramHarness) -> None:
         (
             1,
             b"rtsp://me:hidden@cam/ no\n",
-            "it ended with status 1: rtsp://me:***@cam/ no",
+            "it ended with status 1: rtsp://cam no",
         ),
     ],
 )
