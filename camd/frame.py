@@ -54,11 +54,13 @@ class Frame:
     :ivar size: width and height in pixels.
     :ivar state: on a placeholder, what the camera does; empty on its own pictures.
     :ivar rendition: what it was scaled to; None for the full picture.
+    :ivar full: the JPEG that it was scaled from; its own for the full picture.
     """
 
     __slots__ = (
         "_blocks",
         "captured",
+        "full",
         "jpeg",
         "number",
         "rendition",
@@ -76,8 +78,10 @@ class Frame:
         size: Size,
         state: str = "",
         rendition: Rendition | None = None,
+        full: bytes | None = None,
     ) -> None:
         self.jpeg = jpeg
+        self.full = jpeg if full is None else full
         self.number = number
         self.captured = captured
         self.timestamp = timestamp

@@ -167,6 +167,7 @@ class CameraStats:
 
     :ivar captured: pictures that the source gave.
     :ivar published: frames that were made of them.
+    :ivar identical: frames that were sent to nobody, as all had the same picture.
     :ivar failed: reads that failed, and pictures that were dropped as damaged.
     :ivar reopens: times the source was opened again after it had worked.
     :ivar last_error: the last failure's reason in one line; None if all is well.
@@ -182,6 +183,7 @@ class CameraStats:
 
     captured: int = 0
     published: int = 0
+    identical: int = 0
     failed: int = 0
     reopens: int = 0
     last_error: str | None = None

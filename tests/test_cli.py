@@ -99,6 +99,7 @@ max_pixels = 40000000  # default
 max_frame_bytes = 16777216  # default
 camera_verify_tls = true  # default
 stream_fps = 7.5  # environment
+drop_identical = 0  # default
 idle_fps = 1  # default
 jpeg_quality = 90  # preset hd
 renditions = 1/2@90, 1/2@65, 1/2@20, 1/4@35  # default
@@ -129,6 +130,7 @@ cameras.door
   max_frame_bytes = 16777216  # default
   camera_verify_tls = true  # default
   stream_fps = 7.5  # environment
+  drop_identical = 0  # default
   idle_fps = 1  # default
   jpeg_quality = 1  # x.yaml
   renditions = 1/2@90, 1/2@65, 1/2@20, 1/4@35  # default

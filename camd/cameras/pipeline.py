@@ -22,6 +22,7 @@ from camd.config.settings import CameraSettings
 from camd.config.source import PUSH
 from camd.delivery.fanout import FanOut
 from camd.delivery.heartbeat import Heartbeat
+from camd.delivery.identical import Identical
 from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
@@ -116,7 +117,12 @@ class Pipeline:
             environment.clock, settings.heartbeat_interval, settings.stream_fps
         )
 
+        identical = self._identical = Identical(settings.drop_identical)
+
         def publish(frame: Frame) -> None:
+            if identical.may_leave_out(frame) and fan_out.hold(frame):
+                stats.identical += 1
+                return
             fan_out.publish(frame)
             heartbeat.published()
 
@@ -170,6 +176,7 @@ class Pipeline:
         if stream_limits(settings) != stream_limits(former):
             self.fan_out.apply(stream_limits(settings))
         self._encoder.quality = settings.jpeg_quality
+        self._identical.each = settings.drop_identical
         self.heartbeat.apply(settings.heartbeat_interval, settings.stream_fps)
         self.offline.apply(settings)
         self.capture.apply(

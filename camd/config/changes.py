@@ -45,6 +45,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "stream_fps": Needs.LOOP,
         "idle_fps": Needs.LOOP,
         "jpeg_quality": Needs.LOOP,
+        "drop_identical": Needs.VIEWER,
         "title": Needs.VIEWER,
         "renditions": Needs.VIEWER,
         "auto_fps": Needs.VIEWER,

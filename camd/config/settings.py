@@ -185,6 +185,8 @@ class StreamSettings(_Frozen):
     """False: an ``https://`` camera may show any certificate."""
     stream_fps: Annotated[float, Field(ge=0.1, le=240)] = 15
     """The most frames a second that a viewer gets."""
+    drop_identical: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Of so many frames in a row with the same bytes, one is sent; 0: all of them."""
     idle_fps: Annotated[float, Field(ge=0, le=10)] = 1
     """Looks at the camera a second while nobody watches; 0: it is released then."""
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 70

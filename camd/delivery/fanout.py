@@ -137,6 +137,16 @@ class FanOut:
         """
         self._full.publish(frame)
 
+    def hold(self, frame: Frame) -> bool:
+        """Make this the newest frame and send it to nobody, if all have its picture.
+
+        :return: whether they have; if not, nothing is done.
+        """
+        if not all(viewer.has(frame.full) for viewer in self._rung_of):
+            return False
+        self._full.newest = frame
+        return True
+
     def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
         """Return one of the camera's frames as a rendition, made once for all that ask.
 

@@ -171,6 +171,7 @@ class Ladder:
                     size,
                     frame.state,
                     rendition,
+                    frame.full,
                 )
             return [self._made[rendition] for rendition in renditions]
 

@@ -207,6 +207,18 @@ class Viewer:
         """The frame sent last; None before the first."""
         return self._last if self._totals is None else self._totals.last
 
+    def has(self, full: bytes) -> bool:
+        """Whether it was sent this picture last, or will be next, as it wants it.
+
+        :param full: that very object, as :attr:`Frame.full <camd.frame.Frame.full>`.
+        """
+        frame = self._waiting or self.last
+        return (
+            frame is not None
+            and frame.full is full
+            and frame.rendition == self.rendition
+        )
+
     def offer(self, frame: Frame, now: float, sent: int = 0) -> None:
         """Send this frame, or keep it until the one under way is through.
 

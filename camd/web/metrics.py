@@ -195,6 +195,11 @@ def _renditions(cameras: Cameras) -> Iterator[Metric]:
 _CAPTURED: tuple[tuple[str, str, Callable[[CameraStats], int]], ...] = (
     ("frames_captured", "Pictures that the camera gave.", lambda s: s.captured),
     ("frames_published", "Frames made of them for viewers.", lambda s: s.published),
+    (
+        "frames_identical",
+        "Frames sent to nobody, as all had the same picture.",
+        lambda s: s.identical,
+    ),
     ("frames_failed", "Failed reads, and pictures no good.", lambda s: s.failed),
     (
         "camera_reopens",

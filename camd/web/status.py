@@ -121,6 +121,7 @@ def camera_stats(camera: Camera) -> dict[str, Any]:
         "encoder": _encoder(camera.passed_through),
         "frames_captured": stats.captured,
         "frames_published": stats.published,
+        "frames_identical": stats.identical,
         "frames_failed": stats.failed,
         "frames_sent": sent.frames,
         "frames_skipped": sent.skipped,

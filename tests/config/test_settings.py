@@ -54,6 +54,7 @@ def test_defaults() -> None:
         "max_frame_bytes": 16_777_216,
         "camera_verify_tls": True,
         "stream_fps": 15,
+        "drop_identical": 0,
         "idle_fps": 1,
         "jpeg_quality": 70,
         "renditions": ("1/2@90", "1/2@65", "1/2@20", "1/4@35"),

@@ -73,6 +73,7 @@ AT_WORK = {
     "encoder": "passthrough",
     "frames_captured": 34,
     "frames_published": 33,
+    "frames_identical": 0,
     "frames_failed": 0,
     "frames_sent": 33,
     "frames_skipped": 0,
