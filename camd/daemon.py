@@ -7,6 +7,7 @@ touched: a viewer of a camera that stayed the same loses no frame.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -18,7 +19,10 @@ from twisted.web.resource import Resource
 from camd.cameras.camera import Camera
 from camd.cameras.pipeline import Environment
 from camd.config.changes import NEEDS, Needs
-from camd.config.settings import Settings
+from camd.config.redis import RedisAddress
+from camd.config.settings import CameraSettings, Settings
+from camd.fleet.discovery import Discovery, settings_of
+from camd.fleet.publisher import Publisher
 from camd.listening.certificates import KINDS, Certificate
 from camd.listening.endpoints import (
     Listener,
@@ -29,6 +33,8 @@ from camd.listening.endpoints import (
 from camd.logs.observer import SUMMARIES, LogObserver
 from camd.process.file_limit import FileLimit
 from camd.process.garbage import GarbageCollection
+from camd.rights import ITSELF
+from camd.sources.redis.entries import Seen
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
 from camd.web.access.cloudflare import CloudflareAccess, fetcher
@@ -92,6 +98,9 @@ class Daemon(MultiService):
         self._live = LiveChannel(self.cameras, reactor, environment.wall)
         self._made_key: str | None = None
         self._cloudflare: CloudflareAccess | None = None
+        self._publisher: Publisher | None = None
+        self._discovery: Discovery | None = None
+        self._found: Mapping[str, Seen] = {}
         # Nobody's, until the settings are applied.
         self._access = Access(Keys({}), environment.wall)
         self.site = CamdSite(Resource(), self._access, reactor)
@@ -138,7 +147,9 @@ class Daemon(MultiService):
             self._observer.follow(settings)
         made_key = self._made_key
         self._apply_access(settings, former)
+        self._apply_discovery(settings)
         self._apply_cameras(settings)
+        self._apply_publisher(settings, former)
         self._apply_site(settings)
         if self.running:
             self._renew_certificates()
@@ -176,14 +187,15 @@ class Daemon(MultiService):
                     lambda who: not self._access.still_lets_in(who),
                 )
             for viewer in list(camera.viewers):
-                if not self._access.still_lets_in(viewer.client_info.principal):
+                who = viewer.client_info.principal
+                if who is not ITSELF and not self._access.still_lets_in(who):
                     camera.finish_stream(viewer, "its key is gone")
 
     def _apply_cameras(self, settings: Settings) -> None:
         """Add, update and remove cameras to match the settings."""
         gone = dict(self.cameras)
         self.cameras.clear()
-        for name, own in settings.cameras.items():
+        for name, own in self._all_cameras(settings).items():
             camera = gone.pop(name, None)
             if camera is None:
                 camera = Camera(own, self._viewer_count, self._environment)
@@ -191,8 +203,47 @@ class Daemon(MultiService):
             self.cameras[name] = camera
             camera.apply(own, settings.drain_seconds)
         for name, camera in gone.items():
-            self._log.info("Camera {camera} is gone from the settings", camera=name)
+            self._log.info("Camera {camera} is gone", camera=name)
             camera.disownServiceParent()
+
+    def _all_cameras(self, settings: Settings) -> Mapping[str, CameraSettings]:
+        """Return the settings' own cameras, and those that were found elsewhere."""
+        found = settings_of(self._found, settings, settings.cameras)
+        return {**settings.cameras, **found}
+
+    def _apply_discovery(self, settings: Settings) -> None:
+        discovery = self._discovery
+        if discovery is not None and discovery.server != settings.cameras_from:
+            discovery.disownServiceParent()
+            self._discovery, self._found = None, {}
+        if self._discovery is None and settings.cameras_from:
+            self._discovery = Discovery(
+                settings.cameras_from,
+                self._cameras_found,
+                self._reactor,
+                self._environment.random,
+            )
+            self._discovery.setServiceParent(self)
+
+    def _cameras_found(self, found: Mapping[str, Seen]) -> None:
+        """Show the cameras that were found, and no longer those that were not."""
+        self._found = dict(found)
+        self._apply_cameras(self.settings)
+        self._apply_site(self.settings)
+
+    def _apply_publisher(self, settings: Settings, former: Settings) -> None:
+        if self._publisher is not None and settings.publish != former.publish:
+            self._publisher.disownServiceParent()
+            self._publisher = None
+        if self._publisher is None and settings.publish:
+            self._publisher = Publisher(
+                RedisAddress.parse(settings.publish),
+                self.cameras,
+                self._environment,
+                self._reactor,
+                secrets.token_hex(8),
+            )
+            self._publisher.setServiceParent(self)
 
     def _apply_site(self, settings: Settings) -> None:
         proxies, base = Proxies(settings.trusted_proxies), settings.base_path

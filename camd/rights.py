@@ -53,6 +53,10 @@ class Principal:
     by: Right = Right.VIEW
 
 
+ITSELF = Principal("camd", EVERY_RIGHT)
+"""Camd itself, which needs no key to publish its pictures."""
+
+
 def rights_of(names: Iterable[str]) -> frozenset[Right]:
     """
     Return the rights of these names.

@@ -43,10 +43,12 @@ from camd.sources.factory import (
     make_placeholder,
     make_source,
     needs_opencv,
+    needs_redis,
     push_source,
     scale,
 )
 from camd.sources.opencv_check import prepare, why_no_opencv
+from camd.sources.redis.connection import why_no_redis
 from camd.sources.v4l2.controlled import DeviceControls
 
 _log = Logger(namespace="camd")
@@ -90,6 +92,9 @@ class Options(usage.Options):
         :raises camd.config.ConfigError: something is wrong with them.
         """
         loaded = config.load(_path(self["config"]), os.environ)
+        missing = why_no_redis() if needs_redis(loaded.settings) else None
+        if missing is not None:
+            raise config.ConfigError([missing])
         for warning in loaded.warnings:
             _log.warn("{warning}", warning=warning)
         return loaded.settings

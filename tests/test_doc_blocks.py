@@ -35,6 +35,7 @@ PAGES = [
 PROGRAMS = {
     *("camd", "cp", "curl", "docker", "ffplay", "git", "install", "make", "openssl"),
     *(
+        "pip",
         "pipx",
         "python3",
         "sudo",
@@ -49,11 +50,17 @@ PROGRAMS = {
 
 SHOWN = re.compile(
     r"\$ camd |Camera \w+[ :]|camera ─|\d{4}-\d\d-\d\dT|camd\.yaml: |net\.ipv4\.|"
-    r"# systemctl edit|\[Service\]|http://127"
+    r"\$ redis-cli |robots  |save \"\"|# systemctl edit|\[Service\]|http://127"
 )
 """How a block begins that nobody copies whole: output, log lines, two files at once."""
 
-SECRETS = {"PHONE_KEY": "k" * 16, "DOOR_PASSWORD": "p@ss/word"}
+SECRETS = {
+    "DOOR_PASSWORD": "p@ss/word",
+    "PHONE_KEY": "k" * 16,
+    "REDIS_PASSWORD": "p@ss/word",
+    "SIGNING_KEY": "s" * 32,
+    "WALL_KEY": "k" * 16,
+}
 """What the environment says where a block refers to it."""
 
 

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"capture"},
     {"cameras"},
     # What is answered, and to whom; what the system is asked for and told.
-    {"process", "web"},
+    {"fleet", "process", "web"},
     {"commands", "daemon"},
     {"cli", "tap"},
     {"__main__"},

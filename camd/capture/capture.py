@@ -166,6 +166,7 @@ class Capture:
         self._clock = clock
         self._wall = wall
         self._relays = relays
+        self._is_link_lost = False
         self._show_placeholder = show_placeholder
         # Unix time by the clock of the camd that has the camera, less the reactor's;
         # None where that is this one.
@@ -205,7 +206,9 @@ class Capture:
         None while there is none, as nobody watches or camd has just begun.
         """
         if self.origin is None:
-            is_lost = self._relays and self.state is State.OFFLINE
+            is_lost = self._is_link_lost or (
+                self._relays and self.state is State.OFFLINE
+            )
             return Link.OFFLINE if is_lost else None
         silence = self._clock.seconds() - self.heard_at
         return Link.UP if silence < LINK_SILENT else Link.STALLED
@@ -374,6 +377,12 @@ class Capture:
     def heard(self) -> None:
         """Note that the source is well though it brings no picture."""
         self.heard_at = self._clock.seconds()
+        self._is_link_lost = False
+
+    def link_lost(self, reason: str) -> None:
+        """Note that the way to another camd is broken, and is being mended."""
+        self.origin, self._is_link_lost = None, True
+        self._stats.last_error = reason
 
     def upstream(self, state: str, why: str | None) -> None:
         """Note what the camd that the pictures come from says of its camera.

@@ -275,6 +275,12 @@ class PushIntake:
             self._arrived_at = self._clock.seconds()
             self._capture.heard()
 
+    def link_lost(self, reason: str) -> None:
+        """Keep the source, and tell the capture."""
+        if self._capture is not None and self._is_open:
+            self._arrived_at = self._clock.seconds()
+            self._capture.link_lost(reason)
+
     def upstream(self, state: str, why: str | None) -> None:
         """Tell the capture what another camd says of its camera."""
         self.heard()

@@ -138,9 +138,14 @@ def _tree(found: _Found) -> dict[str, Any]:
     general = {key: known[key] for key in STREAM_KEYS if key in known}
     complete = {
         name: {**general, **camera} if isinstance(camera, dict) else camera
-        for name, camera in (cameras or {"robot": NO_CAMERA}).items()
+        for name, camera in (cameras or _no_cameras(known)).items()
     }
     return {"cameras": complete, **known}
+
+
+def _no_cameras(known: Mapping[str, object]) -> dict[Hashable, object]:
+    """Return what stands in for cameras where the settings have none of their own."""
+    return {} if known.get("cameras_from") else {"robot": NO_CAMERA}
 
 
 def _cameras(found: _Found) -> Iterator[tuple[Hashable, object]]:
@@ -198,7 +203,8 @@ def _picture_problems(settings: Settings, found: _Found) -> Iterator[str]:
 
 
 def _warnings(settings: Settings, found: _Found) -> Iterator[str]:
-    if not any(path[0] == "cameras" for path in found):
+    is_none_set = not any(path[0] == "cameras" for path in found)
+    if is_none_set and not settings.cameras_from:
         yield "cameras: none is set; a test picture is shown as camera robot"
     for name, camera in settings.cameras.items():
         missing = missing_path(camera.source)

@@ -76,6 +76,8 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "max_viewers": Needs.VIEWER,
         "max_viewers_per_address": Needs.VIEWER,
         "max_connections": Needs.VIEWER,
+        "publish": Needs.VIEWER,
+        "cameras_from": Needs.VIEWER,
         # By themselves these two do nothing: they say what other keys hold.
         "preset": Needs.VIEWER,
         "cameras": Needs.VIEWER,

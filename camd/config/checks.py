@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from camd.config.overlay import overlay_fault
-from camd.config.source import SourceFault, usable_source
+from camd.config.source import SourceFault, usable_redis, usable_source
 from camd.formats.jpeg import Damaged, measure
 from camd.formats.rendition import Rendition
 from camd.rights import Right
@@ -109,6 +109,14 @@ def is_source(text: str) -> str:
     """Refuse what no camera can be; return an address with its login encoded."""
     try:
         return usable_source(text)
+    except SourceFault as fault:
+        raise _fault(str(fault)) from None
+
+
+def is_redis_address(text: str) -> str:
+    """Refuse what is no Redis server; return its address with the login encoded."""
+    try:
+        return usable_redis(text)
     except SourceFault as fault:
         raise _fault(str(fault)) from None
 

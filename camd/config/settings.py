@@ -19,8 +19,10 @@ from pydantic import (
     Field,
     PlainValidator,
     SecretStr,
+    ValidationInfo,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from camd.config.checks import (
     FRAME_ANCESTOR,
@@ -36,6 +38,7 @@ from camd.config.checks import (
     is_network,
     is_overlay,
     is_picture,
+    is_redis_address,
     is_rendition,
     is_right,
     is_signing_key,
@@ -252,7 +255,7 @@ class CameraSettings(StreamSettings):
         AfterValidator(is_source),
         Expected(
             "pattern, a device such as /dev/video0, a file, a folder, rpicam,"
-            " exec:COMMAND, push, rtsp://... or http://..."
+            " exec:COMMAND, push, rtsp://..., http://... or redis://.../CAMERA"
         ),
     ] = "pattern"
     """What the pictures come from; see docs/cameras.md."""
@@ -275,6 +278,17 @@ NO_CAMERA = {"name": "robot", "title": "Test picture: no camera is set"}
 
 def _default_cameras() -> Mapping[str, CameraSettings]:
     return {"robot": CameraSettings.model_validate(NO_CAMERA)}
+
+
+RedisServer = Annotated[
+    str,
+    AfterValidator(is_redis_address),
+    Expected(
+        "redis://HOST:6379/0 or rediss://USER:PASSWORD@HOST:6379/0, with Sentinels"
+        " redis+sentinel://HOST1,HOST2/NAME/0, or nothing"
+    ),
+]
+"""The address of a Redis or Valkey server."""
 
 
 class Settings(StreamSettings):
@@ -389,12 +403,27 @@ class Settings(StreamSettings):
         Expected("cloudflare, lan, hd or mobile"),
     ] = "cloudflare"
     """The set of values that holds where nothing else is said."""
+    publish: RedisServer = ""
+    """The Redis server that pictures are published to; empty for none."""
+    cameras_from: RedisServer = ""
+    """The Redis server whose cameras are shown, all that are there; empty for none."""
     cameras: Annotated[
         Mapping[str, CameraSettings],
-        Field(min_length=1),
         Expected("names of cameras, and beneath each its keys"),
     ] = Field(default_factory=_default_cameras)
-    """Name -> camera, in the order of the file."""
+    """Name -> camera, in the order of the file; may be empty with ``cameras_from``."""
+
+    @field_validator("cameras", mode="after")
+    @classmethod
+    def _some_camera(cls, cameras: Any, given: ValidationInfo) -> Any:
+        if not cameras and not given.data.get("cameras_from"):
+            raise PydanticCustomError("too_short", "is empty")
+        return cameras
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for key, value in super().__repr_args__():
+            is_server = key in ("publish", "cameras_from")
+            yield key, mask_url(value) if is_server else value
 
 
 STREAM_KEYS = tuple(StreamSettings.model_fields)

@@ -15,6 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from camd.config import redis
+
 PUSH = "push"
 """The source of a camera that sends its pictures by itself."""
 
@@ -29,9 +31,10 @@ _RPICAM = re.compile(r"rpicam(?::\d{1,2})?", re.IGNORECASE)
 SCHEMES = (
     *("http", "https", "rtsp", "rtsps"),
     *("rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "file"),
+    *redis.SCHEMES,
 )
 """What an address may begin with. The first four are what cameras have; the others are
-opened by FFmpeg as well."""
+opened by FFmpeg as well, but for those of Redis."""
 
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -65,11 +68,36 @@ def usable_source(text: str) -> str:
             raise SourceFault("names no file of this machine")
         return unquote(slash + path)
     if mark:
-        return f"{_known_scheme(scheme)}://{_encoded(rest)}"
+        address = f"{_known_scheme(scheme)}://{_encoded(rest)}"
+        if redis.is_redis(address):
+            _parsed(address, camera=True)
+        return address
     # A file or folder of this folder has a dot in its name, or begins with "./".
     if text in WORDS or text.isdecimal() or "/" in text or "." in text:
         return os.path.expanduser(text)
     raise SourceFault(f"is no source{_nearest_word(text)}")
+
+
+def usable_redis(text: str) -> str:
+    """Return the address of a Redis server with its login encoded; nothing as it is.
+
+    :raises SourceFault: it is none.
+    """
+    if not text:
+        return text
+    scheme, mark, rest = text.partition("://")
+    if not mark or not text.isprintable() or scheme.lower() not in redis.SCHEMES:
+        raise SourceFault("is no address of a Redis server")
+    address = f"{scheme.lower()}://{_encoded(rest)}"
+    _parsed(address, camera=False)
+    return address
+
+
+def _parsed(address: str, *, camera: bool) -> None:
+    try:
+        redis.RedisAddress.parse(address, camera=camera)
+    except ValueError as fault:
+        raise SourceFault(str(fault)) from None
 
 
 def is_program(source: str) -> bool:

@@ -196,10 +196,14 @@ _REFERENCE = re.compile(
 _LOGIN = re.compile(r"://(?:\$\{[^}]*\}|[^/?#$])*@")
 
 
+ADDRESSES = ("source", "publish", "cameras_from")
+"""Keys whose values may be addresses with a login."""
+
+
 class References:
     """Fills in ``${NAME}`` and ``${NAME:-default}``; ``$${`` stands for ``${``.
 
-    In the login of a ``source`` the text is percent-encoded as it is filled in.
+    In the login of an address the text is percent-encoded as it is filled in.
 
     :param variables: the environment, over what ``.env`` says.
     """
@@ -243,7 +247,7 @@ class References:
         return items
 
     def _filled_text(self, path: KeyPath, text: str) -> object:
-        login = _LOGIN.search(text) if path[-1] == "source" else None
+        login = _LOGIN.search(text) if path[-1] in ADDRESSES else None
 
         def fill(found: re.Match[str]) -> str:
             if found[0] == "$${":

@@ -104,10 +104,12 @@ def _literal(secret: str) -> str:
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:
-    """Yield every key of the settings, and every login in a camera's source."""
+    """Yield every key of the settings, and every login in an address."""
     for key in settings.api_keys.values():
         yield key.get_secret_value()
     if settings.signing_key is not None:
         yield settings.signing_key.get_secret_value()
+    yield from secrets_in(settings.publish)
+    yield from secrets_in(settings.cameras_from)
     for camera in settings.cameras.values():
         yield from secrets_in(camera.source)

@@ -176,6 +176,15 @@ class Receiver(Protocol):
         """
         ...
 
+    def link_lost(self, reason: str) -> None:
+        """Note that the way to another camd is broken, which the source mends itself.
+
+        It is not given up for its silence, as long as it says so now and then.
+
+        :param reason: for people.
+        """
+        ...
+
     def upstream(self, state: str, why: str | None) -> None:
         """Note what the camd that the pictures come from says of its camera.
 

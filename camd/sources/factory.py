@@ -7,13 +7,15 @@ passes JPEGs on works where OpenCV is missing.
 from __future__ import annotations
 
 import os
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camd.config.checks import PICTURE_CHOICES
 from camd.config.masking import mask_url
+from camd.config.redis import RedisAddress, is_redis
 from camd.config.source import EXEC, PUSH, is_path, is_program
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
@@ -21,7 +23,7 @@ from camd.sources import Clock, Encoder, PushSource, Sleep, Source, SourceError
 from camd.sources.opencv_check import prepare, why_no_opencv
 
 if TYPE_CHECKING:
-    from camd.config.settings import CameraSettings
+    from camd.config.settings import CameraSettings, Settings
     from camd.sources.v4l2.controlled import DeviceControls
 
 _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
@@ -59,13 +61,17 @@ def make_controls(camera: CameraSettings) -> DeviceControls | None:
 
 
 def push_source(
-    camera: CameraSettings, reactor: Any, clock: Clock = time.monotonic
+    camera: CameraSettings,
+    reactor: Any,
+    clock: Clock = time.monotonic,
+    random: Callable[[], float] = random.random,
 ) -> PushSource | None:
     """Return the source of a camera whose pictures arrive on the reactor, stopped.
 
     They are not redrawn yet.
 
     :param clock: the same as the reactor's.
+    :param random: returns a number from 0 to 1.
     :return: None for a camera that is pulled, by :func:`make_source`.
     """
     if camera.source.lower().startswith(("http://", "https://")):
@@ -80,6 +86,11 @@ def push_source(
             otherwise=lambda address: _opencv_address(address, clock),
             timeout=max(ANSWER, camera.camera_timeout),
         )
+    if is_redis(camera.source):
+        from camd.sources.redis.camera import RedisCamera
+
+        address = RedisAddress.parse(camera.source, camera=True)
+        return RedisCamera(address, camera.idle_fps, reactor, random)
     if is_program(camera.source):
         from camd.sources.program.command import exec_words, rpicam_words
         from camd.sources.program.source import Program
@@ -101,9 +112,18 @@ def needs_opencv(camera: CameraSettings) -> bool:
         address.startswith(("http://", "https://"))
         or _names_jpegs(address)
         or is_program(camera.source)
+        or is_redis(camera.source)
         or camera.source == PUSH
     )
     return is_redrawn(camera) or not sends_jpegs
+
+
+def needs_redis(settings: Settings) -> bool:
+    """Whether something is to be read from a Redis server, or published to one."""
+    sources = (camera.source for camera in settings.cameras.values())
+    return bool(
+        settings.publish or settings.cameras_from or any(map(is_redis, sources))
+    )
 
 
 def is_redrawn(camera: CameraSettings) -> bool:

@@ -394,10 +394,11 @@ def tree(
         )
         actions[b"stream_%d" % number] = stream
         actions[b"snapshot_%d" % number] = snapshot
-    actions[b"stream"], actions[b"snapshot"] = (
-        actions[b"stream_0"],
-        actions[b"snapshot_0"],
-    )
+    # As µStreamer has them. An edge may have no camera yet.
+    first: dict[str, Resource] = {}
+    if cameras:
+        first = {"stream": actions[b"stream_0"], "snapshot": actions[b"snapshot_0"]}
+        actions |= {name.encode(): action for name, action in first.items()}
     front = PageResource(cameras, access, proxies, base, page_settings)
     ancestors = page_settings.frame_ancestors
     embedded: dict[str, Resource] = {
@@ -424,9 +425,7 @@ def tree(
             "metrics": MetricsResource(cameras),
             "page": page.FilesResource(page_settings.title),
             "readyz": ReadyResource(cameras),
-            # As µStreamer has them.
-            "stream": actions[b"stream"],
-            "snapshot": actions[b"snapshot"],
+            **first,
         },
     )
 

@@ -272,6 +272,8 @@ def test_where_keys_may_stand() -> None:
         "cloudflare_access",
         "signing_key",
         "cross_origin_resource_policy",
+        "publish",
+        "cameras_from",
         "log_format",
         "log_level",
         "preset",

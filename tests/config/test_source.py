@@ -68,8 +68,8 @@ def test_the_line_says_what_a_source_can_be(tmp_path: Path) -> None:
     assert caught.value.problems == (
         "cameras.robot.source: 'pattrn' is no source (did you mean pattern?); expected"
         " pattern, a device such as /dev/video0, a file, a folder, rpicam,"
-        " exec:COMMAND, push, rtsp://... or"
-        " http://... (camd.yaml)",
+        " exec:COMMAND, push, rtsp://...,"
+        " http://... or redis://.../CAMERA (camd.yaml)",
     )
 
 

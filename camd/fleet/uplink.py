@@ -1,0 +1,253 @@
+"""An origin's way to Redis: all cameras on one connection, each picture in time.
+
+It is to Redis what :mod:`camd.delivery.live` is to a viewer, with the same pacing: the
+answer to ``XADD`` acknowledges a picture. So no more is under way than the link carries
+at once, and what leaves is the newest.
+
+There is no PING ahead of each picture: TLS would put both into one record, and the
+answers would come together. When its first byte arrived follows from the round trip,
+which is measured while nothing else is under way, and from the picture before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from camd.delivery.pacing import Pacer, RoundRobin
+from camd.delivery.tcp import Send
+from camd.frame import Frame, Wire
+from camd.sources.redis.connection import Redis, RedisLost
+from camd.sources.redis.entries import Entry, put
+
+MAX_LATENESS = 1.0
+"""Seconds that what is under way may need to Redis, as on the live channel."""
+
+QUIET_EVERY = 20.0
+"""Seconds after which pictures wait for the round trip to be measured again: for as
+long as it takes, on a link that is never idle."""
+
+
+class Uplink:
+    """One connection to Redis, on which outlets send by turns.
+
+    :ivar redis: the connection.
+    :ivar acks: how many pictures are known to be in Redis.
+    :ivar pacer: what is known of the link.
+    """
+
+    def __init__(self, redis: Redis, clock: IReactorTime) -> None:
+        self.redis = redis
+        self.acks = 0
+        self.pacer = Pacer(MAX_LATENESS)
+        self._clock = clock
+        self._keys = count()
+        self._turns = RoundRobin()
+        self._waiting: dict[PictureOutlet, int] = {}
+        self._picked: PictureOutlet | None = None
+        self._call: IDelayedCall | None = None
+        self._is_open = True
+        self._round_trip = math.inf
+        self._measured_at = self._acked_at = -math.inf
+        self._is_measuring = False
+
+    def close(self) -> None:
+        """Send nothing more, and leave no call behind."""
+        self._is_open = False
+        self._waiting.clear()
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def add(self, outlet: PictureOutlet) -> None:
+        """Let one more camera take its turns."""
+        self._turns.set(outlet.camera, 1)
+
+    def remove(self, outlet: PictureOutlet) -> None:
+        """Let a camera send no more."""
+        self._waiting.pop(outlet, None)
+        self._turns.remove(outlet.camera)
+
+    def send(self, outlet: PictureOutlet, block: bytes) -> bool:
+        """Send a picture if it may leave now; else call the outlet when one may."""
+        now = self._clock.seconds()
+        is_its_turn = not self._waiting or self._picked is outlet
+        if not is_its_turn or not self._send(block):
+            self._waiting[outlet] = len(block)
+            self._call_at(max(now, self._send_at(len(block), now)))
+            return False
+        self._waiting.pop(outlet, None)
+        return True
+
+    def _send(self, block: bytes) -> bool:
+        """Send a picture if it may leave now; return whether it did."""
+        now = self._clock.seconds()
+        if not self._is_open or self._send_at(len(block), now) > now:
+            return False
+        key = next(self._keys)
+        try:
+            added, expiry = self.redis.send(block, 2)
+        except RedisLost:
+            return False
+        self.pacer.sent(key, len(block), now)
+        added.addCallback(self._acked, key, now).addErrback(self._refused)
+        expiry.addErrback(self._refused)
+        return True
+
+    def _send_at(self, size: int, now: float) -> float:
+        """Return when a picture of so many bytes may leave; infinity: not yet known."""
+        since = now - self._measured_at
+        if self._is_measuring or (self.pacer.unacked and since > QUIET_EVERY):
+            return math.inf
+        return self.pacer.send_at(size, now)
+
+    def _acked(self, _: Any, key: int, sent_at: float) -> None:
+        now = self._clock.seconds()
+        self.acks += 1
+        # It waited for the picture before to be through, if there was one.
+        arrived_at = max(sent_at + min(self._round_trip, now - sent_at), self._acked_at)
+        self.pacer.pong(key, arrived_at)
+        self.pacer.acked(key, now)
+        self._acked_at = now
+        if not self.pacer.unacked and now - self._measured_at > QUIET_EVERY:
+            Deferred.fromCoroutine(self.ask_time()).addErrback(self._refused)
+        self._go_on()
+
+    async def ask_time(self) -> None:
+        """Ask for the time; with nothing under way, that measures the round trip."""
+        is_quiet = self._is_measuring = not self.pacer.unacked
+        try:
+            seconds = await self.redis.ask_time()
+        finally:
+            self._is_measuring = False
+        if not is_quiet:
+            return
+        now = self._clock.seconds()
+        if now - self._measured_at > QUIET_EVERY:
+            self._round_trip = math.inf
+        self._round_trip = min(seconds, self._round_trip)
+        self._measured_at = now
+        self._go_on()
+
+    def _refused(self, failure: Failure) -> None:
+        """Cut the connection: Redis refuses pictures, or it is cut already."""
+        if self._is_open:
+            self.redis.fail(failure)
+
+    def _call_at(self, at: float) -> None:
+        """Go on at this moment, infinity for not before something is heard."""
+        if at == math.inf or not self._is_open:
+            return
+        delay = max(0.0, at - self._clock.seconds())
+        if self._call is not None and self._call.active():
+            self._call.reset(delay)
+        else:
+            self._call = self._clock.callLater(delay, self._go_on)
+
+    def _go_on(self) -> None:
+        """Have those that wait send by turns, as long as something may leave."""
+        while self._waiting and self._is_open:
+            now = self._clock.seconds()
+            at = self._send_at(max(self._waiting.values()), now)
+            if at > now:
+                self._call_at(at)
+                return
+            sizes = {outlet.camera: size for outlet, size in self._waiting.items()}
+            name = self._turns.pick(sizes)
+            outlet = next(o for o in self._waiting if o.camera == name)
+            del self._waiting[outlet]
+            self._picked = outlet
+            try:
+                outlet.ready()
+            finally:
+                self._picked = None
+            if outlet in self._waiting:
+                return
+
+
+class PictureWire(Wire):
+    """How one camera's pictures are laid out for Redis: the commands themselves.
+
+    :param why: returns the reason for a placeholder.
+    """
+
+    __slots__ = ("_camera", "_redis", "_why")
+
+    def __init__(self, camera: str, redis: Redis, why: Callable[[], str]) -> None:
+        self._camera = camera
+        self._redis = redis
+        self._why = why
+
+    def build(self, frame: Frame) -> bytes:
+        """Lay out one frame."""
+        entry = Entry(
+            frame.timestamp,
+            self._redis.clock.earliest(frame.captured),
+            frame.number,
+            frame.state,
+            self._why() if frame.is_placeholder else "",
+            frame.size,
+            frame.jpeg,
+        )
+        return put(self._camera, entry)
+
+
+class PictureOutlet:
+    """The way out of one camera's pictures, for all edges.
+
+    :ivar camera: its name.
+    :ivar wire: how its pictures are laid out.
+    :ivar ready: has the viewer send what waits.
+
+    :param finished: called when the camera ends the stream.
+    """
+
+    repeats = False
+    busy = False
+
+    def __init__(
+        self, camera: str, uplink: Uplink, wire: Wire, finished: Callable[[], None]
+    ) -> None:
+        self.camera = camera
+        self.wire = wire
+        self.ready: Callable[[], None] = _ignore
+        self._uplink = uplink
+        self._finished = finished
+
+    @property
+    def offered_wire(self) -> Wire:
+        """The same for every picture."""
+        return self.wire
+
+    def open(self, ready: Callable[[], None]) -> None:
+        """Begin; the connection is open already."""
+        self.ready = ready
+
+    def send(self, block: bytes, sent: int = 0) -> bool:
+        """Send a picture if it is time for one."""
+        return self._uplink.send(self, block)
+
+    def direct_send(self) -> Send | None:
+        """Return None: each picture is paced."""
+        return None
+
+    def progress(self) -> int:
+        """Return how many pictures are known to be in Redis."""
+        return self._uplink.acks
+
+    def finish(self) -> None:
+        """End the stream."""
+        self._finished()
+
+    def abort(self) -> None:
+        """End the stream."""
+        self._finished()
+
+
+def _ignore() -> None:
+    """Take the place of a viewer that is not there yet."""

@@ -1,0 +1,178 @@
+"""A camera of another camd, read from Redis: the source of an edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from camd.config.redis import RedisAddress
+from camd.frame import Stamp
+from camd.sources import Receiver, SourceError
+from camd.sources.http.names import LookUp, look_up
+from camd.sources.redis.connection import Link, Redis
+from camd.sources.redis.entries import (
+    WANTED,
+    BadEntry,
+    Entry,
+    picture_key,
+    read_entry,
+    want_key,
+)
+
+REFRESH = 1.0
+"""Seconds between two times that Redis is asked for its time, and told of viewers."""
+
+WAIT = 1000
+"""Milliseconds that Redis waits for the next picture, until it says that none came."""
+
+
+class RedisCamera:
+    """A camera of a Redis server; a ``PushSource``.
+
+    It has one connection, and one question under way on it: for what is newer than the
+    last picture. So there are never two pictures on the way, and a slow link shows
+    fewer of them, not older ones.
+
+    :param address: with the camera's name.
+    :param idle_fps: pictures a second up to which nobody watches.
+    :param random: returns a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        idle_fps: float,
+        reactor: Any,
+        random: Callable[[], float],
+        find: LookUp = look_up,
+    ) -> None:
+        self._address = address
+        self._idle_fps = idle_fps
+        self._reactor = reactor
+        self._random = random
+        self._find = find
+        self._receiver: Receiver | None = None
+        self._link: Link | None = None
+        self._fps = idle_fps
+        self._is_opened = False
+        self._pause: Deferred[None] | None = None
+
+    @property
+    def _is_watched(self) -> bool:
+        return self._fps > self._idle_fps
+
+    # ---- What the receiver asks
+
+    def start(self, receiver: Receiver, fps: float) -> None:
+        """Connect, and wait for pictures."""
+        self._receiver, self._fps = receiver, fps
+        self._is_opened = False
+        self._link = Link(
+            self._address,
+            self._reactor,
+            self._read,
+            self._lost,
+            self._random,
+            find=self._find,
+        )
+        self._link.start()
+
+    def set_rate(self, fps: float) -> None:
+        """Want each picture that there is, or look for one now and then."""
+        self._fps = fps
+        if self._pause is not None and not self._pause.called:
+            self._pause.callback(None)
+
+    def why_silent(self, seconds: float) -> SourceError:
+        """Return the error to tell when no picture has come for so long."""
+        link = self._link
+        if link is not None and link.reason:
+            return SourceError(link.reason)
+        name = f"{self._address} has no new picture of {self._address.camera}"
+        return SourceError(f"{name} for {seconds:.1f} s; does its camd run?")
+
+    def stop(self) -> Deferred[None]:
+        """Hang up."""
+        self._receiver = None
+        link, self._link = self._link, None
+        if link is not None:
+            link.stop()
+        return succeed(None)
+
+    # ---- With Redis
+
+    def _lost(self, reason: str) -> None:
+        if self._receiver is not None:
+            self._receiver.link_lost(reason)
+
+    async def _read(self, redis: Redis) -> None:
+        """Hand on each newest entry, for as long as the connection lasts."""
+        key = picture_key(self._address.camera)
+        last, refreshed_at = b"0", -REFRESH
+        silent_since = self._reactor.seconds()
+        while True:
+            now = self._reactor.seconds()
+            if now - refreshed_at >= REFRESH:
+                self._refresh(redis)
+                refreshed_at = now
+            wait = ("BLOCK", WAIT) if self._is_watched else ()
+            was_watched = self._is_watched
+            found = await redis.ask("XREAD", "COUNT", 1, *wait, "STREAMS", key, last)
+            now = self._reactor.seconds()
+            if found:
+                last, fields = found[0][1][-1]
+                silent_since = now
+                self._take(fields, redis)
+            else:
+                self._note_silence()
+            if now - silent_since > WANTED:
+                # Numbers may have begun again, as Redis was replaced or its clock set.
+                last, silent_since = b"0", now
+            if not self._is_watched:
+                self._pause = redis.pause(1 / self._fps)
+                await self._pause
+                self._pause = None
+            if self._is_watched and not was_watched:
+                refreshed_at = -REFRESH
+
+    def _note_silence(self) -> None:
+        if self._receiver is not None:
+            self._receiver.heard()
+
+    def _refresh(self, redis: Redis) -> None:
+        """Ask what time it is, and say that somebody watches, if so."""
+        Deferred.fromCoroutine(redis.ask_time()).addErrback(lambda _: None)
+        if not self._is_watched:
+            return
+        key = want_key(self._address.camera)
+        for answer in (
+            redis.ask("XADD", key, "MAXLEN", 1, "*", "fps", f"{self._fps:g}"),
+            redis.ask("PEXPIRE", key, 1000 * WANTED),
+        ):
+            answer.addErrback(redis.fail)
+
+    def _take(self, fields: Any, redis: Redis) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        try:
+            entry = read_entry(fields)
+        except BadEntry as fault:
+            receiver.failed(SourceError(f"{self._address}: {fault}"))
+            return
+        if not entry.jpeg or not entry.number:
+            receiver.upstream(entry.state, entry.why or None)
+            if entry.jpeg:
+                receiver.placeholder(entry.jpeg, entry.timestamp)
+            return
+        self._show(receiver, entry, redis)
+
+    def _show(self, receiver: Receiver, entry: Entry, redis: Redis) -> None:
+        if not self._is_opened:
+            self._is_opened = True
+            receiver.opened("MJPG")
+        captured = min(self._reactor.seconds(), redis.clock.here(entry.taken))
+        receiver.upstream("live", None)
+        receiver.picture(entry.jpeg, captured, Stamp(entry.number, entry.timestamp))

@@ -1,0 +1,200 @@
+"""What origins write into Redis and edges read: keys, pictures, states.
+
+A picture is an entry of a stream with these fields, in this order:
+
+=====  =====================================================================
+``c``  when it was taken, in Unix seconds of the origin, as viewers are told
+``t``  the same moment by Redis' clock, in seconds, or some time before it
+``n``  its number; 0 for a placeholder
+``s``  the camera's state on a placeholder; else empty
+``y``  the reason for that, for people; else empty
+``w``  its width in pixels
+``h``  its height in pixels
+``j``  the JPEG; empty where the entry only says that the state has changed
+=====  =====================================================================
+
+Numbers are written as Python's ``repr`` has them, so that a time comes out bit for bit
+as it went in.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from camd.formats.jpeg import Size
+
+EXPIRES = 10
+"""Seconds after which a picture is gone that no other one has replaced."""
+
+WANTED = 3
+"""Seconds that a picture is wanted after an edge has said so, which it does each
+second."""
+
+SEEN = b"camd:seen"
+"""The hash of all cameras that were ever published, and not taken back."""
+
+GONE = "gone"
+"""The state of a camera that its origin has taken back: no edge shows it any more."""
+
+FIELDS = (b"c", b"t", b"n", b"s", b"y", b"w", b"h", b"j")
+
+_WORD = 20
+"""Letters of a state."""
+
+_LONGEST = 300
+"""Characters of a title or a reason that are read."""
+
+
+class BadEntry(Exception):
+    """What stands in Redis is nothing that a camd has written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture, or a change of state without one.
+
+    :ivar timestamp: when it was taken, in Unix seconds of its origin.
+    :ivar taken: the same moment by Redis' clock, at the latest.
+    :ivar number: 0 for a placeholder, and for a change of state.
+    :ivar state: what the camera does; empty on its own pictures.
+    :ivar why: the reason for that, for people; may be empty.
+    :ivar jpeg: empty for a change of state.
+    """
+
+    timestamp: float
+    taken: float
+    number: int
+    state: str
+    why: str
+    size: Size
+    jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an origin says of one camera.
+
+    :ivar title: for people.
+    :ivar state: what the camera does, by its origin's own word.
+    :ivar why: the reason, where it is not well; empty where it is.
+    :ivar said: when this was written, by Redis' clock.
+    :ivar origin: which run of which camd has written it.
+    :ivar fps: the most pictures a second that there will be.
+    :ivar width: of its pictures, in pixels; 0 as long as that is unknown.
+    :ivar height: of its pictures, in pixels.
+    """
+
+    title: str
+    state: str
+    why: str
+    said: float
+    origin: str
+    fps: float
+    width: int
+    height: int
+
+    def written(self) -> bytes:
+        """Return it as it stands in Redis."""
+        return json.dumps(asdict(self)).encode()
+
+
+def picture_key(camera: str) -> bytes:
+    """Return the key of a camera's newest picture."""
+    return b"camd:{%b}:full" % camera.encode()
+
+
+def want_key(camera: str) -> bytes:
+    """Return the key of the stream in which edges say that they want a camera."""
+    return b"camd:{%b}:want" % camera.encode()
+
+
+def command(*words: bytes) -> bytes:
+    """Return the bytes of one command, as Redis reads them (RESP).
+
+    txredisapi would copy a picture three times to make them.
+    """
+    sized = [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+    return b"".join([b"*%d\r\n" % len(words), *sized])
+
+
+def put(camera: str, entry: Entry) -> bytes:
+    """Return the commands that make an entry a camera's newest; there are two."""
+    key = picture_key(camera)
+    values = (
+        repr(entry.timestamp).encode(),
+        repr(entry.taken).encode(),
+        b"%d" % entry.number,
+        entry.state.encode(),
+        entry.why.encode(errors="replace"),
+        b"%d" % entry.size.width,
+        b"%d" % entry.size.height,
+        entry.jpeg,
+    )
+    fields = [word for pair in zip(FIELDS, values, strict=True) for word in pair]
+    return b"".join(
+        (
+            command(b"XADD", key, b"MAXLEN", b"1", b"*", *fields),
+            command(b"PEXPIRE", key, b"%d" % (1000 * EXPIRES)),
+        )
+    )
+
+
+def read_entry(fields: Sequence[Any]) -> Entry:
+    """Return what the fields of an entry say.
+
+    :param fields: names and values by turns, as Redis has them.
+    :raises BadEntry: they are not those of a camd.
+    """
+    try:
+        said = dict(zip(fields[::2], fields[1::2], strict=True))
+        c, t, n, s, y, w, h, jpeg = (said[name] for name in FIELDS)
+        entry = Entry(
+            float(c),
+            float(t),
+            int(n),
+            s.decode("ascii"),
+            _line(y.decode()),
+            Size(int(w), int(h)),
+            jpeg,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise BadEntry("its entry is not as a camd writes it") from None
+    is_finite = math.isfinite(entry.timestamp) and math.isfinite(entry.taken)
+    is_word = not s or (s.isalpha() and len(s) <= _WORD)
+    if not (is_finite and is_word and entry.number >= 0):
+        raise BadEntry("its entry is not as a camd writes it")
+    return entry
+
+
+def read_seen(text: bytes) -> Seen:
+    """Return what an origin has said of a camera.
+
+    :raises BadEntry: no camd has written it.
+    """
+    try:
+        said = json.loads(text)
+        seen = Seen(
+            _line(said["title"]),
+            _line(said["state"]),
+            _line(said["why"]),
+            float(said["said"]),
+            _line(said["origin"]),
+            float(said["fps"]),
+            int(said["width"]),
+            int(said["height"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        raise BadEntry("what is said of it is not as a camd writes it") from None
+    if not (math.isfinite(seen.said) and 0 < seen.fps < 1000):
+        raise BadEntry("what is said of it is not as a camd writes it")
+    return seen
+
+
+def _line(text: str) -> str:
+    """Return a text as a line of a log or a page can hold it."""
+    kept = text[:_LONGEST].encode(errors="replace").decode()
+    return "".join(letter if letter.isprintable() else "?" for letter in kept)

@@ -1,0 +1,223 @@
+"""An origin: what it puts into Redis, and when."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.logger import capturedLogs
+
+from camd.cameras.camera import Camera
+from camd.rights import ITSELF
+from camd.sources import SourceError
+from camd.sources.redis.entries import SEEN, picture_key, read_seen, want_key
+from tests.fake_redis import FakeNetwork
+from tests.fakes_camera import said
+from tests.fakes_fleet import Origin
+
+FRONT = picture_key("front")
+
+
+@pytest.fixture
+def network() -> FakeNetwork:
+    """A network with a server."""
+    return FakeNetwork()
+
+
+@pytest.fixture
+def origin(network: FakeNetwork) -> Origin:
+    """An origin with one camera, that has run for two seconds."""
+    origin = Origin(network)
+    origin.publisher.startService()
+    origin.run(2)
+    return origin
+
+
+def want(network: FakeNetwork, name: str = "front") -> None:
+    """Say, as an edge does, that somebody watches."""
+    words = [b"XADD", want_key(name), b"MAXLEN", b"1", b"*", b"fps", b"16"]
+    network.redis.added(words)
+    network.redis.expires[want_key(name)] = network.seconds() + 3
+
+
+def pictures(network: FakeNetwork, seconds: float, origin: Origin) -> int:
+    """Let time pass; return how many entries came."""
+    before = network.redis.count(b"XADD")
+    origin.run(seconds)
+    return network.redis.count(b"XADD") - before
+
+
+def test_at_rest_one_picture_a_second(network: FakeNetwork, origin: Origin) -> None:
+    """Nobody watches: one picture each second, and no viewer."""
+    assert pictures(network, 8, origin) == pytest.approx(8, abs=1)
+    assert network.redis.entry(FRONT)[b"j"]
+    assert origin.camera.viewers == {}
+
+
+def test_all_pictures_are_sent_when_they_are_wanted(
+    network: FakeNetwork, origin: Origin
+) -> None:
+    """Each frame goes out from the moment an edge wants it, until it does no more."""
+    want(network)
+    origin.run(0.25)
+    assert pictures(network, 2, origin) == pytest.approx(32, abs=1)
+    origin.run(1.5)
+    assert pictures(network, 4, origin) < 6
+
+
+def test_the_edges_are_one_viewer(network: FakeNetwork, origin: Origin) -> None:
+    """However many there are: it is named, and needs no key."""
+    want(network)
+    want(network)
+    origin.run(0.25)
+    (viewer,) = origin.camera.viewers
+    client = viewer.client_info
+    assert (client.address, client.user_agent) == ("redis://10.0.0.1:6379/0", "edges")
+    assert client.principal is ITSELF
+
+
+def test_what_is_said_of_a_camera(network: FakeNetwork, origin: Origin) -> None:
+    """Once a second, with what edges need to know before they have a picture."""
+    written = network.redis.count(b"HSET")
+    origin.run(4)
+    assert network.redis.count(b"HSET") - written == pytest.approx(4, abs=1)
+    seen = read_seen(network.redis.hashes[SEEN][b"front"])
+    assert (seen.state, seen.why, seen.fps) == ("live", "", 16)
+    assert (seen.width, seen.height) == (32, 24)
+    assert network.redis.time() - seen.said < 1.1
+
+
+def test_a_state_is_said_when_it_changes(network: FakeNetwork, origin: Origin) -> None:
+    """An entry without a picture says it at once, with the reason."""
+    receiver = origin.source.receiver
+    assert receiver is not None
+    origin.source.fails = "unplugged"
+    receiver.failed(SourceError("unplugged"))
+    network.run(0.3)
+    entry = network.redis.entry(FRONT)
+    assert (entry[b"s"], entry[b"y"], entry[b"j"]) == (b"offline", b"unplugged", b"")
+
+
+def test_nothing_waits_while_redis_is_away(network: FakeNetwork) -> None:
+    """Of all frames in that time, none is sent later."""
+    origin = Origin(network)
+    origin.publisher.startService()
+    origin.run(1)
+    want(network)
+    origin.run(1)
+    network.lose()
+    origin.run(10)
+    network.server = network.redis
+    before = network.redis.count(b"XADD")
+    origin.run(1.25)
+    assert network.redis.count(b"XADD") - before < 6
+    assert network.redis.hashes[SEEN]
+
+
+def test_a_server_that_is_away_is_logged_once(network: FakeNetwork) -> None:
+    """One line when it goes, and one when it is back."""
+    origin = Origin(network)
+    with capturedLogs() as events:
+        origin.publisher.startService()
+        origin.run(1)
+        network.lose()
+        origin.run(10)
+        network.server = network.redis
+        origin.run(2)
+    lines = [line for line in said(events) if line.startswith("Publishing")]
+    assert lines == [
+        "Publishing cameras to redis://10.0.0.1:6379/0",
+        "Publishing: redis://10.0.0.1:6379/0: the connection is lost; trying again",
+        "Publishing: redis://10.0.0.1:6379/0 is back",
+    ]
+
+
+def test_no_more_is_under_way_than_the_link_carries(network: FakeNetwork) -> None:
+    """On a link of 3 Mbit/s two cameras are as fresh as it allows, for a minute."""
+    origin = Origin(network, "front", "back")
+    network.round_trip = 0.04
+    origin.publisher.startService()
+    origin.run(1)
+    network.wires[0].bytes_per_second = 3e6 / 8
+    ages = []
+    for tick in range(960):
+        if tick % 16 == 0:
+            want(network)
+            want(network, "back")
+        origin.run(1 / 16, size=40_000)
+        network.redis.expire()
+        for name in ("front", "back"):
+            entry = network.redis.entry(picture_key(name))
+            ages.append(network.redis.time() - float(entry[b"t"]))
+    ages = ages[64:]
+    # Each has a picture in 0.22 s, and the newest is that old when the next one comes.
+    assert sorted(ages)[len(ages) // 2] < 0.35
+    assert sorted(ages)[len(ages) * 95 // 100] < 0.45
+
+
+def test_a_camera_comes_and_goes(network: FakeNetwork, origin: Origin) -> None:
+    """What the settings add is published, and what they drop is taken back."""
+    origin.add("back")
+    origin.run(2)
+    assert read_seen(network.redis.hashes[SEEN][b"back"]).state == "live"
+    camera: Camera = origin.cameras.pop("back")
+    camera.stopService()
+    origin.run(1)
+    assert read_seen(network.redis.hashes[SEEN][b"back"]).state == "gone"
+
+
+def test_two_cameras_of_one_name(network: FakeNetwork, origin: Origin) -> None:
+    """Another camd's camera of the same name is an error, said once."""
+    other = Origin(network)
+    other.publisher._run = "another"
+    with capturedLogs() as events:
+        other.publisher.startService()
+        for _ in range(48):
+            origin.source.send()
+            other.run(1 / 16)
+    lines = [line for line in said(events) if "another camd" in line]
+    assert len(lines) in (1, 2)
+    assert "publishes a camera front" in lines[0]
+
+
+def test_the_same_camd_again_is_no_other(network: FakeNetwork, origin: Origin) -> None:
+    """What an earlier run has said is no sign of another camd."""
+    origin.publisher._link.stop()
+    again = Origin(network)
+    again.publisher._run = "later"
+    with capturedLogs() as events:
+        again.publisher.startService()
+        again.run(4)
+    assert not [line for line in said(events) if "another camd" in line]
+
+
+def test_a_camera_of_long_ago_is_forgotten(network: FakeNetwork) -> None:
+    """What nobody has said for a day is tidied away, and what is no word of a camd."""
+    origin = Origin(network)
+    origin.publisher.startService()
+    origin.run(2)
+    network.redis.hashes[SEEN][b"junk"] = b"?"
+    origin.publisher._link.stop()
+    network.redis.ahead += 25 * 3600
+    again = Origin(network, "other")
+    again.publisher.startService()
+    again.run(2)
+    assert set(network.redis.hashes[SEEN]) == {b"other"}
+
+
+def test_the_end_is_said(network: FakeNetwork, origin: Origin) -> None:
+    """At the end the cameras are offline, and the connections are closed."""
+    done: list[None] = []
+    origin.publisher.stopService().addCallback(done.append)
+    network.run(0.25)
+    assert done == [None]
+    entry = network.redis.entry(FRONT)
+    assert (entry[b"s"], entry[b"y"]) == (b"offline", b"its camd was stopped")
+    assert network.redis.sessions == []
+
+
+def test_the_end_waits_for_nobody(network: FakeNetwork, origin: Origin) -> None:
+    """A server that answers nothing holds the end up for half a second."""
+    network.redis.frozen = True
+    done: list[None] = []
+    origin.publisher.stopService().addCallback(done.append)
+    network.run(0.6)
+    assert done == [None]

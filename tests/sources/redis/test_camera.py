@@ -1,0 +1,248 @@
+"""The camera of an edge, behind a whole origin, on a clock."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.logger import capturedLogs
+
+from camd.capture.capture import Link
+from camd.capture.health import State
+from camd.frame import Frame
+from camd.sources import SourceError
+from camd.sources.redis.entries import want_key
+from tests.fake_redis import EPOCH, FakeNetwork
+from tests.fakes_camera import said
+from tests.fakes_fleet import Edge, Origin
+
+
+class Chain:
+    """A camera, its origin, the server and an edge."""
+
+    def __init__(self, **settings: float) -> None:
+        self.network = FakeNetwork()
+        self.origin = Origin(self.network)
+        self.edge = Edge(self.network, **settings)
+        self.origin.publisher.startService()
+
+    def shown(self) -> Frame:
+        """The newest frame at the edge."""
+        frame = self.edge.camera.newest
+        assert frame is not None
+        return frame
+
+    def source_frame(self) -> Frame:
+        """The newest frame at the origin."""
+        frame = self.origin.camera.newest
+        assert frame is not None
+        return frame
+
+    def frames(self, seconds: float) -> int:
+        """Let pictures come for so long; return how many the edge had."""
+        before = self.edge.camera.stats.captured
+        self.origin.run(seconds)
+        return self.edge.camera.stats.captured - before
+
+
+@pytest.fixture
+def chain() -> Chain:
+    """One that has run for a while, with nobody watching."""
+    chain = Chain()
+    chain.origin.run(3)
+    return chain
+
+
+def test_a_picture_stays_what_it_is(chain: Chain) -> None:
+    """Number, time and bytes at the edge are those of the origin."""
+    chain.edge.visit()
+    chain.origin.run(2)
+    shown, original = chain.shown(), chain.source_frame()
+    assert (shown.number, shown.timestamp) == (original.number, original.timestamp)
+    assert shown.jpeg == original.jpeg
+
+
+def test_every_picture_comes_while_somebody_watches(chain: Chain) -> None:
+    """At rest it is one a second; with a viewer it is all there are."""
+    assert chain.frames(4) == pytest.approx(4, abs=1)
+    chain.edge.visit()
+    chain.origin.run(0.5)
+    assert chain.frames(4) == pytest.approx(64, abs=1)
+
+
+def test_nobody_watches_any_more(chain: Chain) -> None:
+    """Three seconds after the last viewer the origin sends no more than at rest."""
+    viewer, _ = chain.edge.visit()
+    chain.origin.run(1)
+    assert len(chain.origin.camera.viewers) == 1
+    chain.edge.camera.remove_viewer(viewer)
+    chain.origin.run(5)
+    assert len(chain.origin.camera.viewers) == 0
+    assert not chain.network.redis.entry(want_key("front"))
+
+
+def test_at_rest_nothing_is_read_with_an_idle_rate_of_zero() -> None:
+    """The camera is released, and there is no connection."""
+    chain = Chain(idle_fps=0)
+    chain.origin.run(15)
+    assert chain.edge.camera.state is State.IDLE
+    reads = chain.network.redis.count(b"XREAD")
+    chain.edge.visit()
+    chain.origin.run(1)
+    assert chain.edge.camera.state is State.LIVE
+    assert chain.network.redis.count(b"XREAD") > reads
+
+
+@pytest.mark.parametrize("round_trip", [0.0, 0.05, 0.4])
+@pytest.mark.parametrize("ahead", [-5e8, EPOCH, EPOCH + 1e7])
+def test_a_picture_is_never_younger_than_it_is(round_trip: float, ahead: float) -> None:
+    """Its age is right to half a round trip on each way, and never too small."""
+    chain = Chain()
+    chain.network.round_trip = round_trip
+    chain.network.redis.ahead = ahead
+    chain.origin.run(3)
+    chain.edge.visit()
+    chain.origin.run(3)
+    shown, newest = chain.shown(), chain.source_frame()
+    truly_taken = newest.captured - (newest.number - shown.number) / 16
+    # The test's clock goes by steps of 1/128 s, of which there are four on the way.
+    earliest = truly_taken - round_trip - 1 / 32 - 1e-3
+    assert earliest <= shown.captured <= truly_taken + 1e-9
+
+
+def test_redis_clock_is_set(chain: Chain) -> None:
+    """Set back or forth, it makes pictures at most older, and for a second or two."""
+    chain.edge.visit()
+    chain.origin.run(1)
+    for ahead in (EPOCH - 3600, EPOCH + 3600):
+        chain.network.redis.ahead = ahead
+        for _ in range(40):
+            chain.origin.run(1 / 16)
+            now = chain.network.seconds()
+            assert chain.shown().captured <= now
+        chain.origin.run(3)
+        assert chain.network.seconds() - chain.shown().captured < 0.2
+
+
+def test_a_narrow_uplink_shows_fewer_pictures_and_none_that_is_old() -> None:
+    """Over 3 Mbit/s a picture of 40 KB takes 0.11 s, and none waits for another."""
+    chain = Chain()
+    chain.origin.run(2)
+    chain.edge.visit()
+    chain.network.round_trip = 0.02
+    up, *_ = chain.network.wires
+    up.bytes_per_second = 3e6 / 8
+    chain.origin.run(3, size=40_000)
+    came = chain.edge.camera.stats.captured
+    ages = []
+    for _ in range(64):
+        chain.origin.run(1 / 16, size=40_000)
+        captured = chain.edge.camera.captured
+        assert captured is not None
+        ages.append(chain.network.seconds() - captured)
+    assert (chain.edge.camera.stats.captured - came) / 4 == pytest.approx(8, abs=1.5)
+    assert max(ages) < 0.35
+
+
+# ---- Trouble
+
+
+def test_the_cameras_state_is_the_origins(chain: Chain) -> None:
+    """A camera that is offline at the origin is so at the edge, with the reason."""
+    chain.edge.visit()
+    chain.origin.run(1)
+    receiver = chain.origin.source.receiver
+    assert receiver is not None
+    chain.origin.source.fails = "unplugged"
+    receiver.failed(SourceError("unplugged"))
+    chain.network.run(0.5)
+    assert chain.edge.camera.state is State.OFFLINE
+    assert chain.edge.camera.link is Link.UP
+    origin = chain.edge.camera.origin
+    assert origin is not None
+    assert (origin.state, origin.why) == (State.OFFLINE, "unplugged")
+
+
+def test_the_placeholder_is_the_origins(chain: Chain) -> None:
+    """What viewers see in place of a picture has the origin's time and state."""
+    chain.edge.visit()
+    chain.origin.run(1)
+    chain.network.run(25)
+    shown, original = chain.shown(), chain.source_frame()
+    assert original.is_placeholder
+    assert shown.is_placeholder
+    assert shown.timestamp == pytest.approx(original.timestamp, abs=1.5)
+    assert shown.state == original.state == "offline"
+
+
+def test_redis_is_away(chain: Chain) -> None:
+    """Viewers stay, the camera is stalled, not offline, and the link is told apart."""
+    viewer, outlet = chain.edge.visit()
+    chain.origin.run(1)
+    with capturedLogs() as events:
+        chain.network.lose()
+        chain.origin.run(1)
+        assert chain.edge.camera.state is State.LIVE
+        assert chain.edge.camera.link is Link.OFFLINE
+        chain.origin.run(5)
+        assert chain.edge.camera.state is State.STALLED
+        assert not chain.shown().is_placeholder
+        chain.origin.run(25)
+    assert chain.shown().is_placeholder
+    assert viewer in chain.edge.camera.viewers
+    reason = "redis://10.0.0.1:6379/0: nothing listens there"
+    assert chain.edge.camera.stats.last_error == reason
+    lines = [line for line in said(events) if "stalled" in line and reason in line]
+    assert len(lines) == 1
+    chain.network.redis.forget()
+    chain.network.server = chain.network.redis
+    chain.origin.run(2)
+    assert chain.edge.camera.state is State.LIVE
+    assert chain.edge.camera.link is Link.UP
+    assert not chain.shown().is_placeholder
+    assert outlet.aborted == outlet.finished == 0
+
+
+def test_the_origin_is_away(chain: Chain) -> None:
+    """Its cameras are stalled, the link to the server is well, and it comes back."""
+    chain.edge.visit()
+    chain.origin.run(1)
+    chain.origin.publisher._link.stop()
+    chain.origin.publisher._wants.stop()
+    chain.network.run(30)
+    assert chain.edge.camera.state is State.STALLED
+    assert chain.edge.camera.link in (None, Link.UP)
+    assert chain.shown().is_placeholder
+    again = Origin(chain.network)
+    again.publisher.startService()
+    again.run(2)
+    assert chain.edge.camera.state is State.LIVE
+    assert chain.shown().number < 64
+
+
+def test_an_origin_that_is_stopped_says_so(chain: Chain) -> None:
+    """At the end its cameras are offline at once."""
+    chain.edge.visit()
+    chain.origin.run(1)
+    chain.origin.publisher.stopService()
+    chain.network.run(0.25)
+    assert chain.edge.camera.state is State.OFFLINE
+    assert "its camd was stopped" in str(chain.edge.camera.stats.last_error)
+
+
+def test_what_is_no_entry(chain: Chain) -> None:
+    """What another program writes there is refused with a reason."""
+    chain.edge.visit()
+    chain.origin.run(1)
+    words = [b"XADD", b"camd:{front}:full", b"MAXLEN", b"1", b"*", b"hello", b"world"]
+    chain.network.redis.added(words)
+    chain.network.run(0.1)
+    assert chain.edge.camera.state is State.OFFLINE
+    error = "redis://10.0.0.1:6379/0: its entry is not as a camd writes it"
+    assert chain.edge.camera.stats.last_error == error
+
+
+def test_the_connections_end(chain: Chain) -> None:
+    """A camera that is stopped leaves no connection behind."""
+    before = len(chain.network.redis.sessions)
+    chain.edge.camera.stopService()
+    chain.network.run(0.1)
+    assert len(chain.network.redis.sessions) == before - 1

@@ -1,0 +1,120 @@
+"""What origins write and edges read."""
+
+from __future__ import annotations
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camd.formats.jpeg import Size
+from camd.sources.redis.entries import (
+    FIELDS,
+    BadEntry,
+    Entry,
+    Seen,
+    command,
+    put,
+    read_entry,
+    read_seen,
+)
+
+PICTURE = Entry(1e9 + 0.1, 1e9 + 0.3, 7, "", "", Size(64, 48), b"\xff\xd8\r\n\xff\xd9")
+GOOD = [b"c", b"1.5", b"t", b"1.25", b"n", b"7", b"s", b"", b"y", b""]
+GOOD += [b"w", b"64", b"h", b"48", b"j", b"jpeg"]
+SEEN = Seen("Door", "live", "", 1e9, "run", 15, 640, 480)
+
+
+def commands(data: bytes) -> list[list[bytes]]:
+    """The commands as a server reads them."""
+    reader = hiredis.Reader()
+    reader.feed(data)
+    found = []
+    while (words := reader.gets()) is not False:
+        found.append(words)
+    return found
+
+
+def test_a_command() -> None:
+    """A command is laid out as Redis' protocol has it."""
+    assert command(b"XADD", b"a\r\n", b"") == (
+        b"*3\r\n$4\r\nXADD\r\n$3\r\na\r\n\r\n$0\r\n\r\n"
+    )
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(0, 2**63),
+    st.binary(max_size=100),
+)
+def test_an_entry_comes_out_as_it_went_in(
+    timestamp: float, taken: float, number: int, jpeg: bytes
+) -> None:
+    """Times, number and picture are the same, bit for bit."""
+    entry = Entry(timestamp, taken, number, "offline", "why", Size(640, 480), jpeg)
+    added, expiry = commands(put("front", entry))
+    assert added[:5] == [b"XADD", b"camd:{front}:full", b"MAXLEN", b"1", b"*"]
+    assert read_entry(added[5:]) == entry
+    assert expiry == [b"PEXPIRE", b"camd:{front}:full", b"10000"]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_that_is_missing(name: bytes) -> None:
+    """An entry without one of its fields is none."""
+    at = GOOD.index(name)
+    with pytest.raises(BadEntry):
+        read_entry(GOOD[:at] + GOOD[at + 2 :])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"c", b"nan"),
+        (b"t", b"inf"),
+        (b"c", b"soon"),
+        (b"n", b"-1"),
+        (b"n", b"1.5"),
+        (b"s", b"off line"),
+        (b"s", b"x" * 21),
+        (b"s", b"\xff"),
+        (b"w", b"wide"),
+        (b"y", b"\xff"),
+    ],
+)
+def test_a_field_that_is_wrong(name: bytes, value: bytes) -> None:
+    """A value that no camd writes makes the entry none."""
+    at = GOOD.index(name)
+    with pytest.raises(BadEntry):
+        read_entry([*GOOD[: at + 1], value, *GOOD[at + 2 :]])
+
+
+def test_a_reason_that_breaks_lines() -> None:
+    """What would make two lines of a log is shown as a question mark."""
+    at = GOOD.index(b"y")
+    fields = [*GOOD[: at + 1], b"no\nsignal\x1b[31m", *GOOD[at + 2 :]]
+    assert read_entry(fields).why == "no?signal?[31m"
+
+
+def test_what_is_said_of_a_camera() -> None:
+    """It comes out as it went in."""
+    assert read_seen(SEEN.written()) == SEEN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"[" * 100_000,
+        b"\xff",
+        SEEN.written().replace(b"1000000000.0", b"NaN"),
+        SEEN.written().replace(b"15", b"0"),
+        SEEN.written().replace(b'"Door"', b"5"),
+    ],
+)
+def test_what_no_camd_says(text: bytes) -> None:
+    """Whatever else stands there is refused."""
+    with pytest.raises(BadEntry):
+        read_seen(text)
