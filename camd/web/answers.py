@@ -11,6 +11,15 @@ from camd.rights import EVERY_RIGHT
 
 NO_STORE = (b"Cache-Control", b"no-store")
 
+SECURITY_HEADERS = (
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"Referrer-Policy", b"no-referrer"),
+)
+"""On every answer: it is what it says it is, and its address is nobody else's."""
+
+RESOURCE_POLICY = b"Cross-Origin-Resource-Policy"
+"""Which sites' pages may show an answer (Fetch standard, 3.7)."""
+
 
 def json_answer(request: Request, content: object, code: int = 200) -> bytes:
     """Answer with JSON; return the body, for ``render`` to return."""

@@ -29,6 +29,7 @@ from zope.interface import implementer
 from camd.delivery.outlet import innermost
 from camd.delivery.tcp import bytes_acked, bytes_queued, tune
 from camd.periodic import PeriodicCall
+from camd.web.answers import RESOURCE_POLICY, SECURITY_HEADERS
 
 REQUEST_TIME = 30
 """Seconds from connecting, or from the last answer, until a request is complete.
@@ -155,6 +156,10 @@ class Channel(HTTPChannel):
         """Say why, where Twisted hangs up in silence."""
         self.refuse(b"431 Request Header Fields Too Large", "too long")
 
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Answer in words what is no request, where Twisted has none."""
+        self.refuse(b"400 Bad Request", "this is no request of HTTP")
+
     def refuse(self, status: bytes, line: str) -> None:
         """Answer with this, hang up, and read no more."""
         self.dataReceived = _ignored  # type: ignore[method-assign]
@@ -278,6 +283,8 @@ class Busy(Protocol):
 
 def _answer(status: bytes, line: str, header: bytes = b"") -> bytes:
     body = line.encode() + b"\n"
+    for name, value in (*SECURITY_HEADERS, (RESOURCE_POLICY, b"same-origin")):
+        header += b"%b: %b\r\n" % (name, value)
     return (
         b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Type: text/plain\r\n"
         b"%bContent-Length: %d\r\n\r\n%b" % (status, header, len(body), body)

@@ -21,6 +21,8 @@ from camd.web.access.session import Session
 from camd.web.access.signing import SignResource
 from camd.web.answers import (
     NO_STORE,
+    RESOURCE_POLICY,
+    SECURITY_HEADERS,
     Answer,
     Missing,
     body_for,
@@ -50,15 +52,6 @@ from camd.web.status import (
     StatsResource,
 )
 from camd.web.stream import StreamResource
-
-SECURITY_HEADERS = (
-    (b"X-Content-Type-Options", b"nosniff"),
-    (b"Referrer-Policy", b"no-referrer"),
-)
-"""On every answer: it is what it says it is, and its address is nobody else's."""
-
-RESOURCE_POLICY = b"Cross-Origin-Resource-Policy"
-"""Which sites' pages may show an answer (Fetch standard, 3.7)."""
 
 MADE_TO_BE_EMBEDDED = {b"signature", b"api_key"}
 """Arguments of addresses that were made for an ``<img>``, in whatever page that is."""

@@ -115,6 +115,30 @@ def test_another_version(version: str) -> None:
     assert (line.status, line.transport.disconnecting) == (400, True)
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        "nonsense\r\n\r\n",
+        "GET /healthz HTTP/9\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nno header\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        f"GET /healthz HTTP/1.1\r\nX: {'x' * 20_000}\r\n\r\n",
+        "POST /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        "GET * HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_request(request_bytes: str) -> None:
+    """It is answered in words, with the headers of every answer."""
+    line = sent(request_bytes)
+    assert line.status in (400, 431)
+    assert line.transport.disconnecting
+    assert line.headers["x-content-type-options"] == "nosniff"
+    assert line.headers["referrer-policy"] == "no-referrer"
+    assert line.headers["cross-origin-resource-policy"] == "same-origin"
+    assert line.headers["content-length"] == str(len(line.raw))
+    assert line.raw.endswith(b"\n")
+
+
 # ---- Whether the connection stays
 
 
