@@ -43,7 +43,8 @@ from camd.web.client import Proxies
 from camd.web.limits import ViewerLimits
 from camd.web.live.channel import LiveChannel
 from camd.web.page import PageSettings
-from camd.web.site import MOST_CONNECTIONS, CamdSite, tree
+from camd.web.site import MOST_CONNECTIONS, CamdSite
+from camd.web.tree import tree
 
 
 class Summaries(TimerService):

@@ -46,7 +46,8 @@ from camd.web.access.keys import Keys
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import UNLIMITED, ViewerLimits
 from camd.web.live.channel import LiveChannel
-from camd.web.site import CamdSite, tree
+from camd.web.site import CamdSite
+from camd.web.tree import tree
 from tests.fake_v4l2 import FakeDriver
 from tests.fakes import NOBODY, FakeOutlet, FakeScaler
 

@@ -1,9 +1,8 @@
-"""The tree of resources, and the site around it: one door, one access log."""
+"""The site around the tree of resources: one door, one access log."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from functools import partial
+from collections.abc import Collection
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -12,19 +11,15 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request as SiteRequest
 from twisted.web.server import Site
 
-from camd.cameras.camera import Camera
-from camd.rights import EVERY_RIGHT, NO_RIGHT, TO_SEE, Right
+from camd.rights import NO_RIGHT, Right
 from camd.web import page
 from camd.web.access.access import Access
 from camd.web.access.attempts import WINDOW, Attempts
 from camd.web.access.session import Session
-from camd.web.access.signing import SignResource
 from camd.web.answers import (
-    NO_STORE,
     RESOURCE_POLICY,
     SECURITY_HEADERS,
     Answer,
-    Missing,
     body_for,
     html_answer,
     json_answer,
@@ -32,26 +27,8 @@ from camd.web.answers import (
 )
 from camd.web.channel import REQUEST_TIME, Connections
 from camd.web.client import NO_PROXIES, Proxies
-from camd.web.controls import ControlsResource
 from camd.web.cors import Methods, Origins, is_preflight
-from camd.web.embed import EmbedResource
-from camd.web.frame import FrameResource
-from camd.web.limits import UNLIMITED, ViewerLimits
-from camd.web.live.channel import LiveChannel
-from camd.web.live.resource import LiveResource
-from camd.web.metrics import MetricsResource
-from camd.web.push import PushResource
-from camd.web.qr import QrResource
 from camd.web.request import CamdRequest
-from camd.web.sign_in import SessionResource, begin_session
-from camd.web.snapshot import SnapshotResource
-from camd.web.status import (
-    CamerasResource,
-    HealthResource,
-    ReadyResource,
-    StatsResource,
-)
-from camd.web.stream import StreamResource
 
 MADE_TO_BE_EMBEDDED = {b"signature", b"api_key"}
 """Arguments of addresses that were made for an ``<img>``, in whatever page that is."""
@@ -273,154 +250,6 @@ class Forbidden(Answer):
         """Answer every method the same."""
         error = f"this key is for {' and '.join(self._rights) or 'nothing'} only"
         return body_for(request, json_answer(request, {"error": error}, 403))
-
-
-class FrontResource(Resource):
-    """``/``: the page, or what mjpg-streamer has there.
-
-    ``/?action=stream`` is the first camera's, ``/?action=stream_1`` the second's.
-    """
-
-    isLeaf = True
-    opened_by = TO_SEE
-
-    def __init__(self, page: Resource, actions: Mapping[bytes, Resource]) -> None:
-        super().__init__()
-        self._page = page
-        self._actions = actions
-
-    def render(self, request: Request) -> bytes | int:
-        """Answer as the action that is asked for, or else with the page."""
-        action = (request.args or {}).get(b"action", [b""])[0]
-        answer: bytes | int = self._actions.get(action, self._page).render(request)
-        return answer
-
-
-class PageResource(Answer):
-    """The page for people, which trades a key for a cookie."""
-
-    opened_by = TO_SEE
-
-    def __init__(
-        self,
-        cameras: Mapping[str, Camera],
-        access: Access,
-        proxies: Proxies,
-        base: str,
-        settings: page.PageSettings,
-    ) -> None:
-        super().__init__()
-        self._cameras = cameras
-        self._access = access
-        self._proxies = proxies
-        self._base = base
-        self._settings = settings
-
-    def answer(self, request: Request) -> bytes:
-        """Answer with the page, or lead to it without the key in its address."""
-        begin_session(request, self._access, self._proxies, self._base)
-        request.setHeader(*NO_STORE)
-        if b"api_key" in (request.args or {}):
-            request.redirect(self._base.encode() + b"/")
-            return b""
-        titles = {name: c.settings.label for name, c in self._cameras.items()}
-        html = page.render(titles, self._base, self._settings.title)
-        policy = page.policy(self._settings.frame_ancestors)
-        return html_answer(request, html, policy=policy)
-
-
-class Tree(Resource):
-    """A place in the tree that is nothing by itself; what is missing is JSON, too."""
-
-    opened_by = EVERY_RIGHT
-
-    def __init__(self, missing: str, children: Mapping[str, Resource]) -> None:
-        super().__init__()
-        self._missing = missing
-        for name, child in children.items():
-            self.putChild(name.encode(), child)
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """Answer for what is not there."""
-        return Missing(self._missing)
-
-    def render(self, request: Request) -> bytes:
-        """Answer for the place itself."""
-        return Missing(self._missing).render(request)
-
-
-def tree(
-    cameras: Mapping[str, Camera],
-    access: Access,
-    proxies: Proxies = NO_PROXIES,
-    base: str = "",
-    limits: ViewerLimits = UNLIMITED,
-    page_settings: page.PageSettings = page.DEFAULTS,
-    *,
-    live: LiveChannel,
-) -> Resource:
-    """
-    Build all that camd answers. The first camera is the default one.
-
-    :param base: what stands ahead of every path in the addresses that are told.
-    :param page_settings: what the settings say of the page for people.
-    :param live: what live connections share.
-    """
-    refusal = live.refusal = partial(limits.refusal, cameras)
-    places: dict[str, Resource] = {}
-    actions: dict[bytes, Resource] = {}
-    for number, (name, camera) in enumerate(cameras.items()):
-        stream = StreamResource(camera, proxies, refusal)
-        stream.putChild(b"stats", StatsResource(camera))
-        frames = FrameResource(camera, proxies, refusal)
-        snapshot = SnapshotResource(camera, frames)
-        places[name] = Tree(
-            "no such page",
-            {
-                "controls": ControlsResource(camera),
-                "frame": frames,
-                "push": PushResource(camera, proxies),
-                "live": LiveResource(live, proxies, camera),
-                "snapshot": snapshot,
-                "stream": stream,
-            },
-        )
-        actions[b"stream_%d" % number] = stream
-        actions[b"snapshot_%d" % number] = snapshot
-    # As µStreamer has them. An edge may have no camera yet.
-    first: dict[str, Resource] = {}
-    if cameras:
-        first = {"stream": actions[b"stream_0"], "snapshot": actions[b"snapshot_0"]}
-        actions |= {name.encode(): action for name, action in first.items()}
-    front = PageResource(cameras, access, proxies, base, page_settings)
-    ancestors = page_settings.frame_ancestors
-    embedded: dict[str, Resource] = {
-        name: EmbedResource(camera, access, base, ancestors)
-        for name, camera in cameras.items()
-    }
-    return Tree(
-        "no such page",
-        {
-            "": FrontResource(front, actions),
-            "api": Tree(
-                "no such camera",
-                {
-                    **places,
-                    "cameras": CamerasResource(cameras, base),
-                    "qr": QrResource(),
-                    "session": SessionResource(access, proxies, base),
-                    "live": LiveResource(live, proxies),
-                    "sign": SignResource(cameras, access, base),
-                },
-            ),
-            "embed": Tree("no such camera", embedded),
-            "healthz": HealthResource(),
-            "metrics": MetricsResource(cameras),
-            "page": page.FilesResource(page_settings.title),
-            "readyz": ReadyResource(cameras),
-            **first,
-        },
-    )
 
 
 _POLLED = (

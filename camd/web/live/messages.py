@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 
 from camd.formats.live import PictureKey
 
-LONGEST = 4096
-"""Bytes of a message; one that watches fifty cameras has fewer."""
+LONGEST = 16384
+"""Bytes of a message; one that watches a hundred cameras has fewer, however long their
+names are."""
 
 
 class BadMessage(ValueError):
