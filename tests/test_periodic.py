@@ -6,8 +6,10 @@ import weakref
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from camd.periodic import PeriodicCall
+from tests.fakes import failures
 
 
 class Owner:
@@ -71,7 +73,7 @@ def test_calls_that_were_missed_are_left_out(clock: Clock) -> None:
 
 
 def test_an_exception_does_not_end_the_calls(clock: Clock) -> None:
-    """What is called may fail, and is called again."""
+    """What is called may fail, and is called again, and so are the others."""
     calls = 0
 
     def fail() -> None:
@@ -79,11 +81,32 @@ def test_an_exception_does_not_end_the_calls(clock: Clock) -> None:
         calls += 1
         raise RuntimeError
 
+    other = Owner(clock)
     PeriodicCall(fail, clock).start(1, now=False)
-    for _ in range(2):
-        with pytest.raises(RuntimeError):
-            clock.advance(1)
-    assert calls == 2
+    other.periodic.start(1, now=False)
+    with capturedLogs() as logs:
+        clock.pump([1] * 2)
+    assert calls == len(other.times) == len(failures(logs)) == 2
+
+
+def test_calls_share_a_timer(clock: Clock) -> None:
+    """However many calls there are of one interval, the clock has one timer."""
+    owners = [Owner(clock) for _ in range(10)]
+    for owner in owners:
+        owner.periodic.start(1)
+    assert len(clock.getDelayedCalls()) == 1
+    for owner in owners:
+        owner.periodic.stop()
+    assert not clock.getDelayedCalls()
+
+
+def test_a_call_that_another_one_stops(clock: Clock) -> None:
+    """It is not made any more, not even at the same moment."""
+    other = Owner(clock)
+    PeriodicCall(other.periodic.stop, clock).start(1, now=False)
+    other.periodic.start(1, now=False)
+    clock.advance(1)
+    assert not other.times
 
 
 def test_a_call_may_stop_itself(clock: Clock) -> None:

@@ -24,6 +24,7 @@ from camd.capture.health import Health, State
 from camd.capture.reader import CheckedJpeg, Probe
 from camd.formats.jpeg import Size
 from camd.frame import Frame, Stamp
+from camd.periodic import PeriodicCall
 from camd.sources import CameraMode, SourceError
 from camd.stats import CameraStats
 
@@ -174,8 +175,10 @@ class Capture:
         self._interval = 0.0
         self._is_bad = False
         self._asked: list[Deferred[Frame]] = []
-        self._next_check: IDelayedCall | None = None
-        self._check_due = 0.0
+        self._checks = PeriodicCall(self._check, clock)
+        self._checked_at = 0.0
+        # A check at the very moment at which the camera would be stalled.
+        self._stall_check: IDelayedCall | None = None
         self._intake = new_intake(self)
 
     @property
@@ -268,7 +271,8 @@ class Capture:
     def _set_pace(self, fps: float, now: bool = True) -> None:
         if not self.running:
             self.running = True
-            self._plan_check(CHECK)
+            self._checked_at = self._clock.seconds()
+            self._checks.start(CHECK, now=False)
         self._interval = 1 / fps
         self.health.wait()
         self._intake.set_pace(fps, now)
@@ -298,9 +302,10 @@ class Capture:
         :return: see :meth:`Intake.stop`.
         """
         self.running = False
-        if self._next_check is not None:
-            self._next_check.cancel()
-            self._next_check = None
+        self._checks.end()
+        if self._stall_check is not None:
+            self._stall_check.cancel()
+            self._stall_check = None
         return self._intake.stop()
 
     # ---- What an intake tells
@@ -434,26 +439,23 @@ class Capture:
 
     # ---- What did not come
 
-    def _plan_check(self, seconds: float) -> None:
-        self._check_due = self._clock.seconds() + seconds
-        self._next_check = self._clock.callLater(seconds, self._check)
-
     def _check(self) -> None:
         now = self._clock.seconds()
-        seconds = CHECK
-        try:
-            late = now - self._check_due
-            if late > SUSPENDED:
-                self.health.wait()
-                self._intake.forgive(late)
-            left = self.health.check_stall(self._interval, self._why_silent)
-            seconds = max(MOMENT, min(CHECK, left))
-            self._intake.check(now)
-        except Exception:
-            # It would be the last check, and the camera would hang in silence.
-            self._log.failure("Camera {camera}: check", camera=self._name)
-        if self.running:
-            self._plan_check(seconds)
+        late = now - self._checked_at - CHECK
+        self._checked_at = now
+        if late > SUSPENDED:
+            self.health.wait()
+            self._intake.forgive(late)
+        left = self.health.check_stall(self._interval, self._why_silent)
+        if left < CHECK and self._stall_check is None:
+            self._stall_check = self._clock.callLater(
+                max(MOMENT, left), self._check_stall
+            )
+        self._intake.check(now)
+
+    def _check_stall(self) -> None:
+        self._stall_check = None
+        self._check()
 
     def _why_silent(self, seconds: float) -> str:
         reason = self._intake.why_silent(seconds)
