@@ -91,7 +91,10 @@ class Reader:
         content = raw.content
         try:
             if isinstance(content, bytes):
-                whole = self._whole(content)
+                if raw.size is not None:
+                    whole = Whole(content, raw.size)
+                else:
+                    whole = self._whole(content)
                 self._check_size(whole.size, mode)
                 return CheckedJpeg(
                     raw.captured,

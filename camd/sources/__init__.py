@@ -31,10 +31,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
+from camd.formats.jpeg import Size
 from camd.frame import Stamp
 
 if TYPE_CHECKING:
@@ -65,18 +66,20 @@ Sleep: TypeAlias = Callable[[float], None]
 """Blocks for so many seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawFrame:
+class RawFrame(NamedTuple):
     """One picture as it left the source.
 
     :ivar content: a JPEG, which is passed on as it is, or pixels to be encoded.
     :ivar captured: when it was taken, in seconds on the clock the source was given.
     :ivar stamp: what another camd calls it; None for a camera of this one.
+    :ivar size: of a JPEG that has passed :func:`camd.formats.jpeg.whole` already; None
+        where it has yet to.
     """
 
     content: bytes | Image
     captured: float
     stamp: Stamp | None = None
+    size: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ picture, and must neither hold the camera's thread nor fill the memory.
 from __future__ import annotations
 
 import os
+import re
 import stat
-from pathlib import Path
 from typing import NamedTuple
 
 from camd.formats.jpeg import Damaged, Unended, Whole, whole
 from camd.formats.scan import is_complete
 
-SUFFIXES = frozenset({".jpg", ".jpeg"})
-"""How the names of the files shown end, whatever the case."""
+NAME = re.compile(r".+\.jpe?g", re.IGNORECASE | re.DOTALL)
+"""What the files shown are called."""
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of the largest file that is read; as large as a part of a stream may be."""
@@ -30,27 +30,29 @@ class Version(NamedTuple):
     """In nanoseconds since 1970."""
 
 
-def list_pictures(path: Path) -> dict[Path, Version]:
+# Paths are text here: a folder is looked through once a second, and Path objects took
+# ten calls for each file.
+def list_pictures(path: str) -> dict[str, Version]:
     """Return the JPEG files of a folder, in order of name; or the one file.
 
+    :return: by path.
     :raises OSError: when there is no such folder, or no such regular file.
     """
-    status = path.stat()
+    status = os.stat(path)
     if not stat.S_ISDIR(status.st_mode):
         return {path: _version(status)}
-    found: dict[Path, Version] = {}
+    found: dict[str, Version] = {}
     with os.scandir(path) as entries:
         for entry in entries:
-            name = path / entry.name
-            if name.suffix.lower() in SUFFIXES:
+            if NAME.fullmatch(entry.name):
                 try:
-                    found[name] = _version(entry.stat())
+                    found[entry.path] = _version(entry.stat())
                 except OSError:  # No regular file, a link to nothing, or just deleted.
                     continue
     return dict(sorted(found.items()))
 
 
-def read_picture(path: Path, max_pixels: int) -> tuple[Whole, Version]:
+def read_picture(path: str, max_pixels: int) -> tuple[Whole, Version]:
     """Return the picture in a file, and which version of the file that is.
 
     :raises Damaged: when it is not whole (yet), too large, or being written.

@@ -6,10 +6,11 @@ it is a camera, and only what is new is shown. A single file is one from the sta
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
-from camd.formats.jpeg import MAX_PIXELS, Damaged
+from camd.formats.jpeg import MAX_PIXELS, Damaged, Whole
 from camd.sources import CameraMode, Clock, RawFrame, Sleep, SourceError
 from camd.sources.files import Version, list_pictures, read_picture, words
 from camd.sources.incoming import IncomingFiles
@@ -62,7 +63,7 @@ class Folder:
         self._max_pixels = max_pixels
         self._cached = cached
         self._is_open = False
-        self._contents: dict[Path, tuple[Version, bytes]] = {}
+        self._contents: dict[str, tuple[Version, Whole]] = {}
         self._pace = Pace(fps, clock, sleep)
         # These outlive closing: a folder that was fed is a camera for good.
         self._incoming: IncomingFiles | None = None
@@ -77,14 +78,15 @@ class Folder:
         """
         self.close()
         try:
-            files = list_pictures(self._path)
+            place = str(self._path)
+            files = list_pictures(place)
             if self._incoming is None:
                 self._incoming = IncomingFiles(
                     self._path, self._max_pixels, clock=self._clock, wall=self._wall
                 )
-                if self._path in files:
+                if place in files:
                     self._is_fed = True
-                    self._incoming.expect(self._path)
+                    self._incoming.expect(place)
         except OSError as error:
             raise SourceError(f"{self._path}: {words(error)}") from error
         self._pace = Pace(self._fps, self._clock, self._sleep)
@@ -93,7 +95,7 @@ class Folder:
             try:
                 size = read_picture(path, self._max_pixels)[0].size
             except (Damaged, OSError) as error:
-                problem = f"no whole JPEG: {path.name}: {words(error)}"
+                problem = f"no whole JPEG: {os.path.basename(path)}: {words(error)}"
                 continue
             self._is_open = True
             return CameraMode(size.width, size.height, self._fps, "JPEG")
@@ -114,7 +116,8 @@ class Folder:
             index, due = self._pace.wait()
             new = self._incoming.poll()
             if new is None:
-                return RawFrame(self._film_picture(self._incoming, index), due)
+                picture = self._film_picture(self._incoming, index)
+                return RawFrame(picture.jpeg, due, size=picture.size)
         except OSError as error:
             raise SourceError(f"{self._path}: {words(error)}") from error
         self._is_fed = True
@@ -127,22 +130,21 @@ class Folder:
         self._is_open = False
         self._contents.clear()
 
-    def _film_picture(self, incoming: IncomingFiles, index: int) -> bytes:
-        files = [*incoming.files]
-        if not files:
+    def _film_picture(self, incoming: IncomingFiles, index: int) -> Whole:
+        paths = incoming.paths
+        if not paths:
             raise SourceError(f"{self._path}: there is no JPEG in it any more")
-        path = files[index % len(files)]
-        version = incoming.files[path]
-        known, jpeg = self._contents.get(path, (None, b""))
-        if known != version:
-            try:
-                picture, version = read_picture(path, self._max_pixels)
-            except (Damaged, OSError) as error:
-                raise Damaged(f"{path.name}: {words(error)}") from error
-            jpeg = picture.jpeg
-            if sum(each.size for each in incoming.files.values()) <= self._cached:
-                self._contents[path] = version, jpeg
-        return jpeg
+        path = paths[index % len(paths)]
+        known = self._contents.get(path)
+        if known is not None and known[0] == incoming.files[path]:
+            return known[1]
+        try:
+            picture, version = read_picture(path, self._max_pixels)
+        except (Damaged, OSError) as error:
+            raise Damaged(f"{os.path.basename(path)}: {words(error)}") from error
+        if sum(each.size for each in incoming.files.values()) <= self._cached:
+            self._contents[path] = version, picture
+        return picture
 
     def _wait_for_new(self, incoming: IncomingFiles) -> RawFrame:
         began, newest = self._clock(), self._newest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from camd.formats.jpeg import Damaged
@@ -21,6 +22,7 @@ class IncomingFiles:
     """Watches for JPEG files that are new or were written again.
 
     :ivar files: the files that there are, in order of name.
+    :ivar paths: the same, as a list.
     """
 
     def __init__(
@@ -32,16 +34,17 @@ class IncomingFiles:
         :param wall: returns Unix seconds, by which files are dated.
         :raises OSError: when there is no such folder or regular file.
         """
-        self._path = path
+        self._path = str(path)
         self._max_pixels = max_pixels
         self._clock = clock
         self._wall = wall
-        self._pending: dict[Path, float] = {}
-        self.files: dict[Path, Version] = {}
+        self._pending: dict[str, float] = {}
+        self.files: dict[str, Version] = {}
+        self.paths: list[str] = []
         self._scan(path.stat().st_mtime_ns)
         self._pending.clear()
 
-    def expect(self, path: Path) -> None:
+    def expect(self, path: str) -> None:
         """Take this file for a new one."""
         self._pending[path] = self._clock()
 
@@ -54,9 +57,11 @@ class IncomingFiles:
         :raises Damaged: when something new is not whole, and does not change any more.
         :raises OSError: when the folder or the file is gone.
         """
-        modified = self._path.stat().st_mtime_ns
+        modified = os.stat(self._path).st_mtime_ns
         if modified != self._modified or self._clock() - self._scanned >= RESCAN:
             self._scan(modified)
+        if not self._pending:
+            return None
         newest = sorted(self._pending, key=self._age)
         for path in newest:
             try:
@@ -65,16 +70,18 @@ class IncomingFiles:
                 if self._clock() - self._pending[path] < UNFINISHED:
                     continue
                 del self._pending[path]
-                raise Damaged(f"{path.name}: {words(error)}") from error
+                name = os.path.basename(path)
+                raise Damaged(f"{name}: {words(error)}") from error
             self.files[path] = version
             age = self._age(path)
             for other in newest:
                 if self._age(other) >= age:
                     del self._pending[other]
-            return RawFrame(picture.jpeg, self._clock() - age)
+            captured = self._clock() - age
+            return RawFrame(picture.jpeg, captured, size=picture.size)
         return None
 
-    def _age(self, path: Path) -> float:
+    def _age(self, path: str) -> float:
         """Return the seconds since a file was written."""
         return max(0.0, self._wall() - self.files[path].modified / 1e9)
 
@@ -82,9 +89,11 @@ class IncomingFiles:
         self._modified = modified
         self._scanned = self._clock()
         found = list_pictures(self._path)
+        if found == self.files:
+            return
         for path, version in found.items():
             if self.files.get(path) != version:
                 self._pending[path] = self._scanned
         for path in self._pending.keys() - found.keys():
             del self._pending[path]
-        self.files = found
+        self.files, self.paths = found, [*found]

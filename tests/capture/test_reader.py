@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from camd.capture.reader import BadPicture, Probe, Reader
 from camd.formats.jpeg import Size
-from camd.sources import CameraMode, EncodeError, SourceError
+from camd.sources import CameraMode, EncodeError, RawFrame, SourceError
 from tests.fakes_camera import GIVEN, FakeEncoder, FakeSource, tiny_jpeg
 from tests.jpegs import without_tables
 
@@ -48,6 +48,17 @@ def test_a_jpeg_is_passed_on_as_it_is(reader, encoder):
     picture = reader.take()
     assert picture.jpeg is tiny_jpeg()
     assert (picture.passed_through, encoder.encoded) == (True, 0)
+
+
+def test_a_jpeg_that_its_source_has_checked_is_not_checked_again(
+    reader: Reader, source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that checks its pictures says so by their size."""
+    size = Size(GIVEN.width, GIVEN.height)
+    shot = RawFrame(b"whatever it is, nobody looks into it", 0, size=size)
+    monkeypatch.setattr(source, "read", lambda: shot)
+    picture = reader.take()
+    assert (picture.jpeg, picture.size) == (shot.content, size)
 
 
 def test_pixels_are_encoded(reader, source, encoder):
