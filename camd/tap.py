@@ -49,6 +49,7 @@ from camd.sources.factory import (
 )
 from camd.sources.opencv_check import prepare, why_no_opencv
 from camd.sources.redis.connection import why_no_redis
+from camd.sources.relay.connection import Origins
 from camd.sources.v4l2.controlled import DeviceControls
 
 _log = Logger(namespace="camd")
@@ -256,6 +257,7 @@ class ReactorEnvironment:
     def __init__(self, reactor: Any, encode_threads: int = 1) -> None:
         self.clock = reactor
         self._encoders = ThreadPool(0, encode_threads, "encode")
+        self._origins = Origins(reactor, self.wall)
         # eventfd(2) is Linux' own.
         has_eventfd = hasattr(os, "eventfd")
         self._calls: ThreadCalls = EventCalls(reactor) if has_eventfd else reactor
@@ -284,7 +286,7 @@ class ReactorEnvironment:
 
     def new_push_source(self, settings: CameraSettings) -> PushSource | None:
         """Make a camera's source that pushes, stopped; None where it is pulled."""
-        return push_source(settings, self.clock)
+        return push_source(settings, self.clock, self._origins)
 
     def new_encoder(self, quality: int) -> Encoder:
         """Make an encoder of this JPEG quality."""

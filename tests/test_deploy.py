@@ -44,6 +44,8 @@ def series() -> dict[str, set[str]]:
     house = FakeDaemon()
     house.ask("/api/robot/stream")
     house.environment.run(1)
+    # As of a camera that comes from another camd.
+    house.camera.pipeline.capture.upstream("live", None)
     told = house.ask("/metrics").raw.decode()
     return {
         sample.name: set(sample.labels)

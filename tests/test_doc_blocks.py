@@ -56,6 +56,7 @@ SHOWN = re.compile(
 
 SECRETS = {
     "DOOR_PASSWORD": "p@ss/word",
+    "ORIGIN_KEY": "o/k@" * 4,
     "PHONE_KEY": "k" * 16,
     "REDIS_PASSWORD": "p@ss/word",
     "SIGNING_KEY": "s" * 32,

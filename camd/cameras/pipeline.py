@@ -11,15 +11,16 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from camd.cameras.offline import OfflinePicture
-from camd.capture.backoff import Backoff
+from camd.capture.backoff import FIRST, LOCAL, MOST, RELAY, Backoff
 from camd.capture.capture import Capture, Intake
 from camd.capture.health import Health, State
 from camd.capture.pull import PullIntake
 from camd.capture.push import HandedOver, PushIntake, Redraw
 from camd.capture.reader import Reader
 from camd.capture.worker import OwnThread, ReaderThread, Worker
+from camd.config.redis import is_redis
 from camd.config.settings import CameraSettings
-from camd.config.source import PUSH
+from camd.config.source import PUSH, is_relay
 from camd.delivery.fanout import FanOut
 from camd.delivery.heartbeat import Heartbeat
 from camd.delivery.identical import Identical
@@ -159,6 +160,7 @@ class Pipeline:
             clock=environment.clock,
             wall=environment.wall,
             show_placeholder=self.offline.relay,
+            relays=is_relay(settings.source) or is_redis(settings.source),
         )
 
     def start(self) -> None:
@@ -310,19 +312,26 @@ def _new_intake(
 
 def _new_health(settings: CameraSettings, environment: Environment) -> Health:
     path = local_path(settings.source)
-    # What an exec: camera is, may be anything. To wait for a push costs nothing.
-    is_local = (
-        path is not None
-        or settings.source.startswith("rpicam")
-        or settings.source == PUSH
-    )
     # Only devices: a file may be on a server that does not answer.
     device = path if is_device(settings.source) else None
     return Health(
         settings.name,
         settings.camera_timeout,
         environment.clock,
-        Backoff(environment.random, local=is_local),
+        Backoff(environment.random, _delays(settings)),
         asked_fps=settings.camera_fps,
         is_missing=lambda: device is not None and not environment.exists(device),
     )
+
+
+def _delays(settings: CameraSettings) -> tuple[float, float]:
+    """Return how soon a camera is tried again, at first and in the end."""
+    if is_relay(settings.source):
+        return RELAY
+    # What an exec: camera is, may be anything. To wait for a push costs nothing.
+    is_local = (
+        local_path(settings.source) is not None
+        or settings.source.startswith("rpicam")
+        or settings.source == PUSH
+    )
+    return LOCAL if is_local else (FIRST, MOST)

@@ -10,12 +10,14 @@ FIRST = 1.0
 MOST = 30.0
 """Seconds between tries at the most, so that a camera is never given up."""
 
-FIRST_LOCAL = 0.5
-"""As :data:`FIRST`, for what is of this machine: to try it costs milliseconds, and
-what was plugged in may need a moment more until its owner is set."""
+LOCAL = 0.5, 2.0
+"""The first delay and the longest, for what is of this machine: to try it costs
+milliseconds, what was plugged in may need a moment more until its owner is set, and the
+program that had the device may end any moment."""
 
-MOST_LOCAL = 2.0
-"""As :data:`MOST`, for the same: the program that had the device may end any moment."""
+RELAY = 0.5, 1.0
+"""The same for another camd: one connection is tried for all of its cameras, and it is
+to be live two seconds after it is back."""
 
 FACTOR = 2.0
 
@@ -23,19 +25,20 @@ FACTOR = 2.0
 class Backoff:
     """Seconds to wait: 1, 2, 4 … 30, each up to a quarter shorter by chance.
 
-    For what is of this machine they are 0.5, 1, 2, 2 ….
-
     The chance keeps cameras that were lost together (a hub, a switch) from being tried
     together for ever.
 
     :param random: returns a number from 0 to 1, such as :func:`random.random`.
-    :param local: whether it is for a device or file of this machine.
+    :param delays: the first delay and the longest, such as :data:`LOCAL`.
     """
 
-    def __init__(self, random: Callable[[], float], local: bool = False) -> None:
+    def __init__(
+        self,
+        random: Callable[[], float],
+        delays: tuple[float, float] = (FIRST, MOST),
+    ) -> None:
         self._random = random
-        self._first = FIRST_LOCAL if local else FIRST
-        self._most = MOST_LOCAL if local else MOST
+        self._first, self._most = delays
         self._next = self._first
 
     def delay(self) -> float:

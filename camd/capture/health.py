@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from camd.capture.backoff import Backoff
-from camd.sources import CameraMode, SourceError
+from camd.capture.backoff import MOST, Backoff
+from camd.sources import CameraMode, Refused, SourceError
 
 PATIENCE = 2
 """Intervals without a picture that are normal, however slow the camera."""
@@ -177,6 +177,8 @@ class Health:
         self._told, self.waits = None, False
         self.missing = self._is_missing()
         delay = LOOK_AGAIN if self.missing else self._backoff.delay()
+        if failure.check(Refused):
+            delay = max(delay, MOST)
         self.retry_at = self._clock.seconds() + delay
         if not failure.check(SourceError):
             self._log.failure("Camera {camera} failed", failure, camera=self._name)

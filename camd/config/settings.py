@@ -255,7 +255,8 @@ class CameraSettings(StreamSettings):
         AfterValidator(is_source),
         Expected(
             "pattern, a device such as /dev/video0, a file, a folder, rpicam,"
-            " exec:COMMAND, push, rtsp://..., http://... or redis://.../CAMERA"
+            " exec:COMMAND, push, rtsp://..., http://..., camd+http://... or"
+            " redis://.../CAMERA"
         ),
     ] = "pattern"
     """What the pictures come from; see docs/cameras.md."""

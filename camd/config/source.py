@@ -13,7 +13,7 @@ import re
 import shlex
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from camd.config import redis
 
@@ -28,13 +28,20 @@ EXEC = "exec:"
 
 _RPICAM = re.compile(r"rpicam(?::\d{1,2})?", re.IGNORECASE)
 
+CAMD_SCHEMES = ("camd+http", "camd+https")
+"""What the address of another camd's camera begins with."""
+
 SCHEMES = (
     *("http", "https", "rtsp", "rtsps"),
+    *CAMD_SCHEMES,
     *("rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "file"),
     *redis.SCHEMES,
 )
-"""What an address may begin with. The first four are what cameras have; the others are
+"""What an address may begin with. The first six are what cameras have; the others are
 opened by FFmpeg as well, but for those of Redis."""
+
+# As in the address of a stream; see camd.config.checks.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -71,6 +78,8 @@ def usable_source(text: str) -> str:
         address = f"{_known_scheme(scheme)}://{_encoded(rest)}"
         if redis.is_redis(address):
             _parsed(address, camera=True)
+        if is_relay(address):
+            _check_relay(address)
         return address
     # A file or folder of this folder has a dot in its name, or begins with "./".
     if text in WORDS or text.isdecimal() or "/" in text or "." in text:
@@ -105,6 +114,11 @@ def is_program(source: str) -> bool:
     return source.startswith(EXEC) or _RPICAM.fullmatch(source) is not None
 
 
+def is_relay(source: str) -> bool:
+    """Whether a camera is another camd's, for certain."""
+    return source.startswith(CAMD_SCHEMES)
+
+
 def is_path(source: str) -> bool:
     """Whether a source is a device, a file or a folder."""
     return source not in WORDS and "://" not in source and not is_program(source)
@@ -119,6 +133,25 @@ def missing_path(source: str) -> str | None:
         return None
     path = f"/dev/video{source}" if source.isdecimal() else source
     return None if Path(path).exists() else path
+
+
+def _check_relay(address: str) -> None:
+    """Check the address of another camd's camera, as far as that takes no connection.
+
+    :raises SourceFault: it cannot be one.
+    """
+    parts = urlsplit(address)
+    form = "expected camd+http://KEY@HOST:PORT/NAME"
+    try:
+        is_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_place = False
+    if not is_place:
+        raise SourceFault(f"names no host and port ({form})")
+    if parts.query or parts.fragment:
+        raise SourceFault("takes nothing behind the name: the full picture is relayed")
+    if not _NAME.fullmatch(parts.path.rpartition("/")[2]):
+        raise SourceFault(f"names no camera of another camd ({form})")
 
 
 def _command(text: str) -> str:
@@ -146,7 +179,7 @@ def _known_scheme(scheme: str) -> str:
     if scheme.lower() in SCHEMES:
         return scheme.lower()
     # Of the rare ones none is ever meant: ftp is no slip of rtp.
-    nearest = get_close_matches(scheme.lower(), SCHEMES[:4], n=1)
+    nearest = get_close_matches(scheme.lower(), SCHEMES[:6], n=1)
     meant = f" (did you mean {nearest[0]}://?)" if nearest else ""
     raise SourceFault(f"has a scheme that camd does not open{meant}")
 

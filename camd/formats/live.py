@@ -104,6 +104,39 @@ def _header_at(block: bytes) -> int:
     return ahead + {126: 4, 127: 10}.get(block[ahead + 1], 2)
 
 
+class Picture(NamedTuple):
+    """A picture as a client reads it.
+
+    :ivar flags: those of :data:`PLACEHOLDER`, :data:`REPEAT` and :data:`ACKNOWLEDGE`
+        that are set; there may be others.
+    :ivar camera: the daemon's number for it.
+    :ivar frame: its number modulo 2**32; 0 for a placeholder.
+    :ivar timestamp: when it was taken, in Unix seconds.
+    """
+
+    flags: int
+    camera: int
+    frame: int
+    timestamp: float
+    jpeg: bytes
+
+
+def read_picture(message: bytes | bytearray) -> Picture | None:
+    """Read a binary message; nothing has looked at the JPEG.
+
+    :return: None for one of another version, or too short.
+    """
+    if len(message) < HEADER.size:
+        return None
+    version, length, flags, _, camera, _, _, _, frame, timestamp = HEADER.unpack_from(
+        message
+    )
+    if version != VERSION or length < HEADER.size:
+        return None
+    jpeg = bytes(memoryview(message)[length:])
+    return Picture(flags, camera, frame, timestamp, jpeg)
+
+
 def key_of(block: bytes) -> PictureKey:
     """Return the key of a picture that asks, out of the PING ahead of it."""
     _, _, camera, frame = _KEY.unpack_from(block, 2)

@@ -51,6 +51,7 @@ __all__ = [
     "PushSource",
     "RawFrame",
     "Receiver",
+    "Refused",
     "Sleep",
     "Source",
     "SourceError",
@@ -118,6 +119,14 @@ class SourceError(Exception):
     """A source does not open or gives no picture; trying again later may help.
 
     Its text is one line for people: the reason, with no password in it.
+    """
+
+
+class Refused(SourceError):
+    """A source that answers, and says no: only people can change that.
+
+    It is tried again no more often than after the longest of delays: where a key is
+    wrong, each try counts against whoever makes it.
     """
 
 

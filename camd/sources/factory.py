@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from camd.config.checks import PICTURE_CHOICES
 from camd.config.masking import mask_url
 from camd.config.redis import RedisAddress, is_redis
-from camd.config.source import EXEC, PUSH, is_path, is_program
+from camd.config.source import EXEC, PUSH, is_path, is_program, is_relay
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.sources import Clock, Encoder, PushSource, Sleep, Source, SourceError
@@ -24,6 +24,7 @@ from camd.sources.opencv_check import prepare, why_no_opencv
 
 if TYPE_CHECKING:
     from camd.config.settings import CameraSettings, Settings
+    from camd.sources.relay.connection import Origins
     from camd.sources.v4l2.controlled import DeviceControls
 
 _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
@@ -63,6 +64,7 @@ def make_controls(camera: CameraSettings) -> DeviceControls | None:
 def push_source(
     camera: CameraSettings,
     reactor: Any,
+    origins: Origins,
     clock: Clock = time.monotonic,
     random: Callable[[], float] = random.random,
 ) -> PushSource | None:
@@ -70,6 +72,7 @@ def push_source(
 
     They are not redrawn yet.
 
+    :param origins: the connections to other camds.
     :param clock: the same as the reactor's.
     :param random: returns a number from 0 to 1.
     :return: None for a camera that is pulled, by :func:`make_source`.
@@ -91,6 +94,11 @@ def push_source(
 
         address = RedisAddress.parse(camera.source, camera=True)
         return RedisCamera(address, camera.idle_fps, reactor, random)
+    if is_relay(camera.source):
+        from camd.sources.relay.camera import RelayedCamera
+
+        verify_tls = camera.camera_verify_tls
+        return RelayedCamera(camera.source, verify_tls=verify_tls, origins=origins)
     if is_program(camera.source):
         from camd.sources.program.command import exec_words, rpicam_words
         from camd.sources.program.source import Program
@@ -110,6 +118,7 @@ def needs_opencv(camera: CameraSettings) -> bool:
     address = camera.source.lower()
     sends_jpegs = (
         address.startswith(("http://", "https://"))
+        or is_relay(address)
         or _names_jpegs(address)
         or is_program(camera.source)
         or is_redis(camera.source)

@@ -31,6 +31,7 @@ from twisted.web.http import Request
 
 from camd import __version__
 from camd.cameras.camera import Camera
+from camd.capture.capture import Link
 from camd.capture.health import State
 from camd.rights import TO_COUNT
 from camd.stats import CameraStats, Histogram, Sent
@@ -90,6 +91,7 @@ class CameraCollector(Collector):
         yield from _sent(self._cameras)
         yield from _captured(self._cameras)
         yield _state(self._cameras)
+        yield _link(self._cameras)
         yield _frame_age(self._cameras)
         yield _histogram(
             "camd_encode_seconds",
@@ -231,6 +233,18 @@ def _state(cameras: Cameras) -> Metric:
     for name, camera in cameras.items():
         for state in State:
             metric.add_metric([name, state.value], camera.state is state)
+    return metric
+
+
+def _link(cameras: Cameras) -> Metric:
+    metric = GaugeMetricFamily(
+        "camd_origin_link_up",
+        "1 while the camd that a camera's pictures come from is heard, else 0.",
+        labels=["camera"],
+    )
+    for name, camera in cameras.items():
+        if camera.link is not None:
+            metric.add_metric([name], camera.link is Link.UP)
     return metric
 
 

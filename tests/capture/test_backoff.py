@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camd.capture.backoff import Backoff
+from camd.capture.backoff import LOCAL, RELAY, Backoff
 
 
 def delays(chance: float, count: int) -> list[float]:
@@ -28,10 +28,16 @@ def test_a_quarter_shorter_at_the_most() -> None:
 
 def test_local_ones_are_tried_sooner() -> None:
     """What is of this machine is tried every other second at the least."""
-    backoff = Backoff(lambda: 0, local=True)
+    backoff = Backoff(lambda: 0, LOCAL)
     assert [backoff.delay() for _ in range(5)] == [0.5, 1, 2, 2, 2]
     backoff.reset()
     assert backoff.delay() == 0.5
+
+
+def test_other_camds_are_tried_soonest() -> None:
+    """Another camd is tried each second in the end: it is to be live soon when back."""
+    backoff = Backoff(lambda: 0, RELAY)
+    assert [backoff.delay() for _ in range(4)] == [0.5, 1, 1, 1]
 
 
 def test_starts_again() -> None:

@@ -21,7 +21,7 @@ from camd.capture.push import GIVE_UP, TRIES, HandedOver, PushIntake, Redraw
 from camd.capture.reader import BadPicture, Reader
 from camd.capture.worker import ReaderThread, Worker
 from camd.frame import Frame, Stamp
-from camd.sources import CameraMode, Receiver, Source, SourceError
+from camd.sources import CameraMode, Receiver, Refused, Source, SourceError
 from camd.stats import CameraStats
 from tests.fakes_camera import (
     EPOCH,
@@ -848,3 +848,13 @@ def test_a_placeholder_ahead_of_its_reason() -> None:
     harness.receiver.upstream("offline", None)
     harness.receiver.placeholder(b"garbage", EPOCH)
     assert harness.placeholders == []
+
+
+def test_one_that_refuses() -> None:
+    """What only people can change is tried no more often than each half a minute."""
+    harness = PushHarness().go()
+    harness.receiver.failed(Refused("it refuses this key"))
+    harness.run(29.5)
+    assert harness.source.calls.count("start") == 1
+    harness.run(1)
+    assert harness.source.calls.count("start") == 2

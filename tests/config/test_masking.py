@@ -32,6 +32,8 @@ unhurried = settings(deadline=None)
         ("rtsp://h/user=me_password=x_stream=0.sdp", "rtsp://h/user=***"),
         ("rtsp://h/a=b/c/d=e?f", "rtsp://h/a=***/c/d=***?***"),
         ("rtsp://TOKEN@host/stream", "rtsp://***@host/stream"),
+        ("camd+http://KEY@host:1/base/robot", "camd+http://***@host:1/base/robot"),
+        ("camd+https://any:K%2FY@[::1]/robot", "camd+https://any:***@[::1]/robot"),
         ("http://host:8080/?action=stream", "http://host:8080/?action=***"),
         ("rtsp://admin:my@Secret5/word@host/x", "rtsp://admin:***@host/x"),
         ("http://host/SECRETTOKEN/stream", "http://host/***/stream"),

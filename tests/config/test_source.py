@@ -32,6 +32,9 @@ from camd.config.source import SourceFault, missing_path, usable_source
         "udp://0.0.0.0:5000",
         "http://cam:8080/snap",
         "http://host/x?mail=a@b",
+        "camd+http://KEY@host:8001/robot",
+        "camd+https://host/base/robot",
+        "camd+http://any:a%2Fb@[::1]/front-1",
     ],
 )
 def test_usable(source: str) -> None:
@@ -49,6 +52,30 @@ def test_usable(source: str) -> None:
         ("htp://x", "has a scheme that camd does not open (did you mean http://?)"),
         ("rstp://x", "has a scheme that camd does not open (did you mean rtsp://?)"),
         ("ftp://x", "has a scheme that camd does not open"),
+        (
+            "camd+htp://h/x",
+            "has a scheme that camd does not open (did you mean camd+http://?)",
+        ),
+        (
+            "camd+http:///robot",
+            "names no host and port (expected camd+http://KEY@HOST:PORT/NAME)",
+        ),
+        (
+            "camd+http://h:x/robot",
+            "names no host and port (expected camd+http://KEY@HOST:PORT/NAME)",
+        ),
+        (
+            "camd+http://h:8001/",
+            "names no camera of another camd (expected camd+http://KEY@HOST:PORT/NAME)",
+        ),
+        (
+            "camd+http://h/a.jpg",
+            "names no camera of another camd (expected camd+http://KEY@HOST:PORT/NAME)",
+        ),
+        (
+            "camd+http://h/robot?width=320",
+            "takes nothing behind the name: the full picture is relayed",
+        ),
         ("", "is no source"),
         ("a\nb", "is no source"),
     ],
@@ -68,8 +95,8 @@ def test_the_line_says_what_a_source_can_be(tmp_path: Path) -> None:
     assert caught.value.problems == (
         "cameras.robot.source: 'pattrn' is no source (did you mean pattern?); expected"
         " pattern, a device such as /dev/video0, a file, a folder, rpicam,"
-        " exec:COMMAND, push, rtsp://...,"
-        " http://... or redis://.../CAMERA (camd.yaml)",
+        " exec:COMMAND, push, rtsp://..., http://..., camd+http://... or"
+        " redis://.../CAMERA (camd.yaml)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,18 @@ import pytest
 from camd.config.settings import CameraSettings
 from camd.frame import Stamp
 from camd.sources import CameraMode, Source, SourceError
-from camd.sources.factory import make_placeholder, make_source, push_source
+from camd.sources.factory import (
+    make_placeholder,
+    make_source,
+    needs_opencv,
+    push_source,
+)
 from camd.sources.folder import Folder
 from camd.sources.http.camera import HttpCamera
 from camd.sources.live import Live
 from camd.sources.pattern import Pattern
+from camd.sources.relay.camera import RelayedCamera
+from camd.sources.relay.connection import Origins
 from camd.sources.video import VideoFile
 from tests.fake_camera import FakeTime
 from tests.fakes_camera import tiny_jpeg
@@ -25,6 +33,8 @@ from tests.fakes_http import FakeWeb, answer, picture_answer
 
 NO_REACTOR = None
 """The reactor that no source may touch before it is started."""
+
+ORIGINS = Origins(NO_REACTOR, time.time)
 
 
 @dataclass
@@ -117,13 +127,20 @@ def test_folder_needs_no_opencv(
 @pytest.mark.parametrize("source", ["http://cam/stream", "HTTPS://cam/still.jpg"])
 def test_sources_that_push(source: str) -> None:
     """What is asked over HTTP pushes, and is not started."""
-    assert isinstance(push_source(settings(source), NO_REACTOR), HttpCamera)
+    assert isinstance(push_source(settings(source), NO_REACTOR, ORIGINS), HttpCamera)
 
 
 @pytest.mark.parametrize("source", ["pattern", "/dev/video0", "rtsp://cam/1", "a.jpg"])
 def test_sources_that_are_pulled(source: str) -> None:
     """What blocks does not push."""
-    assert push_source(settings(source), NO_REACTOR) is None
+    assert push_source(settings(source), NO_REACTOR, ORIGINS) is None
+
+
+def test_another_camd() -> None:
+    """A camera of another camd pushes, and needs no OpenCV."""
+    camera = settings("camd+http://open-sesame-1234567890@h/robot")
+    assert isinstance(push_source(camera, NO_REACTOR, ORIGINS), RelayedCamera)
+    assert not needs_opencv(camera)
 
 
 def test_http_needs_no_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +167,7 @@ class PushedPictures:
         self.pictures: list[bytes] = []
         self.sources: list[Callable[[], Source]] = []
         web = FakeWeb(said)
-        source = push_source(settings("http://127.0.0.1/"), web, web.seconds)
+        source = push_source(settings("http://127.0.0.1/"), web, ORIGINS, web.seconds)
         assert source is not None
         source.start(self, 1)
         for _ in range(5):

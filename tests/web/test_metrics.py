@@ -17,7 +17,7 @@ from camd import __version__
 from camd.capture.worker import STUCK
 from camd.sources import SourceError
 from camd.stats import DEPARTURES
-from tests.fakes_camera import KEY, FakeDaemon
+from tests.fakes_camera import KEY, FakeDaemon, FakePushSource
 
 METRICS = "/metrics"
 STREAM = "/api/robot/stream"
@@ -68,6 +68,7 @@ NAMES = {
     "camd_capture_to_send_seconds": "histogram",
     "camd_viewer_age_seconds": "histogram",
     "camd_camera_state": "gauge",
+    "camd_origin_link_up": "gauge",
     "camd_camera_reopens_total": "counter",
     "camd_threads_left_behind_total": "counter",
     "camd_build_info": "gauge",
@@ -393,3 +394,20 @@ def test_no_secret() -> None:
     told = text(daemon)
     for secret in (KEY, "hunter2", "s3cret"):
         assert secret not in told
+
+
+def test_the_link_to_another_camd() -> None:
+    """It is told of cameras that come from one, and of no others."""
+    daemon = FakeDaemon()
+    assert "camd_origin_link_up{" not in text(daemon)
+    source = FakePushSource(daemon.environment.clock)
+    daemon.environment.push_source = source
+    address = "camd+http://open-sesame-1234567890@192.0.2.1/robot"
+    daemon.camera.apply(
+        daemon.camera.settings.model_copy(update={"source": address}), 2
+    )
+    assert source.receiver is not None
+    source.receiver.upstream("live", None)
+    assert value(daemon, "camd_origin_link_up") == 1
+    source.receiver.failed(SourceError("it hung up"))
+    assert value(daemon, "camd_origin_link_up") == 0

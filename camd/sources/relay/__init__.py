@@ -1,0 +1,1 @@
+"""Cameras of another camd, read from its live channel."""

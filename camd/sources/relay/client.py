@@ -1,0 +1,243 @@
+"""A client of the live channel on the reactor: docs/live.md, read with distrust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from io import StringIO
+from typing import Any, NoReturn
+from typing import Protocol as Interface
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import ProtocolError
+from zope.interface import implementer
+
+from camd import __version__
+from camd.formats import live
+from camd.formats.live import Picture
+from camd.sources.relay.address import Origin
+
+LARGEST = 16 * 1024 * 1024
+"""The most bytes of one picture, as in a stream (``camd.formats.multipart.Parser``)."""
+
+LONGEST = 1024 * 1024
+"""The most characters of one text message: the list of 3,000 cameras."""
+
+PER_SECOND = 1024 * 1024
+"""Bytes of text a second that are read. Each message counts as :data:`SMALLEST` at the
+least, as does each picture and each PING for :data:`SMALLEST` / 4: then 1,024 texts or
+4,096 pictures a second, those of 64 cameras at 60 fps, are the most."""
+
+SMALLEST = 1024
+"""See :data:`PER_SECOND`."""
+
+BURST = 4 * PER_SECOND
+"""What may come at once: the list of all cameras, and a change of each."""
+
+_MEANINGS = {
+    403: "this key may not see pictures there",
+    404: "no camd is at this address (404 Not Found)",
+    429: "it was asked with too many wrong keys from here",
+    502: "it is not there behind its proxy (502 Bad Gateway)",
+    503: "it has no room for another viewer, or is not up yet",
+    504: "it is not there behind its proxy (504 Gateway Timeout)",
+}
+
+
+class Listener(Interface):
+    """Is told what comes over one connection."""
+
+    def opened(self) -> None:
+        """Note that the channel is open."""
+
+    def told(self, message: Mapping[str, Any]) -> None:
+        """Take one text message, a JSON object."""
+
+    def came(self, pictures: Mapping[int, Picture]) -> None:
+        """Take the newest picture of each camera, by its number there."""
+
+    def ended(self, reason: str, *, is_refusal: bool = False) -> None:
+        """Note that nothing more comes, and why.
+
+        :param is_refusal: whether only people can change that.
+        """
+
+
+@implementer(IPushProducer)
+class LiveClient(Protocol):
+    """One connection to the live channel of another camd.
+
+    :ivar heard_at: when the last byte came, on the reactor's clock.
+
+    :param listener: is told what comes; None when nobody is told any more.
+    """
+
+    transport: Any
+    noisy = False
+
+    def __init__(
+        self, origin: Origin, listener: Listener, clock: Callable[[], float]
+    ) -> None:
+        self.listener: Listener | None = listener
+        self.heard_at = clock()
+        self._origin = origin
+        self._clock = clock
+        self._ws = WSConnection(ConnectionType.CLIENT)
+        self._data = bytearray()
+        self._text = StringIO()
+        self._allowance, self._allowed_at = float(BURST), clock()
+
+    # ---- What Twisted calls
+
+    def connectionMade(self) -> None:
+        """Ask for the upgrade."""
+        # An acknowledgement must not wait for the one before it (RFC 896).
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        origin = self._origin
+        headers = [(b"User-Agent", f"camd/{__version__}".encode())]
+        if origin.key:
+            headers.append((b"X-API-Key", origin.key.encode("ascii")))
+        request = Request(origin.host, origin.url.target, extra_headers=headers)
+        self.transport.write(self._ws.send(request))
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what has come, and hand on the newest picture of each camera."""
+        self.heard_at = self._clock()
+        pictures: dict[int, Picture] = {}
+        try:
+            self._ws.receive_data(data)
+            for event in self._ws.events():
+                if self.listener is None:
+                    return
+                self._take(event, pictures)
+        except ProtocolError as error:
+            shown = ascii(str(error))[1:80].rstrip("'")
+            self._end(f"it does not speak as a camd does: {shown}")
+        if pictures and self.listener is not None:
+            self.listener.came(pictures)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Say that it hung up, if nobody has."""
+        self._tell_end("it hung up")
+
+    # ---- As a producer of small messages: Twisted says when nobody takes them
+
+    def pauseProducing(self) -> None:
+        """Hang up: there are 64 KB that are not taken, and what follows is as small."""
+        self._end("it takes nothing")
+
+    def resumeProducing(self) -> None:
+        """Do nothing."""
+
+    def stopProducing(self) -> None:
+        """Do nothing: the connection is gone."""
+
+    # ---- What others ask
+
+    def say(self, **content: Any) -> None:
+        """Send a text message."""
+        if self.listener is not None:
+            self.transport.write(self._ws.send(TextMessage(json.dumps(content))))
+
+    def hang_up(self) -> None:
+        """Cut the connection, and tell nothing more."""
+        self.listener = None
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    # ---- What comes
+
+    def _take(self, event: Event, pictures: dict[int, Picture]) -> None:
+        match event:
+            case BytesMessage(data=data, message_finished=is_finished):
+                self._data += data
+                if len(self._data) > LARGEST:
+                    self._end(f"it sends a picture of more than {LARGEST} bytes")
+                elif is_finished:
+                    self._take_picture(pictures)
+            case Ping():
+                self._spend(SMALLEST / 4)
+                self.transport.write(self._ws.send(event.response()))
+            case TextMessage(data=text, message_finished=is_finished):
+                self._text.write(text)
+                if self._text.tell() > LONGEST:
+                    self._end(f"it sends a text of more than {LONGEST} characters")
+                elif is_finished:
+                    self._take_text()
+            case AcceptConnection():
+                if self.listener is not None:
+                    self.listener.opened()
+            case RejectConnection(status_code=status):
+                self._refused(status)
+            case CloseConnection(code=code, reason=reason):
+                told = f": {ascii(reason[:60])[1:-1]}" if reason else ""
+                self._end(f"it ended the connection ({code:d}{told})")
+
+    def _take_picture(self, pictures: dict[int, Picture]) -> None:
+        message, self._data = self._data, bytearray()
+        self._spend(SMALLEST / 4)
+        picture = live.read_picture(message)
+        if picture is not None:
+            before = pictures.get(picture.camera)
+            if before is not None:
+                # One that is to be acknowledged still is, by the newer one.
+                asks = before.flags & live.ACKNOWLEDGE
+                picture = picture._replace(flags=picture.flags | asks)
+            pictures[picture.camera] = picture
+
+    def _take_text(self) -> None:
+        text, self._text = self._text.getvalue(), StringIO()
+        self._spend(max(SMALLEST, len(text)))
+        try:
+            content = json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            self._end("it says what is no JSON object")
+        elif self.listener is not None:
+            self.listener.told(content)
+
+    def _spend(self, cost: float) -> None:
+        """Count what was read, and hang up where that is too much."""
+        now = self._clock()
+        self._allowance += (now - self._allowed_at) * PER_SECOND
+        self._allowance = min(self._allowance, BURST) - cost
+        self._allowed_at = now
+        if self._allowance < 0:
+            self._end("it sends too many messages")
+
+    def _refused(self, status: int) -> None:
+        if status == 401:
+            reason = "it refuses this key" if self._origin.key else "it asks for a key"
+        elif 300 <= status < 400:
+            reason = f"it redirects ({status}); give the address where that leads to"
+        else:
+            reason = _MEANINGS.get(status, f"no camd is there: it answers {status}")
+        self._end(reason, is_refusal=status < 429)
+
+    def _end(self, reason: str, *, is_refusal: bool = False) -> None:
+        self._tell_end(reason, is_refusal=is_refusal)
+        self.hang_up()
+
+    def _tell_end(self, reason: str, *, is_refusal: bool = False) -> None:
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            listener.ended(reason, is_refusal=is_refusal)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
