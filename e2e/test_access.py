@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from e2e.client import ask
 from e2e.conftest import Start
 from e2e.daemon import Daemon, environment
+from e2e.live import live
 from e2e.waiting import until
 
 SNAPSHOT = "/api/robot/snapshot"
@@ -117,6 +118,11 @@ def test_cloudflare_access(start: Start, team: str, key: rsa.RSAPrivateKey) -> N
     assert ask(daemon, SNAPSHOT, headers={header: token(team, key)}).status == 200
     assert ask(daemon, SNAPSHOT, headers={header: token(team, other)}).status == 401
     assert ask(daemon, SNAPSHOT, headers={}).status == 401
+    with live(daemon, headers={header: token(team, key)}) as peer:
+        peer.read_until(lambda: len(peer.frames) > 5, "five pictures")
+        assert peer.closed is None
+    with live(daemon, headers={header: token(team, other)}) as peer:
+        assert peer.refused == 401
     assert "ey" + "J" not in daemon.log
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import signal
+from functools import partial
 from typing import Any
 
 from e2e.client import ask, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
+from e2e.live import LivePeer, live
 from e2e.waiting import until
 
 PATTERN = {"source": "pattern"}
@@ -79,3 +81,33 @@ def test_a_key_that_is_gone_ends_its_streams(start: Start) -> None:
     assert ask(daemon, "/api/cameras", headers={"X-API-Key": other}).status == 200
     assert other not in daemon.log
     assert ": its key is gone. Total active clients: 0" in daemon.log
+
+
+def _has_pictures(peer: LivePeer) -> bool:
+    return bool(peer.frames)
+
+
+def test_a_key_that_is_gone_ends_its_live_connections(start: Start) -> None:
+    """They are told why; those of other keys lose no picture, and links end as well."""
+    daemon = start({"robot": PATTERN})
+    other = secrets.token_urlsafe(24)
+    keys = {"e2e": daemon.key, "other": other}
+    change(daemon, api_keys=keys)
+    wanted = json.dumps({"path": "robot/live"})
+    link = json.loads(ask(daemon, "/api/sign", "POST", body=wanted).body)["url"]
+    with (
+        live(daemon) as gone,
+        live(daemon, link, headers={}) as linked,
+        live(daemon, headers={"X-API-Key": other}) as stays,
+    ):
+        for peer in (gone, linked, stays):
+            peer.read_until(partial(_has_pictures, peer), "a picture")
+        change(daemon, api_keys={"other": other})
+        for peer in (gone, linked):
+            peer.read_until(lambda: False, "it is closed")
+            assert peer.closed == (1008, "its key is gone")
+        seen = len(stays.frames)
+        stays.read_until(lambda: len(stays.frames) > seen + 15, "more pictures")
+        assert stays.closed is None
+    with live(daemon) as again:
+        assert again.refused == 401

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from e2e.chromium import chromium, cookie, enter
 from e2e.client import Watcher, ask, stats
 from e2e.conftest import check_log
 from e2e.daemon import Daemon, ports_of, running
+from e2e.live import live
 from e2e.waiting import PATIENCE, until
 from e2e.wall import await_live, picture
 
@@ -118,6 +121,30 @@ def test_a_byte_from_a_viewer(secured: Daemon, authority: Authority) -> None:
             data = connection.recv(65536)
             assert data, "the stream was ended"
             received += data
+
+
+def test_the_live_channel(secured: Daemon, authority: Authority) -> None:
+    """Over TLS too, each picture comes, and the client's own words do no harm."""
+    with live(secured, tls=authority.context()) as peer:
+        peer.read_until(lambda: len(peer.frames) >= 30, "thirty pictures")
+        frames = peer.frames
+        assert frames == list(range(frames[0], frames[0] + len(frames)))
+        peer.say(watch={})
+        peer.say(clock=1)
+        peer.read_until(lambda: "clock" in peer.texts[-1], "the time")
+
+
+def test_camd_watch(secured: Daemon, authority: Authority) -> None:
+    """It believes the authority that it is told to, and no other."""
+    camd = Path(sys.executable).with_name("camd")
+    url = f"https://localhost:{secured.port}/"
+    command = [str(camd), "watch", url, "--for", "3s", "--max-age", "1"]
+    own = {**os.environ, "CAMD_API_KEY": secured.key}
+    trusting = {**own, "SSL_CERT_FILE": str(authority.path)}
+    assert subprocess.run(command, env=trusting, timeout=PATIENCE).returncode == 0
+    wary = subprocess.run(command, env=own, timeout=PATIENCE, capture_output=True)
+    assert wary.returncode == 2
+    assert b"certificate verify failed" in wary.stderr
 
 
 # With an address in place of a name there is no SNI.

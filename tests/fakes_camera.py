@@ -457,6 +457,14 @@ def lose_camera(daemon: FakeDaemon) -> None:
     source.opens.extend([SourceError("no such device")] * 100)
 
 
+class TextTransport(StringTransport):
+    """One that takes being without a producer as a socket's does."""
+
+    def unregisterProducer(self) -> None:
+        """Have no producer."""
+        self.producer = None
+
+
 class HttpConnection:
     """
     A client's end of a connection to a site, in memory.
@@ -465,7 +473,7 @@ class HttpConnection:
     """
 
     def __init__(self, site: Site, peer: IAddress | None = None) -> None:
-        self.transport = StringTransport(peerAddress=peer)
+        self.transport = TextTransport(peerAddress=peer)
         self.channel = site.buildProtocol(peer)
         self.channel.makeConnection(self.transport)
 
