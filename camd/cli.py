@@ -108,6 +108,9 @@ def _add_watch(command: ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON, for scripts")
     command.add_argument("--for", dest="time", help="how long: 30s, 5m (default: ever)")
     command.add_argument(
+        "--settle", help="how much of that the total leaves out: 10s (default: nothing)"
+    )
+    command.add_argument(
         "--max-age",
         type=float,
         metavar="SECONDS",

@@ -265,16 +265,23 @@ def _watch(options: Namespace, environ: Mapping[str, str]) -> int:
         for name in ("auto", "width", "fps")
         if (value := getattr(options, name))
     }
-    try:
-        seconds = duration(options.time) if options.time else math.inf
-    except ValueError as error:
-        print(f"camd: --for: {error}", file=sys.stderr)
+    times = {"--for": options.time, "--settle": options.settle}
+    found = {"--for": math.inf, "--settle": 0.0}
+    for name, text in times.items():
+        try:
+            found[name] = duration(text) if text else found[name]
+        except ValueError as error:
+            print(f"camd: {name}: {error}", file=sys.stderr)
+            return 2
+    if found["--settle"] >= found["--for"]:
+        print("camd: --settle: expected less than --for", file=sys.stderr)
         return 2
     return watch.run(
         options.url,
         key=environ.get("CAMD_API_KEY", ""),
         stream=options.stream,
-        seconds=seconds,
+        seconds=found["--for"],
+        settle=found["--settle"],
         max_age=options.max_age,
         as_json=options.json,
         wanted=wanted,

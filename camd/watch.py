@@ -134,6 +134,7 @@ class Seen:
     :ivar age: seconds; None as long as camd's clock is not known.
     :ivar size: bytes.
     :ivar width: pixels; 0 where nobody says.
+    :ivar rendition: its number, 0 for the full picture and in a stream.
     """
 
     camera: str
@@ -141,6 +142,7 @@ class Seen:
     age: float | None
     size: int
     width: int
+    rendition: int = 0
 
 
 class ServerClock:
@@ -263,7 +265,7 @@ class LiveClient:
 
     def _picture(self, message: bytes) -> Iterator[Seen]:
         head = live.HEADER.unpack_from(message)
-        version, length, flags, _, camera, width, _, _, frame, captured = head
+        version, length, flags, rendition, camera, width, _, _, frame, captured = head
         if version != live.VERSION:
             return
         ahead = self.clock.ahead
@@ -271,7 +273,7 @@ class LiveClient:
         if flags & live.ACKNOWLEDGE:
             self._say(ack=[[camera, frame]])
         name = self._names.get(camera, str(camera))
-        yield Seen(name, frame, age, len(message) - length, width)
+        yield Seen(name, frame, age, len(message) - length, width, rendition)
 
     def _say(self, **content: Any) -> None:
         try:
@@ -345,23 +347,33 @@ class Second:
     """What came in one second, or in all of them.
 
     :ivar gaps: frames that were left out, by their numbers.
+    :ivar changes: how often a camera's rendition changed.
     """
 
     pictures: int = 0
     bytes: int = 0
     gaps: int = 0
+    changes: int = 0
     ages: list[float] = field(default_factory=list)
     widths: set[int] = field(default_factory=set)
+    renditions: set[int] = field(default_factory=set)
 
-    def add(self, seen: Seen, gap: int) -> None:
-        """Count one picture."""
+    def add(self, seen: Seen, before: Seen | None) -> None:
+        """Count one picture.
+
+        :param before: the last one of the same camera; None at first.
+        """
         self.pictures += 1
         self.bytes += seen.size
-        self.gaps += gap
+        if before is not None:
+            if seen.frame and before.frame:
+                self.gaps += max(0, seen.frame - before.frame - 1)
+            self.changes += seen.rendition != before.rendition
         if seen.age is not None:
             self.ages.append(seen.age)
         if seen.width:
             self.widths.add(seen.width)
+            self.renditions.add(seen.rendition)
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """Return the figures of so many seconds, for ``--json``."""
@@ -372,6 +384,8 @@ class Second:
             "age_p95": round(ages[int(0.95 * len(ages))], 3) if ages else None,
             "kilobytes_per_second": round(self.bytes / seconds / 1000, 1),
             "widths": sorted(self.widths),
+            "renditions": sorted(self.renditions),
+            "changes": self.changes,
             "gaps": self.gaps,
         }
 
@@ -382,29 +396,32 @@ def watch(
     max_age: float | None,
     *,
     as_json: bool,
+    settle: float = 0,
 ) -> int:
     """Watch for a time, and say each second what came.
 
     :param seconds: how long; infinity for ever.
+    :param settle: seconds of these that do not count in the total.
     :param max_age: what p95 of the ages may be at the most; None for any.
     :return: 0, or 1 when pictures were older than that or none came.
     :raises WatchError: the connection was refused, or has ended.
     """
     began = last_at = time.monotonic()
+    counted_from = began + settle
     second, total = Second(), Second()
-    last: dict[str, int] = {}
+    last: dict[str, Seen] = {}
     for seen in client.pictures(began + seconds):
         now = time.monotonic()
         if seen is not None:
-            before = last.get(seen.camera, seen.frame - 1)
-            gap = max(0, seen.frame - before - 1) if seen.frame else 0
-            last[seen.camera] = seen.frame or before
-            second.add(seen, gap)
-            total.add(seen, gap)
+            before = last.get(seen.camera)
+            last[seen.camera] = seen
+            second.add(seen, before)
+            if now >= counted_from:
+                total.add(seen, before)
         if now - last_at >= 1:
             print(line(second.summary(now - last_at), as_json=as_json), flush=True)
             second, last_at = Second(), now
-    summary = total.summary(time.monotonic() - began)
+    summary = total.summary(max(1e-9, time.monotonic() - counted_from))
     print(line({"total": True, **summary}, as_json=as_json), flush=True)
     if not total.pictures:
         return 1
@@ -417,12 +434,13 @@ def line(summary: Mapping[str, Any], *, as_json: bool) -> str:
         return json.dumps(summary)
     age, p95 = summary["age"], summary["age_p95"]
     ages = "age unknown" if age is None else f"age {age:.3f} s, p95 {p95:.3f} s"
-    widths = "/".join(map(str, summary["widths"]))
+    widths, rungs = ("/".join(map(str, summary[k])) for k in ("widths", "renditions"))
     return (
         f"{'total ' if summary.get('total') else time.strftime('%H:%M:%S')}  "
         f"{summary['fps']:5.1f} fps  {ages}  "
         f"{summary['kilobytes_per_second']:.0f} KB/s  "
-        f"{f'{widths} px  ' if widths else ''}{summary['gaps']} left out"
+        f"{f'{widths} px (rendition {rungs})  ' if widths else ''}"
+        f"{summary['gaps']} left out"
     )
 
 
@@ -432,6 +450,7 @@ def run(
     key: str = "",
     stream: bool = False,
     seconds: float = float("inf"),
+    settle: float = 0,
     max_age: float | None = None,
     as_json: bool = False,
     wanted: Mapping[str, Any] | None = None,
@@ -441,7 +460,7 @@ def run(
         where = address(url, stream=stream, key=key)
         client = StreamClient(where) if stream else LiveClient(where, wanted or {})
         try:
-            return watch(client, seconds, max_age, as_json=as_json)
+            return watch(client, seconds, max_age, as_json=as_json, settle=settle)
         finally:
             client.close()
     except WatchError as error:

@@ -93,15 +93,20 @@ def test_the_fastest_answer_is_believed() -> None:
 def test_a_summary() -> None:
     """Rates, ages, sizes, and what was left out."""
     second = Second()
+    before = None
     for number in range(10):
-        second.add(Seen("robot", number, number / 10, 1000, 640), gap=number % 2)
+        seen = Seen("robot", 10 + 3 * number // 2, number / 10, 1000, 640, number // 5)
+        second.add(seen, before)
+        before = seen
     assert second.summary(2.0) == {
         "fps": 5.0,
         "age": 0.45,
         "age_p95": 0.9,
         "kilobytes_per_second": 5.0,
         "widths": [640],
-        "gaps": 5,
+        "renditions": [0, 1],
+        "changes": 1,
+        "gaps": 4,
     }
     assert "5.0 fps  age 0.450 s" in line(second.summary(2.0), as_json=False)
 
@@ -143,3 +148,11 @@ def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("http://127.0.0.1:1/", seconds=1) == 2
     assert capsys.readouterr().err.startswith("camd: cannot connect to 127.0.0.1:1")
     assert time.monotonic() - began < 10
+
+
+def test_what_comes_first_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the total, and so of the exit status; each second is printed anyway."""
+    client = cast(LiveClient, FakeClient(3.0, 3.0))
+    assert watch(client, 2.0, 1.0, as_json=True, settle=1.0) == 1
+    total = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert total["age"] is None
