@@ -12,16 +12,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A /30 of their own, unlikely to be anybody else's.
-NEAR, FAR, BITS = "10.213.77.1", "10.213.77.2", "30"
+NET, BITS = "10.213", "30"
+"""Networks of four addresses each, unlikely to be anybody else's."""
+
+MOST = 64
+"""Links that there may be at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The near end's address, and the command that runs a program at the far end."""
+    """A link that can be made slower or faster while it is used.
+
+    :ivar host: the near end's address.
+    :ivar enter: the command that runs a program at the far end.
+    """
 
     host: str
     enter: tuple[str, ...]
+    device: str
+
+    def change(self, rate: str) -> None:
+        """Carry this much from now on, as :func:`slow_link` has it.
+
+        :raises subprocess.CalledProcessError: it makes no sense to tc(8).
+        """
+        run(f"tc qdisc change dev {self.device} root {shaping(rate)}")
+
+
+def shaping(rate: str) -> str:
+    """Return the words of tc(8) for the queue of a home router of this rate.
+
+    What is older than such a queue is the server's doing.
+    """
+    return f"tbf rate {rate} burst 16kb latency 200ms"
 
 
 def why_no_link() -> str | None:
@@ -44,27 +67,29 @@ def run(*lines: str) -> None:
 
 
 @contextmanager
-def slow_link(rate: str) -> Iterator[Link]:
+def slow_link(rate: str, number: int = 0) -> Iterator[Link]:
     """
     A link that carries this much towards its far end, and anything back.
 
     :param rate: as tc(8) has it: ``3mbit``.
+    :param number: of the link, where there are several at once; below :data:`MOST`.
     :raises subprocess.CalledProcessError: where the kernel lacks a part of it.
     """
-    space = f"camd{os.getpid()}"
-    near, far = f"cn{os.getpid()}", f"cf{os.getpid()}"
+    space, near, far = (f"{c}{os.getpid()}-{number}" for c in ("camd", "cn", "cf"))
+    # Others may do the same: what is after the second dot is this process's own.
+    own = f"{NET}.{os.getpid() % 256}"
+    host, there = (f"{own}.{4 * number + end}" for end in (1, 2))
     run(f"ip netns add {space}")
     try:
         run(
             f"ip link add {near} type veth peer name {far} netns {space}",
-            f"ip addr add {NEAR}/{BITS} dev {near}",
+            f"ip addr add {host}/{BITS} dev {near}",
             f"ip link set {near} up",
-            f"ip -n {space} addr add {FAR}/{BITS} dev {far}",
+            f"ip -n {space} addr add {there}/{BITS} dev {far}",
             f"ip -n {space} link set {far} up",
-            # The queue of a home router; what is older than it is the server's doing.
-            f"tc qdisc add dev {near} root tbf rate {rate} burst 16kb latency 200ms",
+            f"tc qdisc add dev {near} root {shaping(rate)}",
         )
-        yield Link(NEAR, ("ip", "netns", "exec", space))
+        yield Link(host, ("ip", "netns", "exec", space), near)
     finally:
         # Deleting the namespace is not enough: sockets that still say goodbye keep
         # it, and with it both ends of the pair, for some time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import age, cameras, cost, renditions
+from bench import age, ages, cameras, cost, renditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ ROWS: dict[str, Measure] = {
     "late": age.lateness,
     "others": age.others,
     "link": age.slow_link_age,
+    "ages": ages.behind_proxies,
     "reader": age.slow_reader_age,
     "memory": cost.memory,
     "cache": cost.cache,
@@ -52,7 +53,7 @@ SLOW = frozenset(
     {
         *("cpu1000", "cpu2000", "held", "others", "memory", "churn", "answers"),
         *("http5", "http50", "files5", "files50", "cameras64", "daemon"),
-        *("renditions", "rungs"),
+        *("ages", "renditions", "rungs"),
     }
 )
 

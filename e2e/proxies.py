@@ -226,3 +226,30 @@ DEFAULT = {
     ),
 }
 """By the proxy's name, the least that works."""
+
+UPGRADING = {
+    "nginx": DEFAULT["nginx"].having(
+        "proxy_pass",
+        """proxy_http_version 1.1;
+                proxy_set_header Upgrade $http_upgrade;
+                proxy_set_header Connection upgrade;
+                proxy_pass""",
+    ),
+    "haproxy": DEFAULT["haproxy"],
+    # It goes by the name that it is asked for, which a link's far end changes.
+    "caddy": DEFAULT["caddy"].having("http://127.0.0.1:PORT", "http://:PORT"),
+    "apache": DEFAULT["apache"].having("CAMD/", "CAMD/ upgrade=websocket"),
+    "varnish": DEFAULT["varnish"].having(
+        "vcl 4.1;\n",
+        """vcl 4.1;
+        sub vcl_recv {
+            if (req.http.Upgrade) { return (pipe); }
+        }
+        sub vcl_pipe {
+            set bereq.http.Upgrade = req.http.Upgrade;
+            set bereq.http.Connection = req.http.Connection;
+        }
+        """,
+    ),
+}
+"""By the proxy's name, the least that lets a WebSocket through."""

@@ -2,95 +2,82 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
+from subprocess import SubprocessError
+from threading import Event, Thread, Timer
 from typing import Any
 
 import pytest
 
-from bench.link import Link, slow_link, why_no_link
+from bench import ages
+from bench.link import slow_link, why_no_link
 from e2e.client import ask
 from e2e.conftest import check_log
 from e2e.daemon import Daemon, running
 from e2e.delayed import relay
-from e2e.proxies import DEFAULT, IDLE, RECOMMENDED
+from e2e.proxies import DEFAULT, IDLE, RECOMMENDED, UPGRADING, Setup
 from e2e.through import through
-
-WATCH = str(Path(sys.executable).with_name("camd"))
-
-CAMERA = {"source": "pattern", "jpeg_quality": 95}
-"""Pictures of some 40 KB: 4.8 Mbit/s at 15 a second."""
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon with one camera."""
     folder = tmp_path_factory.mktemp("daemon")
-    with running(folder, {"robot": CAMERA}, stream_fps=15, heartbeat_interval=1) as it:
+    cameras = {"robot": ages.CAMERA}
+    with running(folder, cameras, stream_fps=15, heartbeat_interval=1) as it:
         yield it
     check_log(it)
 
 
+def seen_through(
+    setups: Mapping[str, Setup], daemon: Daemon, folder: Path
+) -> Iterator[dict[str, Daemon]]:
+    """Run proxies; the daemon as it is seen through each."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(through(setup, daemon, folder / name))
+            for name, setup in setups.items()
+        }
+
+
 @pytest.fixture(scope="module")
-def proxied(
+def deployed(
     daemon: Daemon, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Daemon]]:
-    """The daemon as it is seen through each proxy, and directly."""
-    folder = tmp_path_factory.mktemp("proxies")
-    with ExitStack() as stack:
-        caddy = RECOMMENDED["caddy"]
-        # It goes by the name that it is asked for, which the link's far end changes.
-        anywhere = caddy.having("http://127.0.0.1:PORT", "http://:PORT")
-        seen = {
-            name: stack.enter_context(through(setup, daemon, folder / name))
-            for name, setup in {**RECOMMENDED, "caddy": anywhere}.items()
-        }
-        yield {**seen, "direct": daemon}
+    """The daemon behind each proxy with the file of ``deploy/``."""
+    yield from seen_through(RECOMMENDED, daemon, tmp_path_factory.mktemp("deployed"))
 
 
-def watched(
-    daemon: Daemon,
-    host: str,
-    port: int,
-    seconds: int,
-    *options: str,
-    enter: Sequence[str] = (),
-) -> tuple[int, list[dict[str, Any]]]:
-    """What ``camd watch`` ends with, and what it says of each second and of all."""
-    url = f"http://{host}:{port}/api/robot/live"
-    ended = subprocess.run(
-        [*enter, WATCH, "watch", url, "--json", "--for", f"{seconds}s", *options],
-        env={**os.environ, "CAMD_API_KEY": daemon.key},
-        capture_output=True,
-        text=True,
-        timeout=seconds + 30,
-        check=False,
-    )
-    assert ended.returncode != 2, ended.stderr
-    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
+@pytest.fixture(scope="module")
+def ways(
+    daemon: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Daemon]]:
+    """The daemon behind each proxy with the least that works."""
+    yield from seen_through(UPGRADING, daemon, tmp_path_factory.mktemp("ways"))
 
 
 every_proxy = pytest.mark.parametrize("name", RECOMMENDED)
 
 
 @every_proxy
-def test_it_gets_through(proxied: dict[str, Daemon], name: str) -> None:
+def test_it_gets_through(deployed: dict[str, Daemon], name: str) -> None:
     """With the files of deploy/: every picture, none of them old."""
-    way = proxied[name]
-    status, said = watched(way, "127.0.0.1", way.port, 4, "--max-age", "0.5")
-    assert status == 0
-    assert said[-1]["fps"] > 12
+    way = deployed[name]
+    *_, total = ages.watch(way, "127.0.0.1", way.port, (), 1, 3)
+    assert total["age_p95"] < 0.5
+    assert total["fps"] > 12
 
 
 @every_proxy
-def test_silence_does_not_end_it(proxied: dict[str, Daemon], name: str) -> None:
+def test_silence_does_not_end_it(deployed: dict[str, Daemon], name: str) -> None:
     """Nothing is watched for longer than any of the proxies waits."""
-    way = proxied[name]
+    way = deployed[name]
     url = f"http://127.0.0.1:{way.port}/api/live"
     code = (
         "import sys, time\n"
@@ -109,8 +96,8 @@ def test_without_upgrade_there_is_the_frame(
     """An nginx that lets no WebSocket through lets pictures through."""
     folder = tmp_path_factory.mktemp("stripped")
     with through(DEFAULT["nginx"], daemon, folder / "nginx") as way:
-        with pytest.raises(AssertionError, match="426"):
-            watched(way, "127.0.0.1", way.port, 3)
+        with pytest.raises(SubprocessError, match="426"):
+            ages.watch(way, "127.0.0.1", way.port, (), 1, 3)
         after = 0
         for _ in range(10):
             answer = ask(way, f"/api/robot/frame?after={after}")
@@ -119,46 +106,68 @@ def test_without_upgrade_there_is_the_frame(
             after = int(answer.headers["x-frame"])
 
 
-@pytest.fixture(params=["480kbit", "3mbit"])
-def link(request: pytest.FixtureRequest) -> Iterator[tuple[str, Link]]:
-    """A slow link, and how slow."""
-    if why_no_link():
-        pytest.skip(str(why_no_link()))
-    with slow_link(request.param) as made:
-        yield request.param, made
+needs_links = pytest.mark.skipif(bool(why_no_link()), reason=str(why_no_link()))
 
 
-BARS = {"480kbit": (1.2, 1.4, 1.2), "3mbit": (0.4, 0.7, 5.0)}
-"""Age (median, p95) and rate that must be kept, by link; of the second half. On a quiet
-machine it is better; these hold on a busy one, too."""
+@needs_links
+@pytest.mark.parametrize("name", ages.SCENES)
+def test_pictures_are_fresh_on_a_slow_link(ways: dict[str, Daemon], name: str) -> None:
+    """Behind every proxy at once, each over a link of its own: age and rate hold."""
+    scene = ages.SCENES[name]
+    totals = ages.all_at_once(ways, scene)
+    assert [way for way, it in totals.items() if not scene.bars.met(it)] == [], totals
 
 
-@pytest.mark.parametrize("name", [*RECOMMENDED, "direct"])
-def test_pictures_are_fresh_on_a_slow_link(
-    proxied: dict[str, Daemon], link: tuple[str, Link], name: str
-) -> None:
-    """Whatever the proxy takes: the stream was 0.6 to 6 s old there."""
-    rate, far = link
-    way = proxied[name]
-    with relay(far.host, way.port) as port:
-        _, said = watched(way, far.host, port, 24, enter=far.enter)
-    later = [second for second in said[len(said) // 2 :] if "total" not in second]
-    ages = sorted(second["age"] for second in later)
-    oldest = sorted(second["age_p95"] for second in later)
-    median, p95, fps = BARS[rate]
-    assert ages[len(ages) // 2] < median
-    assert oldest[len(oldest) // 2] < p95
-    assert sum(second["fps"] for second in later) / len(later) > fps
+FALL = {"full": ((), 1.5), "auto": (("--auto",), 0.6)}
+"""Options of ``camd watch``, and the age that pictures have again after a fall."""
 
 
-def test_auto_fits_the_link(proxied: dict[str, Daemon]) -> None:
-    """At 480 kbit/s pictures come several times a second, and soon."""
-    if why_no_link():
-        pytest.skip(str(why_no_link()))
-    way = proxied["nginx"]
-    with slow_link("480kbit") as far, relay(far.host, way.port) as port:
-        _, said = watched(way, far.host, port, 20, "--auto", enter=far.enter)
-    later = [second for second in said[10:] if "total" not in second]
-    ages = sorted(second["age"] for second in later)
-    assert ages[len(ages) // 2] < 0.6
-    assert sum(second["fps"] for second in later) / len(later) > 5
+@needs_links
+@pytest.mark.parametrize("name", FALL)
+def test_a_link_that_falls(ways: dict[str, Daemon], name: str) -> None:
+    """From 10 Mbit/s to 480 kbit/s at once: fresh again within five seconds."""
+    options, most = FALL[name]
+    before, after, seconds = 8, 5, 10
+
+    def fallen(way: Daemon, number: int) -> list[dict[str, Any]]:
+        with slow_link("10mbit", number) as far, relay(far.host, way.port) as port:
+            timer = Timer(before, far.change, ["480kbit"])
+            timer.start()
+            whole = before + after, seconds
+            return ages.watch(way, far.host, port, far.enter, *whole, *options)
+
+    with ThreadPoolExecutor(len(ways)) as pool:
+        found = pool.map(fallen, ways.values(), range(len(ways)))
+        totals = {way: said[-1] for way, said in zip(ways, found, strict=True)}
+    assert [way for way, it in totals.items() if it["age_p95"] > most] == [], totals
+
+
+@needs_links
+def test_a_link_that_jumps(ways: dict[str, Daemon]) -> None:
+    """1 and 3 Mbit/s by turns of ten seconds: the rendition stays nearly still."""
+    settle, minutes = 30, 1
+
+    def jumped(way: Daemon, number: int) -> dict[str, Any]:
+        with slow_link("1mbit", number) as far, relay(far.host, way.port) as port:
+            ended = Event()
+
+            def jump() -> None:
+                for rate in cycle(("3mbit", "1mbit")):
+                    if ended.wait(10):
+                        return
+                    far.change(rate)
+
+            jumping = Thread(target=jump)
+            jumping.start()
+            try:
+                times = settle, 60 * minutes
+                *_, total = ages.watch(way, far.host, port, far.enter, *times, "--auto")
+            finally:
+                ended.set()
+                jumping.join()
+            return total
+
+    with ThreadPoolExecutor(len(ways)) as pool:
+        found = pool.map(jumped, ways.values(), range(len(ways)))
+        totals = dict(zip(ways, found, strict=True))
+    assert [w for w, it in totals.items() if it["changes"] > 2 * minutes] == [], totals
