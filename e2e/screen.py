@@ -35,6 +35,9 @@ COLOURED = 50
 """The least difference between blue and red in a pixel of the picture, which is drawn
 with 100. Everything around it is grey."""
 
+NARROW = 0.15
+"""Share of the screen's width or height that the picture has at least."""
+
 PAUSE = 0.01
 """Seconds between two looks; a picture of a 15 fps camera stands for 67 ms."""
 
@@ -168,11 +171,14 @@ def looking_at(screen: Screen) -> Iterator[Onlooker]:
 
 
 def coloured(seen: Pixels) -> Pixels | None:
-    """Cut out the coloured part; None when everything is grey."""
+    """Cut out the coloured part; None when everything is grey.
+
+    What is narrower than :data:`NARROW` is a word or a line of a page.
+    """
     blue, red = seen[..., 0].astype(np.int16), seen[..., 2]
     mask = abs(blue - red) > COLOURED
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    rows, columns = (np.flatnonzero(mask.mean(axis=axis) > NARROW) for axis in (1, 0))
+    if not rows.size or not columns.size:
         return None
     return seen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
