@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -41,6 +42,9 @@ CLOCK_EVERY = 2.0
 
 CLOCK_HOLDS = 30.0
 """Seconds that an answer is believed."""
+
+OVERDUE, OVERDUE_LEAST = 2.5, 0.1
+"""Usual gaps, and the least seconds, without a picture until camd is told."""
 
 SILENCE = 10.0
 """Seconds without a byte until the connection counts as dead."""
@@ -168,6 +172,31 @@ class ServerClock:
         return min(self._samples)[0] / 2 if self._samples else None
 
 
+class Rhythm:
+    """How far apart pictures come, and when the next one is overdue.
+
+    :ivar overdue_at: by the clock of :meth:`came`; infinity before the second picture.
+    """
+
+    def __init__(self) -> None:
+        self.overdue_at = inf
+        self._gap: float | None = None
+        self._came_at: float | None = None
+
+    def came(self, now: float) -> None:
+        """Note a picture."""
+        if self._came_at is not None:
+            gap = now - self._came_at
+            usual = gap if self._gap is None else self._gap
+            self._gap = usual + (gap - usual) / 8
+            self.overdue_at = now + max(OVERDUE_LEAST, OVERDUE * self._gap)
+        self._came_at = now
+
+    def told(self) -> None:
+        """Note that camd was told: once is enough until the next picture."""
+        self.overdue_at = inf
+
+
 class LiveClient:
     """A client of the live channel.
 
@@ -189,6 +218,8 @@ class LiveClient:
         self._text = ""
         self._data = bytearray()
         self._asked_at = 0.0
+        self._rhythm = Rhythm()
+        self._last: tuple[int, int] | None = None
         self._socket = connect(where)
         self._ws = WSConnection(ConnectionType.CLIENT)
         headers = [(b"User-Agent", b"camd-watch")]
@@ -202,7 +233,7 @@ class LiveClient:
         self._socket.close()
 
     def pictures(self, until: float) -> Iterator[Seen | None]:
-        """Yield each picture; None when half a second has brought none.
+        """Yield each picture; None when half a second, or less, has brought none.
 
         :param until: when to stop, by ``time.monotonic``.
         :raises WatchError: the connection was refused, or has ended.
@@ -212,8 +243,12 @@ class LiveClient:
             if self._names and now - self._asked_at > CLOCK_EVERY:
                 self._asked_at = now
                 self._say(clock=self._wall())
+            if self._rhythm.overdue_at <= now:
+                self._rhythm.told()
+                self._say(ack=[self._last])
+            quiet = min(0.5, self._rhythm.overdue_at - now)
             pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
-            if not pending and not select.select([self._socket], [], [], 0.5)[0]:
+            if not pending and not select.select([self._socket], [], [], quiet)[0]:
                 if now - heard_at > SILENCE:
                     raise WatchError(f"nothing was heard for {SILENCE:.0f} s")
                 yield None
@@ -270,8 +305,10 @@ class LiveClient:
             return
         ahead = self.clock.ahead
         age = None if ahead is None else self._wall() + ahead - captured
+        self._last = camera, frame
+        self._rhythm.came(time.monotonic())
         if flags & live.ACKNOWLEDGE:
-            self._say(ack=[[camera, frame]])
+            self._say(ack=[self._last])
         name = self._names.get(camera, str(camera))
         yield Seen(name, frame, age, len(message) - length, width, rendition)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -11,6 +12,7 @@ import pytest
 
 from camd.watch import (
     LiveClient,
+    Rhythm,
     Second,
     Seen,
     ServerClock,
@@ -156,3 +158,17 @@ def test_what_comes_first_may_be_left_out(capsys: pytest.CaptureFixture[str]) ->
     assert watch(client, 2.0, 1.0, as_json=True, settle=1.0) == 1
     total = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert total["age"] is None
+
+
+def test_a_picture_is_overdue() -> None:
+    """After 2.5 usual gaps, 0.1 s at the least; never before there is a usual one."""
+    rhythm = Rhythm()
+    rhythm.came(0.0)
+    assert rhythm.overdue_at == math.inf
+    rhythm.came(0.2)
+    assert rhythm.overdue_at == pytest.approx(0.2 + 2.5 * 0.2)
+    rhythm.told()
+    assert rhythm.overdue_at == math.inf
+    for step in range(100):
+        rhythm.came(1 + step / 100)
+    assert rhythm.overdue_at == pytest.approx(1.99 + 0.1)

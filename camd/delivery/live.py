@@ -69,6 +69,14 @@ class LiveCamera:
             self._wires[key] = LiveWire(self, rendition, asks_all=asks_all)
         return self._wires[key]
 
+    def asked_up_to(self, number: int) -> Asked | None:
+        """Return the newest that was asked for up to a frame; None where none was."""
+        for ahead in range(ASKS_EACH):
+            asked = self.asked.get(number - ahead)
+            if asked is not None:
+                return asked
+        return None
+
     def asks(self, frame: Frame, size: int) -> None:
         """Note that a picture goes out that is to be acknowledged."""
         self.asked.pop(frame.number, None)
@@ -363,9 +371,13 @@ class LiveConnection:
         return waited_for
 
     def acked(self, key: PictureKey) -> None:
-        """Note that a picture is on the screen; nothing if it was never sent."""
+        """Note that a picture is on the screen; nothing if it was never sent.
+
+        From a viewer that keeps up, an acknowledgement that nobody waits for says that
+        what was sent after it does not come.
+        """
         outlet = self.outlets.get(key.camera)
-        asked = outlet.camera.asked.get(key.frame) if outlet is not None else None
+        asked = outlet.camera.asked_up_to(key.frame) if outlet is not None else None
         viewer = outlet.viewer if outlet is not None else None
         now = self._clock.seconds()
         was_late = self.pacer.is_late(now)
@@ -379,6 +391,9 @@ class LiveConnection:
             or asked is None
             or asked.built_at <= max(outlet.acked_at, viewer.came)
         ):
+            last = viewer.last if viewer is not None and viewer.is_fast else None
+            if last is not None and last.number & 0xFFFFFFFF != key.frame:
+                self.pace()
             return
         elif viewer.is_fast:
             self.acks += 1

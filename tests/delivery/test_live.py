@@ -117,6 +117,33 @@ def test_late_acknowledgements_end_it() -> None:
     assert [block for block in viewer.out.sent[before:] if len(block) > 100] == []
 
 
+def test_a_client_that_sees_nothing_more_ends_it() -> None:
+    """It says so by the last picture that it has, long before one that is asked for."""
+    viewer = fast()
+    viewer.publish(acks=False)
+    seen = viewer.number
+    viewer.connection.acked(PictureKey(1, seen))
+    assert viewer.viewer.is_fast  # Nothing is on its way.
+    viewer.publish(acks=False)
+    viewer.connection.acked(PictureKey(1, seen))
+    assert not viewer.viewer.is_fast
+    viewer.clock.advance(0)
+    assert viewer.out.sent[-1][0] == 0x89  # A probe behind what is on its way.
+
+
+def test_a_picture_that_does_not_ask_stands_for_the_one_before_that_does() -> None:
+    """A browser may have drawn it in place of that one."""
+    viewer = fast()
+    while viewer.number % ASKS_EACH != ASKS_EACH - 1:
+        viewer.publish()
+    before = len(viewer.ages)
+    viewer.publish(acks=False)
+    assert len(viewer.ages) == before
+    viewer.connection.acked(PictureKey(1, viewer.number + 1))
+    assert len(viewer.ages) == before + 1
+    assert viewer.viewer.is_fast
+
+
 def test_a_full_socket_ends_it() -> None:
     """What was begun is sent to its end, then pictures are paced."""
     viewer = fast()

@@ -22,6 +22,7 @@ export class LiveChannel {
   #open = false;
   #heard = performance.now();
   #timers = [];
+  #later = 0; // a time-out for what must not be said yet
 
   constructor(address, listener) {
     this.#listener = listener;
@@ -31,7 +32,7 @@ export class LiveChannel {
     this.#socket.onclose = ({code}) => this.#closed(code);
     this.#timers = [
       setInterval(() => this.#askClock(), ASK_CLOCK),
-      setInterval(() => this.#send("ack", this.#acks.due(performance.now())), 250),
+      setInterval(() => this.#acknowledge(), 50),
     ];
   }
 
@@ -51,17 +52,28 @@ export class LiveChannel {
   /** Say that a picture is on the screen. */
   drawn(name, picture) {
     const number = this.#numbers.get(name);
-    if (number !== undefined) this.#send("ack", this.#acks.drawn(number, picture.frame, performance.now()));
+    if (number === undefined) return;
+    this.#acks.drawn(picture);
+    this.#acknowledge();
   }
 
   close() {
     this.#listener = null;
     this.#socket.close();
     this.#timers.forEach(clearInterval);
+    clearTimeout(this.#later);
   }
 
   #send(key, value) {
     if (value && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({[key]: value}));
+  }
+
+  #acknowledge() {
+    const now = performance.now();
+    this.#send("ack", this.#acks.take(now));
+    const wait = this.#acks.due - now;
+    if (wait < 50 && !this.#later)
+      this.#later = setTimeout(() => { this.#later = 0; this.#acknowledge(); }, wait);
   }
 
   #askClock() {
@@ -91,6 +103,7 @@ export class LiveChannel {
   #receivePicture(data) {
     const picture = parse(data), name = picture && this.#names.get(picture.camera);
     if (name === undefined || name === null) return;
+    this.#acks.came(picture, performance.now());
     picture.captured -= this.#ahead.get(name) ?? 0;
     picture.blob = new Blob([picture.jpeg], {type: "image/jpeg"});
     picture.bytes = data.byteLength;

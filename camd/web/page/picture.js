@@ -1,6 +1,6 @@
 // The header of a picture on the live channel; docs/live.md has the table.
 
-const VERSION = 1, PLACEHOLDER = 1, REPEAT = 2;
+const VERSION = 1, PLACEHOLDER = 1, REPEAT = 2, ACKNOWLEDGE = 4;
 
 /**
  * Read a binary message.
@@ -17,6 +17,7 @@ export function parse(data) {
   return {
     placeholder: (flags & PLACEHOLDER) !== 0,
     repeat: (flags & REPEAT) !== 0,
+    asks: (flags & ACKNOWLEDGE) !== 0,
     rendition: view.getUint8(3),
     camera: view.getUint16(4),
     width: view.getUint16(6),
@@ -27,34 +28,55 @@ export function parse(data) {
   };
 }
 
-/** When to say that a picture was drawn: at once on a slow link, thinned on a fast one. */
-export class Acks {
-  #came = -Infinity;
-  #said = -Infinity;
-  #waiting = new Map();
-  #drawn = 0;
+const APART = 15; // ms between two messages: camd takes 100 a second
+const OVERDUE = 2.5, OVERDUE_LEAST = 100; // usual gaps, and ms, without a picture
 
-  /** @returns the pairs of camera and frame to send now; null for none yet. */
-  drawn(camera, frame, now) {
-    const gap = now - this.#came;
+/** What to acknowledge, and when: what camd asks for, once it or a newer one is drawn. */
+export class Acks {
+  #asking = new Map(); // camera -> pictures that are to be acknowledged
+  #waiting = new Map(); // camera -> frame, in the order in which they were drawn
+  #last = null; // the pair of camera and frame that was drawn last
+  #said = -Infinity;
+  #order = 0;
+  #came = null;
+  #usual = null; // ms from one picture to the next
+  #overdue = Infinity;
+
+  /** Note that a picture has come. */
+  came(picture, now) {
+    picture.order = this.#order++;
+    if (picture.asks) this.#asking.set(picture.camera, [...this.#asking.get(picture.camera) ?? [], picture]);
+    if (this.#came !== null) {
+      const gap = now - this.#came;
+      this.#usual = this.#usual === null ? gap : this.#usual + (gap - this.#usual) / 8;
+      this.#overdue = now + Math.max(OVERDUE_LEAST, OVERDUE * this.#usual);
+    }
     this.#came = now;
-    this.#drawn += 1;
-    // In the order in which they were drawn: the last stands for all before it.
+  }
+
+  /** Note that a picture is on the screen. */
+  drawn({camera, frame, order}) {
+    this.#last = [camera, frame];
+    const asking = this.#asking.get(camera) ?? [], later = asking.filter((picture) => picture.order > order);
+    if (later.length === asking.length) return;
+    this.#asking.set(camera, later);
+    // The last one of a message stands for all that came before it.
     this.#waiting.delete(camera);
     this.#waiting.set(camera, frame);
-    return gap > 100 || this.#drawn >= 4 || now - this.#said >= 250 ? this.flush(now) : null;
   }
 
-  /** The same for those that have waited for long enough. */
-  due(now) {
-    return this.#waiting.size && now - this.#said >= 250 ? this.flush(now) : null;
+  /** @returns when there will be something to say; Infinity for not before a picture. */
+  get due() {
+    return this.#waiting.size ? this.#said + APART : this.#last ? this.#overdue : Infinity;
   }
 
-  flush(now) {
-    const pairs = [...this.#waiting];
+  /** @returns the pairs of camera and frame to send now; null for none yet. */
+  take(now) {
+    if (now < this.due) return null;
+    const pairs = this.#waiting.size ? [...this.#waiting] : [this.#last];
+    if (!this.#waiting.size) this.#overdue = Infinity; // Once is enough.
     this.#waiting.clear();
     this.#said = now;
-    this.#drawn = 0;
     return pairs;
   }
 }

@@ -20,7 +20,7 @@ function message({version = 1, length = 24, flags = 0, size = 30} = {}) {
 test("a picture's header is read as docs/live.md has it", () => {
   const {jpeg, ...picture} = parse(message());
   assert.deepEqual(picture, {
-    placeholder: false, repeat: false, rendition: 2, camera: 7, width: 640, height: 480, frame: 4294967295, captured: 1795947703.25,
+    placeholder: false, repeat: false, asks: false, rendition: 2, camera: 7, width: 640, height: 480, frame: 4294967295, captured: 1795947703.25,
   });
   assert.equal(jpeg.length, 6);
 });
@@ -38,26 +38,59 @@ test("a longer header is skipped, another version or half a message ignored", ()
   assert.equal(parse(new ArrayBuffer(10)), null);
 });
 
-test("on a slow link each picture is acknowledged at once", () => {
-  const acks = new Acks();
-  assert.deepEqual([0, 200, 400].map((now, frame) => acks.drawn(1, frame, now)), [[[1, 0]], [[1, 1]], [[1, 2]]]);
+function come(acks, camera, frame, now, asks = true) {
+  const picture = {camera, frame, asks};
+  acks.came(picture, now);
+  return picture;
+}
+
+test("what asks for it is acknowledged once it is drawn, and what does not is not", () => {
+  const acks = new Acks(), first = come(acks, 1, 7, 0);
+  assert.equal(acks.take(5), null);
+  acks.drawn(first);
+  assert.deepEqual(acks.take(10), [[1, 7]]);
+  acks.drawn(come(acks, 1, 8, 66, false));
+  assert.equal(acks.take(70), null);
 });
 
-test("on a fast one each fourth is, or after 250 ms", () => {
+test("a newer picture that was drawn instead is acknowledged", () => {
   const acks = new Acks();
-  acks.drawn(1, 0, 0);
-  assert.deepEqual([1, 2, 3, 4].map((frame) => acks.drawn(1, frame, frame * 20)), [null, null, null, [[1, 4]]]);
-  acks.drawn(1, 5, 100);
-  assert.equal(acks.due(200), null);
-  assert.deepEqual(acks.due(340), [[1, 5]]);
-  assert.ok(!acks.due(900));
+  come(acks, 1, 7, 0);
+  acks.drawn(come(acks, 1, 8, 66, false));
+  assert.deepEqual(acks.take(70), [[1, 8]]);
+});
+
+test("one that is drawn while the next is there already is not taken for that", () => {
+  const acks = new Acks(), [first, second] = [7, 8].map((frame) => come(acks, 1, frame, 0));
+  acks.drawn(first);
+  assert.deepEqual(acks.take(10), [[1, 7]]);
+  acks.drawn(second);
+  assert.deepEqual(acks.take(30), [[1, 8]]);
 });
 
 test("several cameras fit one message, the one drawn last behind the others", () => {
   const acks = new Acks();
-  acks.drawn(1, 0, 0);
-  acks.drawn(1, 1, 10);
-  acks.drawn(2, 8, 20);
-  acks.drawn(3, 5, 30);
-  assert.deepEqual(acks.drawn(1, 2, 40), [[2, 8], [3, 5], [1, 2]]);
+  acks.drawn(come(acks, 1, 1, 0));
+  assert.deepEqual(acks.take(0), [[1, 1]]);
+  for (const [camera, frame] of [[1, 2], [2, 8], [3, 5], [1, 3]]) acks.drawn(come(acks, camera, frame, 5));
+  assert.equal(acks.take(10), null);
+  assert.equal(acks.due, 15);
+  assert.deepEqual(acks.take(15), [[2, 8], [3, 5], [1, 3]]);
+});
+
+test("once, camd is told that nothing comes any more", () => {
+  const acks = new Acks();
+  for (let now = 0; now <= 400; now += 40) {
+    acks.drawn(come(acks, 1, now, now, false));
+    assert.equal(acks.take(now), null);
+  }
+  assert.equal(acks.due, 500);
+  assert.deepEqual(acks.take(500), [[1, 400]]);
+  assert.equal(acks.take(5000), null);
+});
+
+test("slow cameras are not overdue between two pictures", () => {
+  const acks = new Acks();
+  for (let now = 0; now <= 4000; now += 1000) acks.drawn(come(acks, 1, now, now, false));
+  assert.equal(acks.due, 6500);
 });
