@@ -26,6 +26,11 @@ class LinkTraits:
     :ivar draw: that the viewer needs to draw a picture.
     :ivar draw_jitter: that it may need longer.
     :ivar lost: share of the acknowledgements that never come.
+    :ivar burst: bytes that pass at once after a silence, as at a token bucket.
+    :ivar lump: bytes that arrive together, a PING and its picture too, as in the frames
+        of a wireless network; 0 for a packet each.
+    :ivar pauses: seconds that the viewer's machine does something else, at the most,
+        three times a second on average.
     """
 
     rates: tuple[tuple[float, float], ...]
@@ -34,6 +39,9 @@ class LinkTraits:
     draw: float = 0.01
     draw_jitter: float = 0.0
     lost: float = 0.0
+    burst: int = 0
+    lump: int = 0
+    pauses: float = 0.0
 
     def rate(self, now: float) -> float:
         """Return the bytes a second at that moment."""
@@ -88,6 +96,8 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.pacer = Pacer(self.max_lateness)
+        self._tokens, self._filled_at = float(self.link.burst), 0.0
+        self._paused_until = 0.0
         self.turns = RoundRobin()
         self._random = Random(self.seed)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -95,6 +105,9 @@ class Simulation:
         self._pending: dict[str, tuple[float, int]] = {}
         self._free_at = self._there_at = self._back_at = self._drawn_at = 0.0
         self._wakes_at = 0.0
+        if self.link.pauses:
+            self._at(0.0, self._pause)
+        self._at(0.0, self._sound)
         for name, camera in self.cameras.items():
             self.turns.set(name, camera.weight)
             self._at(self._random.uniform(0, 1 / camera.fps), self._capture(name))
@@ -120,7 +133,17 @@ class Simulation:
 
         return capture
 
+    def _pause(self, now: float) -> None:
+        self._paused_until = now + self._extra(self.link.pauses)
+        self._at(now + self._random.expovariate(3), self._pause)
+
+    def _sound(self, now: float) -> None:
+        number, arrival = self.pacer.sounded(now), self._arrival(PING, now)
+        self._answer_probe(number, arrival)
+
     def _go_on(self, now: float) -> None:
+        if self._pending and self.pacer.sound_at(now) <= now:
+            self._sound(now)
         send_at = self._send_what_may_go(now)
         if self.pacer.probe_at() <= now:
             self._probe(now)
@@ -144,9 +167,11 @@ class Simulation:
         self.sent += 1
         key = self.sent
         self.pacer.sent(key, size, now)
-        ping = self._arrival(PING, now)
+        first = min(size, max(0, self.link.lump - PING))
+        ping = arrival = self._arrival(PING + first, now)
         self._at(ping, lambda at: self._back(at, lambda t: self.pacer.pong(key, t)))
-        arrival = self._arrival(size, now)
+        for sent in range(first, size, self.link.lump or size):
+            arrival = self._arrival(min(self.link.lump or size, size - sent), now)
         drawn = arrival + self.link.draw + self._extra(self.link.draw_jitter)
         drawn = self._drawn_at = max(drawn, self._drawn_at)
 
@@ -158,8 +183,12 @@ class Simulation:
         self._at(drawn, show)
 
     def _probe(self, now: float) -> None:
-        number, arrival = self.pacer.probed(), self._arrival(PING, now)
-        answered = lambda t: self.pacer.probe_answered(number, t)  # noqa: E731
+        self._answer_probe(self.pacer.probed(), self._arrival(PING, now))
+
+    def _answer_probe(self, number: int, arrival: float) -> None:
+        def answered(now: float) -> object:
+            return self.pacer.probe_answered(number, now)
+
         self._at(arrival, lambda at: self._back(at, answered))
 
     def _extra(self, most: float) -> float:
@@ -168,17 +197,20 @@ class Simulation:
     def _arrival(self, size: int, now: float) -> float:
         """Send bytes; return when the last of them is at the viewer."""
         at, left = max(now, self._free_at), float(size)
+        filled = self._tokens + (at - self._filled_at) * self.link.rate(at)
+        self._tokens = max(0.0, min(self.link.burst, filled) - left)
+        left = max(0.0, left - min(self.link.burst, filled))
         while True:
             rate = self.link.rate(at)
             changes = [since for since, _ in self.link.rates if since > at]
             until = min(changes, default=math.inf)
             if at + left / rate <= until:
-                self._free_at = at + left / rate
+                self._free_at = self._filled_at = at + left / rate
                 break
             left -= (until - at) * rate
             at = until
         there = self._free_at + self.link.delay + self._extra(self.link.jitter)
-        self._there_at = max(self._there_at, there)
+        self._there_at = max(self._there_at, there, self._paused_until)
         return self._there_at
 
     def _back(self, now: float, heard: Callable[[float], object]) -> None:

@@ -224,6 +224,9 @@ class LiveConnection:
         """Take over the connection."""
         self.is_open = True
         self._outlet.open(self._go_on)
+        # Ahead of all pictures: there is nothing that it could wait for.
+        now = self._clock.seconds()
+        self.send_control(live.probe(self.pacer.sounded(now)))
 
     def close(self) -> None:
         """Leave no call behind; the connection is gone."""
@@ -315,8 +318,14 @@ class LiveConnection:
         at = self.pacer.send_at(size, now)
         if at > now:
             self._in_time = 0
+            self._sound(now)
             self._call_at(at)
         return at <= now
+
+    def _sound(self, now: float) -> None:
+        """Measure the round trip again if it is time."""
+        if self.pacer.sound_at(now) <= now:
+            self.send_control(live.probe(self.pacer.sounded(now)))
 
     def _call_at(self, at: float) -> None:
         """Go on at this moment, infinity for not before something is heard."""
@@ -343,6 +352,7 @@ class LiveConnection:
             now = self._clock.seconds()
             at = self.pacer.send_at(max(self._waiting.values()), now)
             if at > now:
+                self._sound(now)
                 self._call_at(at)
                 return
             sizes = {outlet.name: size for outlet, size in self._waiting.items()}

@@ -29,6 +29,10 @@ NEWS = 0.3
 """Weight of the latest sample of the bandwidth. A link that changes at once is believed
 after three or four pictures; one picture that was held up changes little."""
 
+JITTER = 0.02
+"""Seconds that a PING may be on its way longer than the shortest, for no picture's
+sake. One that was longer has waited for what it came with."""
+
 GRACE = 0.05
 """Seconds that an acknowledgement may be late in any case: three turns of a screen."""
 
@@ -50,6 +54,10 @@ LEAD_MOST = 0.25
 
 FIRST_ACK = 1.0
 """Seconds that the first acknowledgement may take, while nothing is known."""
+
+SOUND_AGAIN = 2.0
+"""Seconds until a PING that measures the round trip is sent again. A client that
+answers none is sent no more pictures."""
 
 PROBE_AFTER = 0.5
 """Seconds that an acknowledgement is overdue until the connection itself is asked."""
@@ -104,6 +112,8 @@ class Pacer:
         "_probe_after",
         "_probes",
         "_seconds",
+        "_sounded_at",
+        "_sounding",
         "_under_way",
         "round_trip",
         "unacked",
@@ -122,6 +132,9 @@ class Pacer:
         # How many probes there were, the last picture ahead of the one under way.
         self._probes = 0
         self._probe: UnderWay | None = None
+        # The PING alone that is under way, and when the last one was sent.
+        self._sounding: int | None = None
+        self._sounded_at = -math.inf
         self._probe_after = PROBE_AFTER
 
     @property
@@ -142,13 +155,13 @@ class Pacer:
 
         :return: ``now`` or less: at once. Infinity: not before something is heard.
         """
+        bandwidth, round_trip = self.bandwidth, self.round_trip
+        if self._must_sound(now):
+            return math.inf  # All must arrive first, and then a PING alone.
         if not self._under_way:
             return now
-        bandwidth, round_trip = self.bandwidth, self.round_trip
         if bandwidth is None or round_trip is None or self.is_late(now):
             return math.inf
-        if now - self._confirmed_at > ROUND_TRIP_HOLDS:
-            return math.inf  # All must arrive first, to measure a round trip again.
         most = bandwidth * (self._max_lateness - round_trip)
         if len(self._under_way) > 1 and self.unacked + size > most:
             return math.inf
@@ -205,15 +218,33 @@ class Pacer:
         return False
 
     def _take_round_trip(self, picture: UnderWay, now: float) -> None:
-        seconds, shortest = now - picture.sent_at, self.round_trip
-        held_long = now - self._confirmed_at > ROUND_TRIP_HOLDS
-        if shortest is None or (picture.alone and held_long):
-            shortest = seconds
+        seconds = now - picture.sent_at
+        shortest = seconds if self.round_trip is None else self.round_trip
         if seconds <= shortest * SAME:
             self.round_trip, self._confirmed_at = min(seconds, shortest), now
         if picture.held:
             # The rest is what it waited for the one before.
             self._move_lead(seconds - shortest, picture.size)
+
+    def _must_sound(self, now: float) -> bool:
+        """Return whether the round trip is to be measured before anything is sent."""
+        known = self.round_trip is not None
+        return known and now - self._confirmed_at > ROUND_TRIP_HOLDS
+
+    def sound_at(self, now: float) -> float:
+        """Return when to send a PING alone that measures the round trip.
+
+        :return: infinity while there is no need, or something is under way.
+        """
+        if self._under_way or not self._must_sound(now):
+            return math.inf
+        return max(now, self._sounded_at + SOUND_AGAIN)
+
+    def sounded(self, now: float) -> int:
+        """Note that such a PING was sent; return its number."""
+        self._probes += 1
+        self._sounding, self._sounded_at = self._probes, now
+        return self._probes
 
     def _move_lead(self, waited: float, size: int) -> None:
         taken = size * self._seconds / self._bytes if self._bytes else 0.0
@@ -241,9 +272,11 @@ class Pacer:
             late = now - picture.expected_at
             self._deviation += (abs(late - self._late) - self._deviation) / 4
             self._late += (late - self._late) / 8
-        if first.pong_at is not None:
-            # They came one behind the other since then.
-            seconds = now - max(first.pong_at, self._acked_at)
+        if first.pong_at is not None and self.round_trip is not None:
+            # They came one behind the other since then. Where several packets travel
+            # as one, the PING has come with its picture, and not ahead of it.
+            ahead = min(first.pong_at, first.sent_at + self.round_trip + JITTER)
+            seconds = now - max(ahead, self._acked_at)
             news = NEWS if self._bytes else 1.0
             self._bytes += news * (size - self._bytes)
             self._seconds += news * (seconds - self._seconds)
@@ -280,6 +313,10 @@ class Pacer:
 
         :return: whether that probe was under way.
         """
+        if number == self._sounding:
+            self._sounding = None
+            self.round_trip, self._confirmed_at = now - self._sounded_at, now
+            return True
         if self._probe is None or number != self._probes:
             return False
         last, self._probe = self._probe, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -82,12 +83,27 @@ def test_what_was_never_sent_is_not_acknowledged(pacer: Pacer) -> None:
 
 
 def test_a_round_trip_is_measured_again_alone(pacer: Pacer) -> None:
-    """After half a minute all must have arrived once, and then the new one holds."""
-    pacer.sent("a", SIZE, 40.0)
+    """After half a minute all must have arrived, and then a PING goes by itself."""
+    pacer.sent("a", SIZE, 29.0)
+    assert pacer.send_at(SIZE, 40.0) == pacer.sound_at(40.0) == math.inf
+    pacer.acked("a", 40.1)
     assert pacer.send_at(SIZE, 40.1) == math.inf
-    pacer.pong("a", 40.3)
-    pacer.acked("a", 40.7)
+    assert pacer.sound_at(40.1) == 40.1
+    number = pacer.sounded(40.1)
+    assert pacer.sound_at(40.2) > 41
+    assert pacer.probe_answered(number, 40.4)
     assert pacer.round_trip == pytest.approx(0.3)
+    assert pacer.send_at(SIZE, 40.4) <= 40.4
+
+
+def test_a_ping_that_comes_with_its_picture_tells_nothing_of_the_link() -> None:
+    """As where packets travel as one: the picture took as long as the two together."""
+    pacer = Pacer(2.0)
+    pacer.probe_answered(pacer.sounded(0.0), 0.1)
+    pacer.sent("a", SIZE, 1.0)
+    pacer.pong("a", 1.5)
+    pacer.acked("a", 1.5)
+    assert pacer.bandwidth == pytest.approx(SIZE / 0.4, rel=0.1)
 
 
 def test_a_client_that_never_acknowledges_gets_ever_less() -> None:
@@ -123,6 +139,8 @@ links = st.builds(
     jitter=st.sampled_from([0.0, 0.005, 0.01]),
     draw=st.sampled_from([0.001, 0.016, 0.03]),
     draw_jitter=st.sampled_from([0.0, 0.01]),
+    burst=st.sampled_from([0, 16_384]),
+    lump=st.sampled_from([0, 0, 16_384]),
 )
 """Links from 80 kbit/s to 80 Mbit/s, and viewers behind them."""
 
@@ -176,7 +194,7 @@ def test_lost_acknowledgements_starve_nobody(
 ) -> None:
     """Pictures go on, and are as fresh as ever."""
     rate = link.rate(0)
-    lossy = LinkTraits(link.rates, link.delay, link.jitter, link.draw, lost=lost)
+    lossy = replace(link, lost=lost, burst=0)
     simulation = Simulation(lossy, {"robot": camera}, seed=seed)
     shown = simulation.run(duration(camera, rate))
     gaps = [b.at - a.at for a, b in itertools.pairwise(shown)]
@@ -192,8 +210,8 @@ def test_a_link_that_falls_is_noticed_at_once(fall: float, delay: float) -> None
     link = LinkTraits(((0.0, before), (20.0, after)), delay)
     camera = CameraTraits()
     shown = Simulation(link, {"robot": camera}).run(60.0)
-    # Three pictures and the round trip's worth of them were under way.
-    over = 20 + (3 + 15 * 2 * delay) * camera.size / after
+    # Four pictures and the round trip's worth of them were under way.
+    over = 20 + (4 + 15 * 2 * delay) * camera.size / after
     later = [picture.age for picture in shown if picture.at > over + 1]
     assert max(later) < fresh(link, camera, after)
 
