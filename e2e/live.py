@@ -29,7 +29,6 @@ from e2e.waiting import PATIENCE
 class LivePeer:
     """One connection. Everything happens in :meth:`read`.
 
-    :ivar acks: whether pictures are acknowledged that ask for it.
     :ivar frames: the numbers of the pictures that came.
     :ivar texts: the text messages that came.
     :ivar accepted: whether it was upgraded.
@@ -39,9 +38,13 @@ class LivePeer:
     """
 
     def __init__(
-        self, connection: socket.socket, target: str, headers: Mapping[str, str]
+        self,
+        connection: socket.socket,
+        target: str,
+        headers: Mapping[str, str],
+        acks: bool,
     ) -> None:
-        self.acks = True
+        self._acks = acks
         self.frames: list[int] = []
         self.texts: list[dict[str, Any]] = []
         self.accepted = False
@@ -112,7 +115,7 @@ class LivePeer:
     def _picture(self, message: bytes) -> None:
         _, _, flags, _, camera, _, _, _, frame, _ = HEADER.unpack_from(message)
         self.frames.append(frame)
-        if self.acks and flags & ACKNOWLEDGE:
+        if self._acks and flags & ACKNOWLEDGE:
             self.say(ack=[[camera, frame]])
 
 
@@ -123,12 +126,14 @@ def live(
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
     source: str = "127.0.0.1",
+    acks: bool = True,
 ) -> Iterator[LivePeer]:
     """Connect to a daemon, and hang up at the end.
 
     :param headers: what to send; None for the key alone.
     :param tls: whom to trust; None where there is no TLS.
     :param source: the address of this computer that it comes from.
+    :param acks: whether pictures are acknowledged that ask for it.
     """
     where = ("127.0.0.1", daemon.port)
     with socket.create_connection(where, PATIENCE, (source, 0)) as connection:
@@ -136,6 +141,6 @@ def live(
             connection = tls.wrap_socket(connection, server_hostname="localhost")
         sent = {"X-API-Key": daemon.key} if headers is None else headers
         try:
-            yield LivePeer(connection, target, sent)
+            yield LivePeer(connection, target, sent, acks)
         finally:
             connection.close()
