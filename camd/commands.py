@@ -16,7 +16,7 @@ from pathlib import Path
 
 from camd import watch
 from camd.config import ConfigError, Loaded, load
-from camd.config.masking import MASK, mask_url
+from camd.config.masking import MASK, hook_of, mask_url
 from camd.config.settings import CAMERA_KEYS, KEYS, Settings, StreamSettings
 from camd.listening.endpoints import address_of
 from camd.process.state import NoState, kept_key
@@ -240,6 +240,8 @@ def _shown(settings: StreamSettings, key: str) -> str:
         return ", ".join(map(mask_url, value)) or "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if key == "on_event":
+        return hook_of(str(value)) or '""'
     return mask_url(str(value)) or '""'
 
 

@@ -196,10 +196,15 @@ class Daemon(MultiService):
         """Add, update and remove cameras to match the settings."""
         gone = dict(self.cameras)
         self.cameras.clear()
+        given = settings.on_event_secret
+        secret = given.get_secret_value().encode() if given else None
         for name, own in self._all_cameras(settings).items():
             camera = gone.pop(name, None)
             if camera is None:
                 camera = Camera(own, self._viewer_count, self._environment)
+            # Ahead of its start, with which there may be something to tell.
+            camera.hook.secret = secret
+            if camera.parent is None:
                 camera.setServiceParent(self)
             self.cameras[name] = camera
             camera.apply(own, settings.drain_seconds)

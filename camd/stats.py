@@ -172,6 +172,9 @@ class CameraStats:
     :ivar reopens: times the source was opened again after it had worked.
     :ivar last_error: the last failure's reason in one line; None if all is well.
     :ivar threads_left_behind: threads that hung in the driver and were given up.
+    :ivar hooks_called: how often ``on_event`` was called.
+    :ivar hooks_failed: how often that failed.
+    :ivar hooks_dropped: events that it was not called for, as others waited already.
     :ivar departed: what viewers that are gone were sent.
     :ivar aborted: how many streams ended in each of the ways of :data:`DEPARTURES`.
     :ivar encoding: how long pictures took to encode.
@@ -188,6 +191,9 @@ class CameraStats:
     reopens: int = 0
     last_error: str | None = None
     threads_left_behind: int = 0
+    hooks_called: int = 0
+    hooks_failed: int = 0
+    hooks_dropped: int = 0
     rate: Rate = field(default_factory=Rate)
     departed: Sent = field(default_factory=Sent)
     aborted: dict[str, int] = field(

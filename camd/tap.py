@@ -30,6 +30,7 @@ from camd.config.settings import CameraSettings, Settings
 from camd.daemon import Daemon
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
+from camd.hooks.call import call_hook
 from camd.logs.observer import LogObserver, observer_for
 from camd.process.file_limit import FileLimit, raise_limit
 from camd.process.garbage import tune_memory
@@ -314,6 +315,12 @@ class ReactorEnvironment:
             self._encoders.start()
             self.clock.addSystemEventTrigger("during", "shutdown", self._encoders.stop)
         return deferToThreadPool(self.clock, self._encoders, scale, jpeg, renditions)
+
+    def call_hook(
+        self, target: str, body: bytes, event: str, secret: bytes | None
+    ) -> Deferred[None]:
+        """Call what is to be called for an event."""
+        return call_hook(target, body, event, secret, self.clock)
 
     def exists(self, path: str) -> bool:
         """Return whether there is such a device."""

@@ -237,6 +237,7 @@ class FakeEnvironment:
     :ivar placeholders: the words of those that were drawn; :attr:`sizes` are theirs,
         and :attr:`drawn_for` the settings that they were drawn by.
     :ivar draw: what comes of drawing, a promise; None for a picture at once.
+    :ivar called: the hooks that were called: target, event and secret.
     :ivar there: whether the devices are there.
     :ivar push_source: the camera's source that pushes; None where it is pulled.
     :ivar scaler: what makes smaller renditions.
@@ -255,6 +256,7 @@ class FakeEnvironment:
         self.drawn_for: list[CameraSettings] = []
         self.draw: Callable[[], Deferred[bytes]] | None = None
         self.there = True
+        self.called: list[tuple[str, str, bytes | None]] = []
         self.push_source: PushSource | None = None
         self.scaler = FakeScaler()
         self.driver: FakeDriver | None = None
@@ -319,6 +321,13 @@ class FakeEnvironment:
     ) -> Deferred[list[tuple[bytes, Size]]]:
         """Make smaller JPEGs that are none, at once."""
         return self.scaler(jpeg, renditions)
+
+    def call_hook(
+        self, target: str, body: bytes, event: str, secret: bytes | None
+    ) -> Deferred[None]:
+        """Note the call, which succeeds at once."""
+        self.called.append((target, event, secret))
+        return succeed(None)
 
     def exists(self, path: str) -> bool:
         """Return :attr:`there`."""

@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
     # Where frames come from, where they go, and what the log says of both.
     {"delivery", "logs", "sources", "watch"},
     {"capture"},
+    {"hooks"},
     {"cameras"},
     # What is answered, and to whom; what the system is asked for and told.
     {"fleet", "process", "web"},

@@ -356,3 +356,21 @@ def test_a_stream_of_a_key_that_may_only_sign() -> None:
     )
     running.environment.run(1)
     assert line.transport.disconnecting
+
+
+def test_a_hook_and_its_secret() -> None:
+    """Both are there when the camera starts, and are changed at a reload."""
+    given = {
+        "api_keys": {"me": KEY},
+        "on_event_secret": "a-secret-of-some-length",
+        "cameras": {"arm": {"name": "arm", "source": "push", "on_event": "notify"}},
+    }
+    running = Running(Settings.model_validate(given))
+    assert running.environment.called == [
+        ("notify", "offline", b"a-secret-of-some-length")
+    ]
+    del given["on_event_secret"]
+    running.daemon.apply(Settings.model_validate(given))
+    running.environment.run(1)
+    running.ask("/api/arm/stream")
+    assert running.environment.called[1:] == [("notify", "first_viewer", None)]

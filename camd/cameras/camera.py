@@ -23,6 +23,7 @@ from camd.delivery.viewer import ClientInfo, Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition, choose
 from camd.frame import Frame
+from camd.hooks.hook import Hook
 from camd.rights import Principal
 from camd.sources import CameraMode
 from camd.sources.factory import is_device, opens_once
@@ -55,6 +56,7 @@ class Camera(Service):
     :ivar stats: what it has done.
     :ivar pipeline: the one that viewers share, and that snapshots are taken from.
     :ivar viewers: all viewers, and the pipeline that each is fed from.
+    :ivar hook: tells others what happens to it.
     :ivar controls: what can be set of it while it runs.
     :ivar started: when the daemon started it, on the reactor's clock.
 
@@ -79,6 +81,14 @@ class Camera(Service):
         self._drain = drain
         self._empty: Deferred[None] | None = None
         self.controls = CameraControls(settings, environment)
+        self.hook = Hook(
+            settings.name,
+            settings.on_event,
+            environment.call_hook,
+            self.stats,
+            environment.clock,
+            environment.wall,
+        )
 
     # ---- Its life
 
@@ -88,6 +98,7 @@ class Camera(Service):
         self._warn()
         self.started = self.now()
         self.pipeline = self._new_pipeline()
+        self.pipeline.capture.health.changed = self.hook.changed
         self.pipeline.start()
 
     def stopService(self) -> Deferred[Any]:
@@ -98,6 +109,7 @@ class Camera(Service):
         """
         super().stopService()
         self.controls.stop()
+        self.hook.stop()
         self._end_pushes("camd is stopping")
         stopped = [pipeline.stop() for pipeline in self._pipelines()]
         return DeferredList([self.finish_streams("shutdown"), *stopped])
@@ -116,6 +128,7 @@ class Camera(Service):
             return
         self.settings = settings
         self.controls.apply(settings)
+        self.hook.target = settings.on_event
         self._warn()
         if needs < Needs.CAMERA:
             for pipeline in self._pipelines():
@@ -126,6 +139,7 @@ class Camera(Service):
     def _replace_pipelines(self) -> None:
         former, last = self._pipelines(), self.pipeline
         self.pipeline = self._new_pipeline(last)
+        self.pipeline.capture.health.changed = self.hook.changed
         if last.ingest is not None:
             if self.ingest is not None:
                 self.ingest.adopt(last.ingest)
@@ -379,6 +393,7 @@ class Camera(Service):
             pipeline = self._new_pipeline()
             pipeline.start()
         self.viewers[viewer] = pipeline
+        self.hook.viewers(len(self.viewers) - 1, len(self.viewers))
         self._log.info(
             "Client {number} connected to {camera} from {address} ({user_agent}). "
             "Total active clients: {active}",
@@ -401,6 +416,7 @@ class Camera(Service):
         :param reason: why, where the viewer does not know better; None for the client.
         """
         pipeline = self.viewers.pop(viewer)
+        self.hook.viewers(len(self.viewers) + 1, len(self.viewers))
         pipeline.leave(viewer)
         # At shutdown it has been stopped already.
         if pipeline is not self.pipeline and self.running:

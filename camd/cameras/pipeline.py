@@ -78,6 +78,11 @@ class Environment(Protocol):
     ) -> Deferred[list[tuple[bytes, Size]]]:
         """Make a smaller JPEG of one for each rendition, and say how large it is."""
 
+    def call_hook(
+        self, target: str, body: bytes, event: str, secret: bytes | None
+    ) -> Deferred[None]:
+        """Call what is to be called for an event."""
+
     def exists(self, path: str) -> bool:
         """Return whether there is such a device; never block."""
 

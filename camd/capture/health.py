@@ -58,6 +58,7 @@ class Health:
     :ivar retry_at: the moment from which on it may be tried again.
     :ivar timeout: seconds without a picture until the camera counts as stalled.
     :ivar missing: whether its device was not there at the last try.
+    :ivar changed: is told the new state and the reason whenever the state changes.
     :ivar waits: whether it is offline as nobody sends pictures, and not tried again.
 
     :param asked_fps: the rate that the camera is asked for.
@@ -81,6 +82,7 @@ class Health:
         self.seen_at = self.retry_at = clock.seconds()
         self.lost_at: float | None = None
         self.missing = self.waits = False
+        self.changed: Callable[[State, str], None] = lambda state, why: None
         self._name = name
         self.timeout = timeout
         self._clock = clock
@@ -236,7 +238,7 @@ class Health:
             return
         if state in _TROUBLE and self.lost_at is None:
             self.lost_at = self.seen_at
-        self.state = state
+        is_new, self.state = state is not self.state, state
         say = self._log.warn if state in _TROUBLE else self._log.info
         say(
             "Camera {camera} is {state}: {why}",
@@ -244,3 +246,5 @@ class Health:
             state=state.value,
             why=why,
         )
+        if is_new:
+            self.changed(state, f"{why}")

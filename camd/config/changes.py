@@ -55,6 +55,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "stream_timeout": Needs.VIEWER,
         "max_frame_age": Needs.VIEWER,
         "heartbeat_interval": Needs.VIEWER,
+        "on_event": Needs.VIEWER,
         "max_viewers_per_camera": Needs.VIEWER,
         "tcp_congestion": Needs.VIEWER,
         # Of the daemon.
@@ -65,6 +66,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "api_keys": Needs.VIEWER,
         "api_rights": Needs.VIEWER,
         "signing_key": Needs.VIEWER,
+        "on_event_secret": Needs.VIEWER,
         "cloudflare_access": Needs.VIEWER,
         "base_path": Needs.VIEWER,
         "trusted_proxies": Needs.VIEWER,

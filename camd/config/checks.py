@@ -7,9 +7,11 @@ that follow the value.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
@@ -119,6 +121,26 @@ def is_redis_address(text: str) -> str:
         return usable_redis(text)
     except SourceFault as fault:
         raise _fault(str(fault)) from None
+
+
+def is_address(text: str) -> bool:
+    """Whether a hook is an address, and not a command."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def is_hook(text: str) -> str:
+    """Refuse what is neither an address nor words that a shell could take apart."""
+    if not text.isprintable():
+        raise _fault("is no command")
+    if is_address(text):
+        if not urlsplit(text).hostname:
+            raise _fault("is no address")
+        return text
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise _fault(f"is no command ({str(error).lower()})") from None
+    return text.strip()
 
 
 def is_picture(text: str) -> str:

@@ -99,6 +99,14 @@ def origin_of(source: str) -> str:
     return found[1] + found[2] if found else mask_url(source)
 
 
+def hook_of(target: str) -> str:
+    """Return an address as :func:`origin_of`, or of a command the program alone."""
+    if "://" in target.partition(" ")[0]:
+        return origin_of(target)
+    program, blank, _ = target.partition(" ")
+    return program + (f" {MASK}" if blank else "")
+
+
 def with_origins(text: str) -> str:
     """Return a text with each address in it cut down to scheme, host and port."""
     text = _PASSWORD.sub(rf"\1:{MASK}@", text)

@@ -116,8 +116,8 @@ def invalid(
     fault = message if kind == "camd" else _FAULTS.get(kind, "does not fit")
     if path[0] == "api_keys":
         return f"{_key_problem(path, fault)} ({origin})"
-    if path[0] == "signing_key":
-        return _line(path[:1], MASK, fault, expected("signing_key"), origin)
+    if path[0] in ("signing_key", "on_event_secret"):
+        return _line(path[:1], MASK, fault, expected(str(path[0])), origin)
     if path[0] != "cameras":
         return _line(path[:1], shown(value), fault, expected(str(path[0])), origin)
     if len(path) == 1:

@@ -33,6 +33,7 @@ from camd.config.checks import (
     is_control,
     is_control_value,
     is_free,
+    is_hook,
     is_key,
     is_name,
     is_network,
@@ -50,7 +51,7 @@ from camd.config.checks import (
     off_or_sane,
     text_as_tuple,
 )
-from camd.config.masking import mask_url
+from camd.config.masking import hook_of, mask_url
 from camd.formats.jpeg import MAX_PIXELS
 from camd.formats.multipart import MAX_PART
 
@@ -218,6 +219,12 @@ class StreamSettings(_Frozen):
         Expected("0 for none, or a number from 0.1 to 3600"),
     ] = 5
     """Time without a byte to a viewer until the last frame is sent again; 0: never."""
+    on_event: Annotated[
+        str,
+        AfterValidator(is_hook),
+        Expected("a command, an address such as https://example.com/camd, or nothing"),
+    ] = ""
+    """What is called when a camera's state changes, or its first viewer comes."""
     max_viewers_per_camera: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Viewers of one camera at once; 0: as many as there may be in all."""
     tcp_congestion: Annotated[
@@ -270,7 +277,8 @@ class CameraSettings(StreamSettings):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for key, value in super().__repr_args__():
-            yield key, mask_url(value) if key == "source" else value
+            masked = {"source": mask_url, "on_event": hook_of}.get(key or "")
+            yield key, masked(value) if masked else value
 
 
 NO_CAMERA = {"name": "robot", "title": "Test picture: no camera is set"}
@@ -337,6 +345,11 @@ class Settings(StreamSettings):
         Expected("a random text of 32 to 200 characters, or null"),
     ] = None
     """What links and cookies are sealed with; None: one that camd makes and keeps."""
+    on_event_secret: Annotated[
+        Annotated[SecretStr, AfterValidator(is_key)] | None,
+        Expected("a random text of 16 or more characters, or null"),
+    ] = None
+    """What the POSTs of ``on_event`` are signed with; None for nothing."""
     cloudflare_access: Annotated[
         CloudflareTeam | None,
         Expected(

@@ -111,5 +111,8 @@ def secrets_of(settings: Settings) -> Iterator[str]:
         yield settings.signing_key.get_secret_value()
     yield from secrets_in(settings.publish)
     yield from secrets_in(settings.cameras_from)
+    if settings.on_event_secret is not None:
+        yield settings.on_event_secret.get_secret_value()
     for camera in settings.cameras.values():
         yield from secrets_in(camera.source)
+        yield from secrets_in(camera.on_event)

@@ -203,6 +203,13 @@ _CAPTURED: tuple[tuple[str, str, Callable[[CameraStats], int]], ...] = (
         lambda s: s.identical,
     ),
     ("frames_failed", "Failed reads, and pictures no good.", lambda s: s.failed),
+    ("hooks_called", "Calls of on_event.", lambda s: s.hooks_called),
+    ("hooks_failed", "Calls of on_event that failed.", lambda s: s.hooks_failed),
+    (
+        "hooks_dropped",
+        "Events that on_event was not called for.",
+        lambda s: s.hooks_dropped,
+    ),
     (
         "camera_reopens",
         "Times that the camera was opened again after it had worked.",

@@ -414,3 +414,29 @@ def test_a_read_that_ends_after_the_end() -> None:
         harness.thread.finish()
     assert list(events) == []
     assert not harness.source.is_open
+
+
+def test_a_hook_is_called() -> None:
+    """Of the camera's states, and of its first and last viewer."""
+    harness = CameraHarness(on_event="notify")
+    first, second = harness.visit(), harness.visit()
+    harness.environment.run(1)
+    harness.source.reads.append(SourceError("gone"))
+    harness.environment.run(3)
+    harness.camera.remove_viewer(first)
+    harness.camera.remove_viewer(second)
+    harness.environment.run(1)
+    events = [event for _, event, _ in harness.environment.called]
+    assert events == ["live", "first_viewer", "offline", "live", "last_viewer"]
+    harness.stop()
+
+
+def test_another_source_is_no_event() -> None:
+    """The camera was live all the time."""
+    harness = CameraHarness(on_event="notify")
+    harness.environment.run(1)
+    settings = harness.camera.settings.model_copy(update={"camera_fps": 5})
+    harness.camera.apply(settings, 2)
+    harness.environment.run(2)
+    events = [event for _, event, _ in harness.environment.called]
+    assert events == ["live"]

@@ -21,6 +21,7 @@ CHANGES: dict[str, Any] = {
     "camera_format": "raw",
     "camera_timeout": 5,
     "camera_controls": {"brightness": 1},
+    "on_event": "true",
     "drop_identical": 1,
     "max_frame_bytes": 10_000,
     "camera_verify_tls": False,

@@ -51,6 +51,9 @@ def value(daemon: FakeDaemon, name: str, **labels: str) -> float:
 NAMES = {
     "camd_frames_captured_total": "counter",
     "camd_frames_published_total": "counter",
+    "camd_hooks_called_total": "counter",
+    "camd_hooks_failed_total": "counter",
+    "camd_hooks_dropped_total": "counter",
     "camd_frames_identical_total": "counter",
     "camd_frames_failed_total": "counter",
     "camd_frame_age_seconds": "gauge",

@@ -5,6 +5,8 @@ input. When the other end of that is closed, by camd or by the kernel because ca
 gone, the command's process group gets SIGTERM, and SIGKILL two seconds later. When the
 command ends by itself, so does what it left behind, and the guard ends as it did.
 
+With ``--input`` ahead of the command, its standard input is descriptor 3.
+
 It imports little, as it starts with every camera.
 """
 
@@ -17,8 +19,8 @@ import signal
 import sys
 import time
 
-LEASH = 0
-"""The descriptor of the pipe whose other end is camd's."""
+LEASH, INPUT = 0, 3
+"""The descriptors of the pipe whose other end is camd's, and of the command's input."""
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -35,6 +37,8 @@ def main(command: list[str]) -> int:
 
     A command that a signal ended gives 128 and the signal's number, as in shells.
     """
+    has_input = command[:1] == ["--input"]
+    command = command[has_input:]
     # A session of its own: nothing that is typed at a terminal reaches it.
     os.setsid()
     wake, woken = os.pipe()
@@ -45,7 +49,9 @@ def main(command: list[str]) -> int:
         signal.signal(number, lambda *_: None)
     child = os.fork()
     if child == 0:
-        _run(command)
+        _run(command, has_input)
+    if has_input:
+        os.close(INPUT)
     # The group is made on both sides, as either may come first.
     _make_group(child)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -63,7 +69,7 @@ def main(command: list[str]) -> int:
     return _end_group(child, status)
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], has_input: bool) -> None:
     """Become the command; never returns."""
     _make_group(0)
     signal.set_wakeup_fd(-1)
@@ -72,7 +78,7 @@ def _run(command: list[str]) -> None:
     # Python ignores these two, and programs would inherit that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(INPUT if has_input else os.open(os.devnull, os.O_RDONLY), 0)
     os.closerange(3, 256)
     status = NOT_RUN
     try:

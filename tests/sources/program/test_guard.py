@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from camd.sources.program.source import GUARD
+from camd.sources.program.process import GUARD
 
 
 @contextmanager

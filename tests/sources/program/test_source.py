@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 
 from camd.frame import Stamp
 from camd.sources import Source, SourceError
-from camd.sources.program.source import GUARD, PATIENCE, Program
+from camd.sources.program.process import GUARD, PATIENCE
+from camd.sources.program.source import Program
 from tests.fakes_camera import tiny_jpeg
 
 
@@ -74,7 +75,12 @@ class ProcessReactor(Clock):
         self.trouble: OSError | None = None
 
     def spawnProcess(
-        self, protocol: Any, executable: str, args: Sequence[str], env: object
+        self,
+        protocol: Any,
+        executable: str,
+        args: Sequence[str],
+        env: object,
+        childFDs: object,
     ) -> None:
         """Note the process, and connect its protocol."""
         if self.trouble is not None:

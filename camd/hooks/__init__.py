@@ -1,0 +1,1 @@
+"""What is called when something happens to a camera: ``on_event``."""
