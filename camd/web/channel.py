@@ -188,6 +188,10 @@ class Channel(HTTPChannel):
 
     def check_progress(self, now: float) -> None:
         """Abort a connection that owes the client something and does not move."""
+        if self._carrier.disconnecting:
+            # TLS has ended, and drops what it is given. Twisted would wait for ever
+            # with the rest if it waited for a producer at that moment.
+            self._closing, self.has_viewer = True, False
         if self._lingers_until is not None and now >= self._lingers_until:
             self._lingers_until = None
             self.loseConnection()

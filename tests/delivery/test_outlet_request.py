@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import select
 import socket
-import ssl
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 from twisted.internet.error import ConnectionDone
@@ -20,18 +17,18 @@ from camd.delivery.outlet import BACKLOG, RequestOutlet
 from camd.delivery.tcp import LOWAT
 from camd.formats.multipart import Form, chunk
 from camd.frame import WIRES
-from tests.fakes import FakeReactor, arrived, frame, soon, tracked, uncollected
+from tests.fakes import FakeReactor, frame, soon, tracked, uncollected
 from tests.http_connection import (
     LARGE,
     OPENING,
     SMALL,
     Connector,
     HttpConnection,
-    Layer,
     ManualReactor,
     OutletResource,
     ViewerResource,
 )
+from tests.tls_connection import SecureClient, secured
 
 
 @pytest.fixture
@@ -275,90 +272,6 @@ def test_departed_viewer_leaves_no_reference_cycle(
 def _lost(connection: HttpConnection, resource: ViewerResource) -> bool:
     connection.reactor.spin()
     return bool(resource.gone)
-
-
-def secured(reactor: ManualReactor) -> Layer:
-    """A TLS layer with a certificate of its own making."""
-    pytest.importorskip("OpenSSL")
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from twisted.internet.ssl import PrivateCertificate
-    from twisted.protocols.tls import TLSMemoryBIOFactory
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "camd")])
-    begin = datetime.datetime(2020, 1, 1)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=36500))
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ) + certificate.public_bytes(serialization.Encoding.PEM)
-    options = PrivateCertificate.loadPEM(pem).options()
-    return lambda site: TLSMemoryBIOFactory(options, False, site, reactor)
-
-
-class SecureClient:
-    """A client's side of TLS over a connection, with no certificates checked."""
-
-    def __init__(self, connection: HttpConnection) -> None:
-        self.connection = connection
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._in, self._out)
-        self.received = b""
-
-    def turn(self, read: bool = True) -> None:
-        """Let both sides go on; ``read`` is whether the client takes anything."""
-        self.connection.reactor.spin()
-        if read:
-            self._in.write(arrived(self.connection.client))
-            with suppress(ssl.SSLWantReadError):
-                self.received += self.tls.read(1 << 24)
-        self.connection.client.sendall(self._out.read())
-
-    def ask(self) -> None:
-        """Shake hands and send the request."""
-        soon(self._shaken)
-        self.tls.write(b"GET / HTTP/1.1\r\nHost: camd\r\n\r\n")
-        self.turn()
-
-    def _shaken(self) -> bool:
-        self.connection.reactor.spin()
-        self._in.write(arrived(self.connection.client))
-        try:
-            self.tls.do_handshake()
-            return True
-        except ssl.SSLWantReadError:
-            return False
-        finally:
-            self.connection.client.sendall(self._out.read())
-
-    def expect(self, body: bytes) -> None:
-        """Read until there is as much, and compare."""
-
-        def all_there() -> bool:
-            self.turn()
-            return len(self._body()) >= len(body)
-
-        soon(all_there)
-        assert self._body() == body
-
-    def free(self, resource: ViewerResource) -> bool:
-        """Go on; return whether the server has nothing under way any more."""
-        self.turn()
-        return not resource.outlet.busy
-
-    def _body(self) -> bytes:
-        return self.received.partition(b"\r\n\r\n")[2]
 
 
 # Twisted hands pyOpenSSL that one's own objects, which it would rather not have.

@@ -11,6 +11,7 @@ from camd.web.channel import BUSY_TIME, REQUEST_TIME, STALL_TIME
 from tests.fakes import soon, tcp_pair, unix_pair
 from tests.fakes_camera import KEY, FakeDaemon, tiny_jpeg
 from tests.http_connection import SMALL, HttpConnection, ManualReactor
+from tests.tls_connection import SecureClient, secured
 
 STRANGER = b"GET /api/cameras HTTP/1.1\r\nHost: camd\r\n\r\n"
 FAREWELL = b"GET /api/cameras HTTP/1.1\r\nHost: camd\r\nConnection: close\r\n\r\n"
@@ -158,6 +159,28 @@ def test_a_stream_has_a_time_out_of_its_own(connect: Connect) -> None:
     client.send(STREAM.encode())
     client.wait(STALL_TIME * 3)
     assert client.open
+
+
+# Twisted hands pyOpenSSL that one's own objects, which it would rather not have.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:OpenSSL")
+def test_a_viewer_that_ends_tls_while_it_is_full() -> None:
+    """It has gone, although what it was sent has all left: its stream ends."""
+    daemon, reactor = FakeDaemon(always=BIG_JPEG), ManualReactor()
+    with tcp_pair(SMALL) as pair:
+        line = HttpConnection(pair, secured(reactor)(daemon.site), reactor)
+        client = SecureClient(line)
+        client.ask(STREAM.encode())
+        daemon.environment.clock.advance(1)
+        client.turn(read=False)
+        client.end()
+        client.turn(read=False)
+
+        def ended() -> bool:
+            daemon.environment.clock.advance(1)
+            client.drop()
+            return not daemon.camera.viewers
+
+        soon(ended)
 
 
 def test_one_connection_too_many_that_reads_nothing(connect: Connect) -> None:
