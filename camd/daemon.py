@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
@@ -37,7 +37,6 @@ from camd.rights import ITSELF
 from camd.sources.redis.entries import Seen
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
-from camd.web.access.cloudflare import CloudflareAccess, fetcher
 from camd.web.access.keys import Keys, keys_of
 from camd.web.client import Proxies
 from camd.web.limits import ViewerLimits
@@ -45,6 +44,9 @@ from camd.web.live.channel import LiveChannel
 from camd.web.page import PageSettings
 from camd.web.site import MOST_CONNECTIONS, CamdSite
 from camd.web.tree import tree
+
+if TYPE_CHECKING:
+    from camd.web.access.cloudflare import CloudflareAccess
 
 
 class Summaries(TimerService):
@@ -169,6 +171,8 @@ class Daemon(MultiService):
             self._cloudflare.disownServiceParent()
             self._cloudflare = None
         if self._cloudflare is None and team is not None:
+            from camd.web.access.cloudflare import CloudflareAccess, fetcher
+
             self._cloudflare = CloudflareAccess(
                 team.team_domain,
                 team.audience,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 
-import segno
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
@@ -41,6 +40,8 @@ class QrResource(Resource):
 
 def _svg(text: str) -> str:
     """Return the QR code of a text, black on white whatever is behind it."""
+    import segno  # Loaded for the first code, if there ever is one.
+
     svg, code = io.BytesIO(), segno.make_qr(text, error="m")
     code.save(svg, "svg", light="#fff", omitsize=True, xmldecl=False)
     return svg.getvalue().decode()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from twisted.web.http import Request
 
 from camd.rights import Principal
-from camd.web.access.cloudflare import CloudflareAccess
 from camd.web.access.keys import Keys, offered_keys
 from camd.web.access.links import Links
 from camd.web.access.session import COOKIE, Session, Sessions
+
+if TYPE_CHECKING:
+    from camd.web.access.cloudflare import CloudflareAccess
 
 
 @dataclass(slots=True)

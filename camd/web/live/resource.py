@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Request as SiteRequest
-from twisted.web.websocket import WebSocketResource
 
 from camd.cameras.camera import Camera
 from camd.rights import TO_SEE
@@ -24,6 +23,9 @@ from camd.web.channel import RETRY_AFTER
 from camd.web.client import Proxies
 from camd.web.live.channel import LiveChannel
 from camd.web.live.session import Session
+
+if TYPE_CHECKING:
+    from twisted.web.websocket import WebSocketResource
 
 
 class LiveResource(Resource):
@@ -42,8 +44,7 @@ class LiveResource(Resource):
         self._channel = channel
         self._proxies = proxies
         self._only = only
-        # Twisted's own cannot refuse anybody, so it is asked last.
-        self._upgrade = WebSocketResource(self)
+        self._upgrade: WebSocketResource | None = None
 
     def render(self, request: Request) -> bytes | int:
         """Upgrade the connection, or answer why not."""
@@ -57,6 +58,12 @@ class LiveResource(Resource):
         if refusal is not None:
             request.setHeader(b"Retry-After", b"%d" % RETRY_AFTER)
             return self._refuse(request, 503, refusal)
+        # Twisted's own cannot refuse anybody, so it is asked last.
+        if self._upgrade is None:
+            # Loaded for the first viewer of the channel, if there ever is one.
+            from twisted.web.websocket import WebSocketResource
+
+            self._upgrade = WebSocketResource(self)
         answer: bytes | int = self._upgrade.render_GET(cast(SiteRequest, request))
         return answer
 
