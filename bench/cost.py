@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import TYPE_CHECKING
 
 from bench import rig as rigs
+from bench.load import watch_live
 from bench.report import Row, median_ratio
 from bench.servers import camd, floor
 
@@ -23,6 +25,7 @@ HELD_STEPS = (1000, 1500, 2000, 2500, 3000, 3500, 4000)
 MEMORY_BAR_KB = 40.0
 GROWTH_BAR_KB = 1.0
 CACHE_BAR = 0.35
+ACKS_BAR = 1.6
 IDLE_BAR = 2.0
 ENCODE_BAR = 1.05
 THROUGH_BAR = 0.1
@@ -145,6 +148,32 @@ def cache(rig: Rig) -> Row:
         met=factor <= CACHE_BAR,
         note=f"{one * share:.1f} % of a core against {other * share:.1f} %",
         detail={"pairs": pairs},
+    )
+
+
+def acknowledging(rig: Rig, viewers: int) -> Row:
+    """Server CPU per frame of live viewers that acknowledge, beside streams'."""
+    with camd(str(rig.vga)) as ours:
+        pairs = rig.in_turn(
+            lambda: watch_live(ours, "robot0", viewers, rig.seconds),
+            lambda: rig.load(ours, viewers=viewers),
+        )
+    name = "us_per_frame"
+    one, other = rigs.medians(pairs, name)
+    factor = rigs.ratio(pairs, name)
+    asked = statistics.mean(pair[0]["acks"] / pair[0]["frames"] for pair in pairs)
+    rates = [min(pair[i].get("fps_median", 0) for pair in pairs) for i in (0, 1)]
+    return Row(
+        f"CPU per frame, {viewers} live viewers (beside: a stream's)",
+        "µs",
+        one,
+        other,
+        factor,
+        f"<= {ACKS_BAR} x",
+        factor <= ACKS_BAR,
+        f"median {rates[0]:.1f} fps against {rates[1]:.1f}; "
+        f"{asked:.0%} of the pictures were to be acknowledged",
+        {"pairs": pairs},
     )
 
 

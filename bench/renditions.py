@@ -193,7 +193,7 @@ def ladder(rig: Rig) -> list[Row]:
 
 def stats(server: Server) -> dict[str, int]:
     """How many frames were published, and made of each rendition, by name."""
-    url = f"http://{server.host}:{server.port}/api/robot/stream/stats?api_key={KEY}"
+    url = f"http://{server.host}:{server.port}/api/robot0/stream/stats?api_key={KEY}"
     with urllib.request.urlopen(url, timeout=10) as response:
         told = json.load(response)
     made = {each["rendition"]: each["frames_made"] for each in told["renditions"]}

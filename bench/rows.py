@@ -19,6 +19,7 @@ ROWS: dict[str, Measure] = {
     "cpu1000": lambda rig: cost.per_frame(rig, rig.vga, 1000),
     "cpu2000": lambda rig: cost.per_frame(rig, rig.vga, 2000),
     "cpu720p": lambda rig: cost.per_frame(rig, rig.hd, 200),
+    "acks400": lambda rig: cost.acknowledging(rig, 400),
     "http1": lambda rig: cameras.by_http(rig, 1),
     "http5": lambda rig: cameras.by_http(rig, 5),
     "http50": lambda rig: cameras.by_http(rig, 50),
@@ -53,7 +54,7 @@ SLOW = frozenset(
     {
         *("cpu1000", "cpu2000", "held", "others", "memory", "churn", "answers"),
         *("http5", "http50", "files5", "files50", "cameras64", "daemon"),
-        *("ages", "renditions", "rungs"),
+        *("ages", "renditions", "rungs", "acks400"),
     }
 )
 
