@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 WATCH = str(Path(sys.executable).with_name("camd"))
 
-CAMERA = {"source": "pattern", "jpeg_quality": 95}
+CAMERA = {"source": "pattern", "jpeg_quality": 94}
 """Pictures of 40 KB: 4.8 Mbit/s at 15 a second."""
 
 PROGRAMS = {"apache": "apache2", "varnish": "varnishd"}

@@ -83,6 +83,8 @@ def slow_link(rate: str, number: int = 0) -> Iterator[Link]:
     try:
         run(
             f"ip link add {near} type veth peer name {far} netns {space}",
+            # The kernel would hand the link 64 KB at once; no real one takes that.
+            f"ip link set {near} gso_max_segs 1",
             f"ip addr add {host}/{BITS} dev {near}",
             f"ip link set {near} up",
             f"ip -n {space} addr add {there}/{BITS} dev {far}",
