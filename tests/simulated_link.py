@@ -9,10 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from camd.delivery.auto import AutoRendition
 from camd.delivery.pacing import Pacer, RoundRobin
 
 PING = 14
 """Bytes of a PING in front of a picture."""
+
+AUTO_FPS = 8
+"""Pictures a second that the choice of a rendition keeps up."""
+
+LOOK_EVERY = 0.1
+"""Seconds between two choices."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,9 @@ class Simulation:
 
     The buffer in front of the link takes whatever comes, as a proxy's does.
 
+    :ivar renditions: bytes of a picture in each, the largest first, of which the one
+        that fits is sent; empty: pictures are as the camera gives them.
+    :ivar changes: when the rendition changed, and to which.
     :ivar shown: the pictures on the screen, in their order.
     :ivar most_unacked: what was sent and not acknowledged, at its worst: pictures and
         bytes, just after one was sent.
@@ -91,6 +101,8 @@ class Simulation:
     cameras: dict[str, CameraTraits]
     max_lateness: float = 1.0
     seed: int = 0
+    renditions: tuple[int, ...] = ()
+    changes: list[tuple[float, int]] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
     sent: int = 0
 
@@ -98,6 +110,7 @@ class Simulation:
         self.pacer = Pacer(self.max_lateness)
         self._tokens, self._filled_at = float(self.link.burst), 0.0
         self._paused_until = 0.0
+        self._late = 0
         self.turns = RoundRobin()
         self._random = Random(self.seed)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -108,6 +121,9 @@ class Simulation:
         if self.link.pauses:
             self._at(0.0, self._pause)
         self._at(0.0, self._sound)
+        self._auto = AutoRendition(AUTO_FPS, self.max_lateness, 0.0)
+        if self.renditions:
+            self._at(LOOK_EVERY, self._look)
         for name, camera in self.cameras.items():
             self.turns.set(name, camera.weight)
             self._at(self._random.uniform(0, 1 / camera.fps), self._capture(name))
@@ -128,10 +144,22 @@ class Simulation:
 
         def capture(now: float) -> None:
             vary = self._random.uniform(-camera.spread, camera.spread)
-            self._pending[name] = now, int(camera.size * (1 + vary))
+            size = camera.size
+            if self.renditions:
+                size = self.renditions[self._auto.number]
+            self._pending[name] = now, int(size * (1 + vary))
             self._at(now + 1 / camera.fps, capture)
 
         return capture
+
+    def _look(self, now: float) -> None:
+        pacer, before = self.pacer, self._auto.number
+        bandwidth, at_best = pacer.bandwidth, pacer.bandwidth_at_best
+        if bandwidth and at_best and pacer.round_trip is not None:
+            known = bandwidth, at_best, pacer.round_trip, self._late
+            if self._auto.choose(self.renditions, *known, now) != before:
+                self.changes.append((now, self._auto.number))
+        self._at(now + LOOK_EVERY, self._look)
 
     def _pause(self, now: float) -> None:
         self._paused_until = now + self._extra(self.link.pauses)
@@ -175,10 +203,16 @@ class Simulation:
         drawn = arrival + self.link.draw + self._extra(self.link.draw_jitter)
         drawn = self._drawn_at = max(drawn, self._drawn_at)
 
+        def acked(at: float) -> object:
+            late = self.pacer.is_late(at)
+            if known := self.pacer.acked(key, at):
+                self._late = self._late + 1 if late else 0
+            return known
+
         def show(at: float) -> None:
             self.shown.append(Shown(name, at, at - captured, size))
             if self._random.random() >= self.link.lost:
-                self._back(at, lambda t: self.pacer.acked(key, t))
+                self._back(at, acked)
 
         self._at(drawn, show)
 

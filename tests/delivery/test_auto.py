@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
 
 from camd.delivery.auto import AutoRendition
+from tests.simulated_link import CameraTraits, LinkTraits, Simulation
 
 SIZES = (40_000, 10_000, 4_000)
 """Bytes of the full picture, the half and the quarter."""
@@ -84,3 +88,84 @@ def test_a_link_that_jumps_changes_little() -> None:
 
     over(auto, bandwidth, 20)
     assert changes(over(auto, bandwidth, 120, since=20)) <= 4
+
+
+# ---- Over a simulated link, with the sender that paces what was chosen
+
+RENDITIONS = (40_000, 12_400, 6_900, 3_900, 2_400)
+"""Bytes of the test pattern in each of the default ones: 4.8 Mbit/s at 15 a second."""
+
+SMALL, LARGE = 57_000, 119_000
+"""Bytes a second of pictures over 480 kbit/s and 1 Mbit/s: Ethernet takes 5 %."""
+
+kinds = pytest.mark.parametrize(
+    "kind",
+    [
+        LinkTraits(((0.0, 1.0),), jitter=0.003),
+        LinkTraits(((0.0, 1.0),), jitter=0.003, burst=16_384),
+        LinkTraits(((0.0, 1.0),), jitter=0.003, burst=16_384, lump=16_384),
+        LinkTraits(((0.0, 1.0),), jitter=0.01, draw_jitter=0.03, pauses=0.1),
+    ],
+    ids=["even", "token bucket", "lumps", "busy machine"],
+)
+
+
+def watch(link: LinkTraits, seconds: float, *, auto: bool) -> Simulation:
+    """Watch a camera of 4.8 Mbit/s over a link."""
+    renditions = RENDITIONS if auto else ()
+    simulation = Simulation(link, {"robot": CameraTraits()}, renditions=renditions)
+    simulation.run(seconds)
+    return simulation
+
+
+def seen(simulation: Simulation, since: float) -> tuple[float, float, float]:
+    """Return the age's median and 95th percentile, and pictures a second, from then."""
+    shown = [picture for picture in simulation.shown if picture.at >= since]
+    ages = sorted(picture.age for picture in shown)
+    rate = len(shown) / (shown[-1].at - since)
+    return ages[len(ages) // 2], ages[int(0.95 * len(ages))], rate
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("rate", "delay", "auto", "age", "p95", "fps"),
+    [
+        (SMALL, 0.001, False, 1.0, 1.2, 1.35),
+        (SMALL, 0.001, True, 0.4, 0.6, 8),
+        (LARGE, 0.05, True, 0.4, 0.6, 8),
+        (3 * LARGE, 0.075, False, 0.3, 0.4, 8.5),
+        (1e9, 0.075, False, 0.3, 0.4, 14.9),
+    ],
+)
+def test_pictures_are_fresh_on_slow_links(
+    kind: LinkTraits,
+    rate: float,
+    delay: float,
+    auto: bool,
+    age: float,
+    p95: float,
+    fps: float,
+) -> None:
+    """After ten seconds, and as many come as the link can carry."""
+    link = replace(kind, rates=((0.0, rate),), delay=delay)
+    found = seen(watch(link, 40.0, auto=auto), since=10.0)
+    assert (found[0] <= age, found[1] <= p95, found[2] >= fps) == (True,) * 3, found
+
+
+@kinds
+@pytest.mark.parametrize(("auto", "most"), [(False, 1.5), (True, 0.6)])
+def test_a_link_that_falls_to_a_twentieth(
+    kind: LinkTraits, auto: bool, most: float
+) -> None:
+    """From 10 Mbit/s to 480 kbit/s: within five seconds pictures are fresh again."""
+    link = replace(kind, rates=((0.0, 10 * LARGE), (20.0, SMALL)), delay=0.005)
+    _, p95, _ = seen(watch(link, 40.0, auto=auto), since=25.0)
+    assert p95 < most
+
+
+@kinds
+def test_a_link_that_jumps_up_and_down(kind: LinkTraits) -> None:
+    """1 and 3 Mbit/s by turns of ten seconds: two changes a minute at the most."""
+    rates = tuple((10.0 * turn, (1 + turn % 2 * 2) * LARGE) for turn in range(15))
+    found = watch(replace(kind, rates=rates), 150.0, auto=True)
+    assert len([at for at, _ in found.changes if at >= 30.0]) <= 4
