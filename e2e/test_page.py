@@ -13,6 +13,7 @@ import pytest
 
 from e2e.camera import COLUMNS, ROWS, HttpCamera, Mood, http_camera
 from e2e.chromium import Driver, enter
+from e2e.client import stats
 from e2e.conftest import Start, check_log
 from e2e.daemon import Daemon, running
 from e2e.waiting import until
@@ -39,6 +40,12 @@ SHAPES: dict[str, dict[str, Any]] = {
 """Cameras of three shapes."""
 
 AGE = re.compile(r"(\d+\.\d+) s(?: ± (\d+\.\d+))?")
+
+FIRST = 300
+"""ms from the page's request to the first picture on the screen."""
+
+VISITS = 20
+"""Visits of which one has to be so quick."""
 
 TRUE_AGE = 0.06
 """Seconds by which the age on a tile may differ from that in the picture's pixels."""
@@ -117,6 +124,55 @@ def test_dragging_orders(browser: Driver, shapes: Daemon) -> None:
     assert tiles(browser) == ["gate", "door", "arm", "yard"]
 
 
+def test_dragging_by_finger_orders(browser: Driver, shapes: Daemon) -> None:
+    """A finger that rests on a tile takes it along; one that moves on does not."""
+    enter(browser, shapes)
+    await_live(browser, *SHAPES)
+    before = tiles(browser)
+
+    def middle(name: str) -> dict[str, float]:
+        left, top, width, height = place_of(browser, name)
+        return {"x": left + width / 2, "y": top + height / 2}
+
+    def touch(kind: str, *points: dict[str, float]) -> None:
+        browser.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)}
+        )
+
+    def drag(source: str, target: str, rests: bool) -> None:
+        at, to = middle(source), middle(target)
+        touch("touchStart", at)
+        if rests:
+            lifted = f".dragged[data-camera={source}]"
+            until(lambda: browser.find_elements("css selector", lifted), "it is lifted")
+        touch("touchMove", {"x": (at["x"] + to["x"]) / 2, "y": (at["y"] + to["y"]) / 2})
+        touch("touchMove", to)
+        touch("touchEnd")
+
+    drag("gate", "door", rests=False)
+    assert tiles(browser) == before
+    drag("gate", "door", rests=True)
+    until(lambda: tiles(browser) == ["gate", "door", "arm", "yard"], "the new order")
+    assert hash_of(browser) == "#gate,door,arm,yard"
+
+
+def test_other_groups_rest(browser: Driver, shapes: Daemon) -> None:
+    """Of cameras whose group is not on the screen, nothing is sent."""
+    enter(browser, shapes)
+    browser.get(f"{shapes.origin}/#In:door,arm;Out:yard,gate")
+    await_live(browser, *SHAPES)
+    until(lambda: watched(shapes) == {*SHAPES}, "all are sent")
+    for number, group in ((3, {"yard", "gate"}), (2, {"door", "arm"}), (1, {*SHAPES})):
+        click(browser, f"#groups .tab:nth-child({number})")
+        await_live(browser, *group)
+        until(lambda group=group: watched(shapes) == group, f"{group} alone")
+
+
+def watched(daemon: Daemon) -> set[str]:
+    """Return the cameras that somebody is sent pictures of."""
+    return {name for name in SHAPES if stats(daemon, name)["active_clients"]}
+
+
 def test_arranging_without_a_mouse(browser: Driver, shapes: Daemon) -> None:
     """A list has each camera with what hides, groups and moves it."""
     enter(browser, shapes)
@@ -157,7 +213,7 @@ def test_titles(browser: Driver, shapes: Daemon) -> None:
 # ---- How old a picture is
 
 
-def look(browser: Driver) -> tuple[float, str, int | None]:
+def look(browser: Browser) -> tuple[float, str, int | None]:
     """
     Look at tile and picture at one moment.
 
@@ -188,22 +244,23 @@ def look(browser: Driver) -> tuple[float, str, int | None]:
 
 
 def test_the_age_is_that_of_the_pixels(
-    browser: Driver, start: Start, camera: HttpCamera
+    any_browser: Browser, start: Start, camera: HttpCamera
 ) -> None:
     """What a tile tells is how old the picture on the screen is, by its own number."""
     daemon = start({"robot": {"source": camera.address}})
-    enter(browser, daemon)
-    await_live(browser)
+    any_browser.get(daemon.with_query("/"))
+    await_live(any_browser)
     # The camera's moments are on the monotonic clock, the browser's on the wall's.
     offset = time.time() - time.monotonic()
     errors = []
     for _ in range(60):
-        now, told, number = look(browser)
+        now, told, number = look(any_browser)
         age = AGE.match(told)
         if age and number in camera.sent:
             errors.append(float(age[1]) - (now - offset - camera.sent[number]))
         time.sleep(0.03)
     assert len(errors) > 30
+    print(f"median {statistics.median(map(abs, errors)):.3f} s off")
     assert statistics.median(map(abs, errors)) < TRUE_AGE, errors
     late = [error for error in errors if abs(error) > TRUE_AGE]
     # A loaded machine may hold the browser up between the picture and the number.
@@ -294,22 +351,27 @@ def test_a_key_that_may_only_see(browser: Driver, start: Start) -> None:
     assert [summary.text for summary in summaries] == ["Use it elsewhere"]
 
 
-def test_the_first_picture_comes_soon(browser: Driver, shapes: Daemon) -> None:
-    """It is on the screen within a second of the page's being asked for."""
+@pytest.mark.parametrize("is_new", [False, True], ids=["again", "first"])
+def test_the_first_picture_comes_soon(
+    browser: Driver, shapes: Daemon, is_new: bool
+) -> None:
+    """It is on the screen within 0.3 s of the page's being asked for.
+
+    The best of several visits counts: what else the machine does holds others up.
+
+    :param is_new: whether the browser has nothing of the page yet.
+    """
     enter(browser, shapes)
-    took = []
     browser.get(f"{shapes.origin}/#door")
-    for _ in range(5):
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": is_new})
+    mark = "return performance.getEntriesByName('first picture')[0]?.startTime"
+    took: list[float] = []
+    while min(took, default=FIRST) >= FIRST and len(took) < VISITS:
         browser.refresh()
-        took.append(
-            until(
-                lambda: browser.execute_script(
-                    "return performance.getEntriesByName('first picture')[0]?.startTime"
-                ),
-                "the first picture",
-            )
-        )
-    assert statistics.median(took) < 1000, took
+        took.append(until(lambda: browser.execute_script(mark), "the first picture"))
+    print("first pictures after", *map(round, took), "ms")
+    assert min(took) < FIRST, took
 
 
 def test_nothing_is_asked_of_anybody_else(browser: Driver, shapes: Daemon) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +23,7 @@ from e2e.wall import (
     hash_of,
     place_of,
     press,
+    size,
     text,
     tiles,
     word,
@@ -31,8 +32,20 @@ from e2e.wall import (
 MANY = 30
 """Cameras of the large wall."""
 
-RATE = 5
-"""Pictures a second that half of them have at least, on two busy cores."""
+RATE = 10
+"""Pictures a second that each of them has at least, on two cores, browser included."""
+
+WIDE = 320
+"""Pixels of those pictures."""
+
+QUIET = 5
+"""Load of a machine on which not much else happens: another test, at the most."""
+
+FLAT = 45
+"""Seconds for which the page's memory is looked at."""
+
+GROWTH = 1_000_000
+"""Bytes by which it may grow in that time; each tile remembers its last two minutes."""
 
 WIDTHS = (320, 390, 768, 1280, 1920, 3840)
 
@@ -132,13 +145,22 @@ def test_out_of_sight(browser: Driver, daemon: Daemon) -> None:
 
 
 def test_a_phone_held_across(browser: Driver, daemon: Daemon) -> None:
-    """There is the picture alone."""
+    """There is the picture alone, until a tap brings the tools."""
     resize(browser, 844, 390, mobile=True)
     enter(browser, daemon)
     go(browser, "#/door")
     await_live(browser, "door")
     assert place_of(browser, "door") == (0, 0, 844, 390)
     assert tiles(browser) == ["door"]
+    shown = "return getComputedStyle(document.querySelector('header')).opacity"
+    for opacity in ("0", "1"):
+        assert browser.execute_script(shown) == opacity
+        finger = {"touchPoints": [{"x": 400, "y": 300}]}
+        browser.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": "touchStart", **finger}
+        )
+        lifted = {"type": "touchEnd", "touchPoints": []}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", lifted)
 
 
 def test_it_can_be_installed(browser: Driver, daemon: Daemon) -> None:
@@ -218,10 +240,10 @@ def test_the_tab_key_reaches_all(browser: Driver, daemon: Daemon) -> None:
 
 
 def folder_of_pictures(folder: Path, number: int) -> Path:
-    """Write a second of pictures, 320 pixels wide, some 12 KB each."""
+    """Write a second of pictures, some 12 KB each."""
     folder.mkdir()
     grain = np.random.default_rng(number)
-    noise = grain.integers(0, 60, (240, 320, 3), np.uint8)
+    noise = grain.integers(0, 60, (WIDE * 3 // 4, WIDE, 3), np.uint8)
     for index in range(15):
         picture = noise.copy()
         cv2.putText(picture, f"{number}.{index}", (60, 140), 0, 2, (255, 255, 255), 3)
@@ -229,31 +251,101 @@ def folder_of_pictures(folder: Path, number: int) -> Path:
     return folder
 
 
-def test_thirty_cameras(browser: Driver, start: Start, tmp_path: Path) -> None:
-    """Over HTTP/1.1 all are live at once, on one connection."""
-    cameras = {
-        f"camera-{number:02}": {
-            "source": str(folder_of_pictures(tmp_path / f"{number}", number)),
-            "camera_fps": 12,
-            "stream_fps": 12,
+@pytest.fixture
+def many(start: Start, tmp_path: Path) -> Daemon:
+    """A daemon with thirty cameras."""
+    return start(
+        {
+            f"camera-{number:02}": {
+                "source": str(folder_of_pictures(tmp_path / f"{number}", number)),
+                "camera_fps": 12,
+                "stream_fps": 12,
+            }
+            for number in range(MANY)
         }
-        for number in range(MANY)
-    }
-    daemon = start(cameras)
-    enter(browser, daemon)
-    numbers = dict.fromkeys(cameras, "")
+    )
 
-    def rates() -> list[float]:
-        numbers.update({name: text(browser, "numbers", name) for name in cameras})
-        return [
-            float(told.rpartition("· ")[2].split()[0])
-            for told in numbers.values()
-            if told.endswith("fps")
-        ]
+
+def rates(browser: Driver) -> list[float]:
+    """Return the pictures a second that the tiles tell, of those that tell some."""
+    told = browser.execute_script(
+        "return [...document.querySelectorAll('.numbers')].map((n) => n.textContent)"
+    )
+    return [float(t.rpartition("· ")[2].split()[0]) for t in told if "fps" in t]
+
+
+def test_thirty_cameras(browser: Driver, many: Daemon) -> None:
+    """Over HTTP/1.1 all are live at once on one connection, at full speed.
+
+    They are at full size, too, where nothing else keeps the machine busy: what cannot
+    draw in time is sent less.
+    """
+    is_quiet = os.getloadavg()[0] < QUIET
+    enter(browser, many)
+    names = [f"camera-{number:02}" for number in range(MANY)]
+    seen: list[tuple[float, int]] = []
 
     def well() -> bool:
-        found = rates()
-        return len(found) == MANY and statistics.median(found) >= RATE
+        found = rates(browser)
+        slowest = min(found) if len(found) == MANY else 0
+        seen.append((slowest, min(size(browser, name)[0] for name in names)))
+        return slowest >= RATE and (seen[-1][1] == WIDE or not is_quiet)
 
-    until(well, "each has its pictures", seconds=90)
-    await_live(browser, *cameras)
+    try:
+        until(well, "each has its pictures", seconds=90)
+    finally:
+        print("the slowest of thirty, and the smallest:", max(seen))
+    await_live(browser, *names)
+
+
+# ---- What it keeps
+
+
+@pytest.mark.parametrize("blob", [False, True], ids=["bytes", "blob"])
+def test_memory_stays_flat(browser: Driver, many: Daemon, blob: bool) -> None:
+    """Thirty cameras leave nothing behind: each picture goes.
+
+    :param blob: whether pictures are decoded as where there is no HTTPS.
+    """
+    source = COUNT_PICTURES + ("delete window.ImageDecoder;" if blob else "")
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    enter(browser, many)
+    until(lambda: len(rates(browser)) == MANY, "each has pictures", seconds=90)
+    time.sleep(10)
+    first, (before, _) = heap(browser), decoded(browser)
+    kept, end = [], time.monotonic() + FLAT
+    while time.monotonic() < end:
+        time.sleep(1)
+        kept.append(decoded(browser)[1])
+    last, (after, _) = heap(browser), decoded(browser)
+    print(f"{after - before} pictures, {max(kept)} at once; heap {first}, then {last}")
+    assert after - before > FLAT * MANY
+    assert max(kept) <= 3 * MANY
+    assert last - first < GROWTH
+
+
+COUNT_PICTURES = """
+    window.decoded = window.closed = 0;
+    const count = (made) => made.then((image) => { decoded += 1; return image; });
+    const make = createImageBitmap, {decode} = ImageDecoder.prototype;
+    window.createImageBitmap = (...all) => count(make(...all));
+    ImageDecoder.prototype.decode = function () { return count(decode.call(this)); };
+    for (const kind of [ImageBitmap, VideoFrame]) {
+        const {close} = kind.prototype;
+        kind.prototype.close = function () { window.closed += 1; close.call(this); };
+    }
+"""
+"""Counts the pictures that were decoded, and those that were let go."""
+
+
+def decoded(browser: Driver) -> tuple[int, int]:
+    """Return how many pictures were decoded, and how many of them are still there."""
+    made, closed = browser.execute_script("return [decoded, closed]")
+    return made, made - closed
+
+
+def heap(browser: Driver) -> int:
+    """Return the bytes of the page's objects that something still refers to."""
+    browser.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+    used: int = browser.execute_cdp_cmd("Runtime.getHeapUsage", {})["usedSize"]
+    return used

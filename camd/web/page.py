@@ -66,6 +66,20 @@ def _contents() -> Mapping[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
+@cache
+def version() -> str:
+    """Return what stands for the contents of all files in their addresses."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_contents().items()):
+        digest.update(b"%b %d\n%b" % (name.encode(), len(content), content))
+    return digest.hexdigest()[:12]
+
+
+def _places(base: str, title: str) -> dict[str, str]:
+    """Return what every page has a place for."""
+    return {"base": base, "files": f"{base}/page/{version()}", "title": title}
+
+
 def _fill(text: str, values: Mapping[str, str], escaped: Escape = escape) -> str:
     """
     Put the values, escaped, into their ``{{places}}``.
@@ -90,7 +104,7 @@ def render(cameras: Mapping[str, str], base: str = "", title: str = TITLE) -> by
     :param title: what the page is called.
     """
     head, item, tail = _CAMERA.split(_contents()["index.html"].decode())
-    values = {"base": base, "title": title}
+    values = _places(base, title)
     items = [
         _fill(item, {"title": label, "address": f"{base}/api/{quote(name, safe='')}"})
         for name, label in cameras.items()
@@ -101,7 +115,7 @@ def render(cameras: Mapping[str, str], base: str = "", title: str = TITLE) -> by
 def sign_in(base: str = "") -> bytes:
     """Return the page for somebody without a key, which asks for one."""
     text = _contents()["sign-in.html"].decode()
-    return _fill(text, {"base": base, "title": TITLE}).encode()
+    return _fill(text, _places(base, TITLE)).encode()
 
 
 def embed(name: str, base: str, title: str, queries: Mapping[str, str]) -> bytes:
@@ -113,7 +127,7 @@ def embed(name: str, base: str, title: str, queries: Mapping[str, str]) -> bytes
         whoever came by a link.
     """
     text = _contents()["embed.html"].decode()
-    values = {"name": name, "base": base, "title": title, **queries}
+    values = {**_places(base, title), "name": name, **queries}
     return _fill(text, values).encode()
 
 
@@ -132,24 +146,14 @@ def policy(frame_ancestors: Sequence[str] = ("'none'",)) -> bytes:
     ).encode()
 
 
-class FilesResource(Resource):
-    """
-    ``/page``: the page's files, for everybody: nothing in them is secret.
+FOR_EVER = "public, max-age=31536000, immutable"
+"""``Cache-Control`` of what never changes at its address (RFC 8246)."""
 
-    :param title: what the page is called, where it is installed as an application.
-    """
+
+class _Folder(Resource):
+    """Files, and an answer for what is not there."""
 
     opened_by = EVERY_RIGHT
-
-    def __init__(self, title: str = TITLE) -> None:
-        super().__init__()
-        for name, content in _contents().items():
-            kind = KINDS.get(name.rpartition(".")[2])
-            if name.endswith(".webmanifest"):
-                # Within a text of JSON, quotes and all.
-                content = _fill(content.decode(), {"title": title}, _json).encode()
-            if kind is not None:
-                self.putChild(name.encode(), _File(content, kind))
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Answer for what is not there."""
@@ -160,23 +164,55 @@ class FilesResource(Resource):
         return Missing("no such page").render(request)
 
 
-class _File(Answer):
-    """One file, which is asked for again at each visit and sent when it is another."""
+class FilesResource(_Folder):
+    """
+    ``/page``: the page's files, for everybody: nothing in them is secret.
+
+    ``/page/VERSION`` has them, too, for as long as a browser likes: other contents have
+    another version, so that a page that was open before asks for none of them again.
+
+    :param title: what the page is called, where it is installed as an application.
+    """
 
     opened_by = EVERY_RIGHT
 
-    def __init__(self, content: bytes, kind: str) -> None:
+    def __init__(self, title: str = TITLE) -> None:
+        super().__init__()
+        kept = _Folder()
+        self.putChild(version().encode(), kept)
+        for name, content in _contents().items():
+            kind = KINDS.get(name.rpartition(".")[2])
+            if name.endswith(".webmanifest"):
+                # Within a text of JSON, quotes and all.
+                content = _fill(content.decode(), {"title": title}, _json).encode()
+            if kind is not None:
+                self.putChild(name.encode(), _File(content, kind))
+                kept.putChild(name.encode(), _File(content, kind, FOR_EVER))
+
+
+class _File(Answer):
+    """
+    One file.
+
+    :param caching: how long a browser may keep it, as ``Cache-Control`` has it; where
+        nothing else is said, it asks at each visit whether the file is another one.
+    """
+
+    opened_by = EVERY_RIGHT
+
+    def __init__(self, content: bytes, kind: str, caching: str = "no-cache") -> None:
         super().__init__()
         self._content = content
         self._kind = kind.encode()
-        self._gzip = gzip.compress(content, mtime=0)
+        self._caching = caching.encode()
+        self._gzip = _packed(content)
         self._tag = hashlib.sha256(content).hexdigest()[:16].encode()
 
     def answer(self, request: Request) -> bytes:
         """Answer with the file, packed for those who can unpack it; 304 to the rest."""
         packed = accepts_gzip(request) and len(self._gzip) < len(self._content)
         request.setHeader(b"Content-Type", self._kind)
-        request.setHeader(b"Cache-Control", b"no-cache")
+        request.setHeader(b"Cache-Control", self._caching)
         request.setHeader(b"Vary", b"Accept-Encoding")
         if packed:
             request.setHeader(b"Content-Encoding", b"gzip")
@@ -185,6 +221,12 @@ class _File(Answer):
         if request.setETag(b'"%b"' % tag) is CACHED:
             return b""
         return self._gzip if packed else self._content
+
+
+@cache
+def _packed(content: bytes) -> bytes:
+    """Pack a file, once for all of its addresses and all reloads of the settings."""
+    return gzip.compress(content, mtime=0)
 
 
 def accepts_gzip(request: Request) -> bool:

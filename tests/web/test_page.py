@@ -20,6 +20,9 @@ MODULES = sorted(path.name for path in FOLDER.glob("*.js"))
 HOSTILE = "\"'><script>alert(1)</script>&{{base}}/../ü"
 VOID = {"br", "circle", "img", "input", "link", "meta", "path", "rect"}
 ADDRESSES = {"action", "data", "href", "poster", "src", "srcset", "style"}
+QUERIES = {"live": "", "frame": "", "stream": ""}
+"""What opens an embedded camera's pictures for somebody with a key: nothing more."""
+
 LARGEST = 60 * 1024
 """Bytes that all of the page may have on its way to a browser."""
 
@@ -201,14 +204,23 @@ def test_policy() -> None:
     )
 
 
-def test_all_modules_are_loaded_at_once() -> None:
+@pytest.mark.parametrize(
+    ("html", "first"),
+    [
+        (render({}), "app.js"),
+        (sign_in(), "sign-in.js"),
+        (page.embed("robot", "", "", QUERIES), "embed.js"),
+    ],
+)
+def test_all_modules_are_loaded_at_once(html: bytes, first: str) -> None:
     """No module waits until another one that names it has come."""
-    links = Document(render({})).all("link")
+    links = Document(html).all("link")
     ahead = [link["href"] for link in links if link["rel"] == "modulepreload"]
-    needed = {"app.js"}
+    needed = {first}
     while more := {n for m in needed for n in imports(m)} - needed:
         needed |= more
-    assert sorted(map(str, ahead)) == sorted(f"/page/{n}" for n in needed - {"app.js"})
+    folder = f"/page/{page.version()}"
+    assert sorted(map(str, ahead)) == sorted(f"{folder}/{n}" for n in needed - {first})
 
 
 def imports(name: str) -> list[str]:
@@ -302,6 +314,23 @@ def test_a_file_is_sent_again_only_when_it_is_another() -> None:
         200,
         False,
     )
+
+
+def test_files_of_a_version_are_kept() -> None:
+    """At an address that stands for the contents, a file is asked for once for ever."""
+    daemon, folder = FakeDaemon(), f"/page/{page.version()}"
+    html = daemon.ask("/").body
+    addresses = re.findall(rb'(?:href|src)="([^"]+\.(?:js|css))"', html)
+    assert addresses
+    for address in map(bytes.decode, addresses):
+        assert address.startswith(f"{folder}/")
+        line = daemon.ask(address, "Accept-Encoding: gzip", key=None)
+        assert line.status == 200
+        assert line.headers["cache-control"] == "public, max-age=31536000, immutable"
+        asked_for_each_time = packed(daemon, Path(address).name)
+        assert line.headers["etag"] == asked_for_each_time.headers["etag"]
+    assert daemon.ask(f"{folder}/index.html", key=None).status == 404
+    assert daemon.ask("/page/000000000000/app.js", key=None).status == 404
 
 
 def test_head_of_a_file() -> None:

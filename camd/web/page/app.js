@@ -8,7 +8,7 @@ import {Panel} from "./panel.js";
 import {Wall} from "./wall.js";
 import {WHOLE} from "./zoom.js";
 
-const root = new URL("..", import.meta.url).href;
+const root = new URL("../..", import.meta.url).href;
 const find = (id) => document.getElementById(id);
 const session = {rights: []};
 const title = find("title").textContent;
@@ -77,6 +77,7 @@ function show() {
   put(find("empty"), wall.tiles.size ? "No camera of this address is here." : "No camera is set up.");
   showGroups(tile);
   document.body.classList.toggle("with-panel", wantsPanel && tile !== null);
+  if (!tile) document.body.classList.remove("with-tools");
   panel.show(wantsPanel ? tile : null, PICTURE.map((name) => tools[name]));
 }
 
@@ -90,6 +91,9 @@ function showGroups(tile) {
   const button = (label, name, pressed) => element("button.tab", {type: "button", "aria-pressed": String(pressed), click: () => choose(name)}, label);
   nav.replaceChildren(button("All", null, !groups.some(({alone}) => alone)), ...named.map(({name, alone}) => button(name, name, alone)));
 }
+
+// Where the bar is out of sight and nothing can hover, a tap brings it.
+wall.closeup.tapped = () => document.body.classList.toggle("with-tools");
 
 setInterval(() => {
   const tiles = wall.shown.map((name) => wall.tiles.get(name)), live = tiles.filter(({word}) => word === "live").length;
@@ -110,7 +114,7 @@ function pause() {
 
 function snapshot() {
   const shown = wall.focused?.shown;
-  if (shown) download(shown.blob, fileName(wall.focused.name, shown.captured));
+  if (shown) download(shown.blob(), fileName(wall.focused.name, shown.captured));
 }
 
 async function change(rotation) {
@@ -129,9 +133,15 @@ async function float() {
   if (!tile) return;
   const video = element("video", {muted: true, playsinline: true});
   video.srcObject = tile.canvas.captureStream();
-  video.addEventListener("leavepictureinpicture", () => video.srcObject.getTracks().forEach((track) => track.stop()));
+  video.addEventListener("leavepictureinpicture", () => {
+    video.srcObject.getTracks().forEach((track) => track.stop());
+    wall.floating = null;
+    wall.watch();
+  });
   await video.play();
   await video.requestPictureInPicture();
+  // It is there to be seen while the page is not.
+  wall.floating = tile.name;
 }
 
 function full() {

@@ -9,10 +9,12 @@ const TAP = 300; // ms between two taps that are one double tap
 /**
  * @property view - what is seen of the picture; see zoom.js.
  * @property changed - called when that is another part.
+ * @property tapped - called when the picture was tapped or clicked.
  */
 export class Closeup {
   view = WHOLE;
   changed = () => {};
+  tapped = () => {};
   #tile = null;
   #step;
   #pointers = new Map();
@@ -122,6 +124,7 @@ export class Closeup {
   #tap(event) {
     const isDouble = event.timeStamp - this.#tapped < TAP;
     this.#tapped = isDouble ? 0 : event.timeStamp;
+    this.tapped();
     if (isDouble) this.set(this.view.scale > 1 ? WHOLE : zoom(this.view, 3, this.#at(event)));
   }
 }

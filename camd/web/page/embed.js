@@ -6,7 +6,7 @@ import {contain} from "./layout.js";
 import {Tile} from "./tile.js";
 
 const {name, title, live, frame, stream} = document.body.dataset;
-const root = new URL("..", import.meta.url).href, path = `api/${encodeURIComponent(name)}`;
+const root = new URL("../..", import.meta.url).href, path = `api/${encodeURIComponent(name)}`;
 const wall = document.getElementById("wall"), list = element("ul.tiles");
 wall.append(list);
 

@@ -105,7 +105,7 @@ export class LiveChannel {
     if (name === undefined || name === null) return;
     this.#acks.came(picture, performance.now());
     picture.captured -= this.#ahead.get(name) ?? 0;
-    picture.blob = new Blob([picture.jpeg], {type: "image/jpeg"});
+    picture.blob = () => new Blob([picture.jpeg], {type: "image/jpeg"});
     picture.bytes = data.byteLength;
     this.#listener.picture(name, picture);
   }
@@ -115,15 +115,15 @@ export class LiveChannel {
     if (said.cameras) {
       this.#names = new Map(said.cameras.map(({number, name}) => [number, name]));
       this.#numbers = new Map(said.cameras.map(({number, name}) => [name, number]));
+      listener.cameras(said.cameras);
     }
     if (said.live) {
       this.#open = true;
       this.#askClock();
-      listener.opened();
+      listener.opened(); // after the cameras: by now it is known what is wanted of them
     }
     for (const [name, time] of Object.entries(said.times ?? {})) this.#ahead.set(name, time - said.time);
     if (said.clock !== undefined && said.time) listener.clock(said.clock, said.time);
-    if (said.cameras) listener.cameras(said.cameras);
     if (said.camera) listener.camera(said.camera);
     if (said.watch) listener.watched(said.watch);
     if (said.rates) listener.rates(said.rates);

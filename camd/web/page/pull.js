@@ -151,7 +151,7 @@ export class Pull {
     Object.assign(state, {frame, captured});
     this.#listener.picture(name, {
       frame, captured, repeat, placeholder: frame === 0, rendition: Number(head.get("X-Rendition")) || 0,
-      blob, bytes: blob.size,
+      blob: () => blob, bytes: blob.size,
     });
   }
 }

@@ -1,5 +1,7 @@
 // How a person has turned a camera's pictures here, kept per camera in this browser.
 
+import {sizeOf} from "./decode.js";
+
 /** Read what was kept; {turn: 0, mirror: false} without it. */
 export function load(name) {
   try {
@@ -19,7 +21,7 @@ export function save(name, {turn, mirror}) {
 
 /** Draw a picture turned and mirrored, at its own size; sizes the canvas to it. */
 export function draw(canvas, context, picture, {turn, mirror}) {
-  const {width, height} = picture, across = turn % 180 !== 0;
+  const {width, height} = sizeOf(picture), across = turn % 180 !== 0;
   const [wide, high] = across ? [height, width] : [width, height];
   if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, {width: wide, height: high});
   if (!turn && !mirror) {

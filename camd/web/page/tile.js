@@ -1,9 +1,14 @@
 // One camera on the wall: its canvas, and what is said of the picture on it.
 
+import {decode, sizeOf} from "./decode.js";
 import {element, put} from "./dom.js";
 import {Meter} from "./meter.js";
+import {beforeRepaint} from "./repaint.js";
 import {draw, load, save} from "./rotation.js";
 import {judge, numbers, span} from "./verdict.js";
+
+const READABLE = 250; // ms that numbers stand at least
+const WRONG = 0.03; // seconds by which an age may be wrong for that long
 
 /**
  * @property name - the camera's.
@@ -27,8 +32,11 @@ export class Tile {
   rotation;
   #drawn;
   #clock;
-  #next = null;
+  #next = null; // what is decoded next
   #decoding = false;
+  #ready = null; // what is drawn next, as {bitmap, picture}
+  #told = {age: null, at: -Infinity}; // the age that stands there, and since when
+  #grade = "";
   #heard = 0; // when the entry came, in ms
   #changed = Date.now(); // when its state became what it is
   #size = null;
@@ -74,53 +82,57 @@ export class Tile {
     return this.rotation.turn % 180 ? 1 / ratio : ratio;
   }
 
-  /** Draw a picture; the newest one counts where they come faster than they are decoded. */
-  async show(picture) {
-    const now = performance.now();
-    this.meter.receive(now, picture.bytes);
+  /** Take a picture; the newest one counts where they come faster than they are decoded. */
+  show(picture) {
+    this.meter.receive(performance.now(), picture.bytes);
     // A placeholder says in its picture what is said here in words, over the last one.
-    if (picture.placeholder) {
-      this.#drawn(this, picture);
-      return;
-    }
-    if (this.#decoding) {
+    if (picture.placeholder) this.#drawn(this, picture);
+    else {
       this.#next = picture;
-      return;
-    }
-    this.#decoding = true;
-    try {
-      for (let due = picture; due; [due, this.#next] = [this.#next, null]) await this.#decode(due);
-    } finally {
-      this.#decoding = false;
+      if (!this.#decoding) this.#decode();
     }
   }
 
-  async #decode(picture) {
-    let bitmap;
-    try {
-      bitmap = await createImageBitmap(picture.blob);
-    } catch {
-      return; // It is damaged; the next one will do.
+  async #decode() {
+    this.#decoding = true;
+    while (this.#next) {
+      const picture = this.#next;
+      this.#next = null;
+      try {
+        const bitmap = await decode(picture);
+        this.#ready?.bitmap.close();
+        this.#ready = {bitmap, picture};
+        beforeRepaint(this.#draw);
+      } catch {
+        this.#drawn(this, picture); // It is damaged; the next one will do.
+      }
     }
+    this.#decoding = false;
+  }
+
+  #draw = () => {
+    if (!this.#ready) return;
+    const {bitmap, picture} = this.#ready, {width, height} = sizeOf(bitmap);
+    this.#ready = null;
     if (!this.paused) {
       draw(this.canvas, this.context, bitmap, this.rotation);
-      const grown = this.#size?.width * bitmap.height !== this.#size?.height * bitmap.width;
-      this.#size = {width: bitmap.width, height: bitmap.height};
+      const grown = this.#size?.width * height !== this.#size?.height * width;
+      this.#size = {width, height};
       const isNew = picture.captured !== this.shown?.captured;
       this.shown = picture;
       const now = performance.now(), time = this.#clock.read(now);
       this.meter.draw(now, time && Math.max(0, time.time - picture.captured), isNew);
       this.#drawn(this, picture, grown);
-    }
+    } else this.#drawn(this, picture);
     bitmap.close();
-  }
+  };
 
   /** Turn by 90 degrees, or mirror; kept for the next time. */
   async turn(change) {
     this.rotation = {...this.rotation, ...change};
     save(this.name, this.rotation);
     if (!this.shown) return;
-    const bitmap = await createImageBitmap(this.shown.blob);
+    const bitmap = await decode(this.shown);
     draw(this.canvas, this.context, bitmap, this.rotation);
     bitmap.close();
   }
@@ -142,15 +154,24 @@ export class Tile {
       connected, busy, state: entry.state, why: entry.why, refused: this.refused, age,
       picture: this.shown !== null || isImage, paused: this.paused, interval: fps > 0 && fps < Infinity ? 1 / fps : 0,
     });
-    this.verdict = verdict;
-    this.word = verdict.word;
-    Object.assign(this.root.dataset, {state: verdict.word, grade: verdict.grade});
-    put(this.state, verdict.word);
+    if (verdict.word !== this.word || verdict.grade !== this.#grade) {
+      [this.word, this.#grade] = [verdict.word, verdict.grade];
+      Object.assign(this.root.dataset, {state: verdict.word, grade: verdict.grade});
+      put(this.state, verdict.word);
+    }
     // An <img> may show the placeholder, which has its own text.
     const cause = isImage && entry.state === "offline" ? "" : verdict.cause;
     this.trouble.hidden = !cause;
     put(this.trouble, cause && this.#explain(cause, now));
-    put(this.numbers, numbers(age, this.#clock.read(now)?.error ?? null, meter.fps(now)));
+    this.#number(now, age);
+  }
+
+  // Numbers that stand for a while can be read, and cost less: each is laid out anew.
+  #number(now, age) {
+    const told = this.#told, moved = Math.abs((age ?? 0) - (told.age ?? 0));
+    if (now - told.at < READABLE && moved < WRONG && (age === null) === (told.age === null)) return;
+    this.#told = {age, at: now};
+    put(this.numbers, numbers(age, this.#clock.read(now)?.error ?? null, this.meter.fps(now)));
   }
 
   #explain(cause, now) {

@@ -12,24 +12,27 @@ const WIDEST = 8192; // no camera has more
 const FOCUS_WEIGHT = 4; // its share of a slow link beside each of the others
 const STREAMS = 4; // of the six connections that a browser opens to a host
 const TELL = 50; // ms between two looks at how old each picture is
+const REST = 400, EDGE = 64; // ms and CSS pixels of a finger that drags
 const BUSY = 60; // ms by which they come late where this device has too much to do
 
 /**
  * @property tiles - those that are there, by name.
  * @property address - what the hash says: {groups, focus}.
+ * @property floating - the name of the camera that is seen beside the page, or null.
  */
 export class Wall {
   tiles = new Map();
   address = parse(location.hash);
+  floating = null;
   #feed;
   #root;
   #list;
   #news;
   #changed;
   #closeup;
-  #visible = new Set();
   #watched = "";
-  #drag = null;
+  #scrolls = false;
+  #dragged = null; // the tile that is on its way to another place
   #began = false;
   #told = performance.now();
   #late = 0; // ms by which the last looks were, on average
@@ -50,16 +53,14 @@ export class Wall {
     this.#closeup = new Closeup((step) => this.step(step));
     this.#closeup.changed = () => this.watch();
     new ResizeObserver(() => this.arrange()).observe(root);
-    this.observer = new IntersectionObserver((entries) => {
-      for (const {target, isIntersecting} of entries)
-        this.#visible[isIntersecting ? "add" : "delete"](target.dataset.camera);
-      this.watch();
-    }, {root});
+    root.addEventListener("scroll", () => this.watch(), {passive: true});
     addEventListener("hashchange", () => this.go(parse(location.hash), false));
     document.addEventListener("visibilitychange", () => this.watch());
     setInterval(() => this.tell(), TELL);
     setInterval(() => this.#tick(), 1000);
     this.#list.addEventListener("pointerdown", (event) => this.#grab(event));
+    // A finger that drags does not scroll. The listener has to be there when it comes.
+    this.#list.addEventListener("touchmove", (event) => { if (this.#dragged) event.preventDefault(); }, {passive: false});
   }
 
   get names() { return [...this.tiles.keys()]; }
@@ -85,8 +86,6 @@ export class Wall {
     }
     for (const [name, tile] of before) {
       tile.root.remove();
-      this.observer.unobserve(tile.root);
-      this.#visible.delete(name);
       this.say(`${tile.label} is gone`);
     }
     this.arrange();
@@ -101,7 +100,6 @@ export class Wall {
       if (tile === this.focused) this.#closeup.drawn();
     });
     tile.open.addEventListener("click", () => { if (tile !== this.focused) this.focus(name); });
-    this.observer.observe(tile.root);
     return tile;
   }
 
@@ -137,6 +135,7 @@ export class Wall {
     let places;
     if (chosen) places = focus(ratios, names.indexOf(chosen.name), width, height, GAP, low ? 0 : STRIP);
     else places = scrolls ? column(ratios, width, GAP) : wall(ratios, width, height, GAP);
+    this.#scrolls = scrolls;
     this.#root.classList.toggle("scrolls", scrolls);
     this.#root.classList.toggle("focus", chosen !== null);
     this.#list.style.height = scrolls ? `${Math.ceil(Math.max(0, ...places.map((p) => p.y + p.height)))}px` : "";
@@ -154,11 +153,12 @@ export class Wall {
     tile.root.classList.toggle("chosen", isChosen);
     tile.root.classList.toggle("small", !isChosen && this.focused !== null);
     tile.open.setAttribute("aria-label", isChosen ? `Live picture of ${tile.label}` : `${tile.label}: open`);
-    tile.width = place && contain(tile.ratio, place).width;
+    tile.place = place;
     if (!place) return;
     for (const [side, key] of [["left", "x"], ["top", "y"], ["width", "width"], ["height", "height"]])
       tile.root.style[side] = `${place[key].toFixed(2)}px`;
     const {width, height} = contain(tile.ratio, place);
+    tile.width = width;
     // What is said of a picture stands on it, not beside it.
     tile.root.style.setProperty("--inset-x", `${((place.width - width) / 2).toFixed(2)}px`);
     tile.root.style.setProperty("--inset-y", `${((place.height - height) / 2).toFixed(2)}px`);
@@ -168,9 +168,9 @@ export class Wall {
   /** Say which pictures are wanted: those that can be seen, as large as they are seen. */
   watch() {
     const wanted = {}, chosen = this.focused;
-    for (const name of document.hidden ? [] : this.shown) {
+    for (const name of document.hidden ? [this.floating] : this.shown) {
       const tile = this.tiles.get(name);
-      if (tile.paused || !tile.width || !this.#visible.has(name)) continue;
+      if (!tile?.width || tile.paused || !this.#isInSight(tile)) continue;
       const isChosen = tile === chosen, across = tile.rotation.turn % 180 ? 1 / tile.ratio : 1;
       const pixels = tile.width * across * devicePixelRatio * (isChosen ? this.#closeup.view.scale : 1);
       wanted[name] = {width: Math.min(WIDEST, Math.ceil(pixels / STEP) * STEP), auto: true};
@@ -181,6 +181,12 @@ export class Wall {
     this.#watched = text;
     this.#feed.watch(wanted);
     this.#showImages();
+  }
+
+  #isInSight({place}) {
+    if (!place || !this.#scrolls) return Boolean(place);
+    const {scrollTop: top, clientHeight: height} = this.#root;
+    return place.y < top + height && place.y + place.height > top;
   }
 
   // Where camd's pictures come as <img> only: the browser has six connections for a
@@ -237,36 +243,60 @@ export class Wall {
     this.tell();
   }
 
-  // Dragging with a mouse or a pen; a finger scrolls, and has the list under "Arrange".
+  // Dragging: a mouse or a pen at once, a finger once it has rested, as it scrolls else.
 
   #grab(event) {
-    const root = event.target.closest?.(".tile");
-    if (!root || this.focused || event.button !== 0 || event.pointerType === "touch") return;
-    const from = {x: event.clientX, y: event.clientY};
-    const move = (moved) => {
-      const dx = moved.clientX - from.x, dy = moved.clientY - from.y;
-      if (!this.#drag && Math.hypot(dx, dy) < 8) return;
-      this.#drag = root.dataset.camera;
-      root.classList.add("dragged");
-      root.style.transform = `translate(${dx}px, ${dy}px)`;
-      for (const other of this.#list.children)
-        other.classList.toggle("target", other === this.#under(moved, root));
+    const root = event.target.closest?.(".tile"), isFinger = event.pointerType === "touch";
+    if (!root || this.focused || event.button !== 0 || !event.isPrimary) return;
+    const from = {x: event.clientX, y: event.clientY}, scrolled = this.#root.scrollTop;
+    const ended = new AbortController(), {signal} = ended;
+    let last = event;
+    const follow = () => {
+      root.style.transform = `translate(${last.clientX - from.x}px, ${last.clientY - from.y + this.#root.scrollTop - scrolled}px)`;
+      for (const other of this.#list.children) other.classList.toggle("target", other === this.#under(last, root));
     };
-    const drop = (dropped) => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", drop);
-      removeEventListener("pointercancel", drop);
-      const target = this.#drag && dropped.type === "pointerup" ? this.#under(dropped, root) : null;
+    const lift = () => {
+      this.#dragged = root;
+      root.classList.add("dragged");
+      if (isFinger) navigator.vibrate?.(15);
+      follow();
+    };
+    const drop = ({type}) => {
+      clearTimeout(rest);
+      clearInterval(edge);
+      ended.abort();
+      if (!this.#dragged) return;
+      this.#dragged = null;
+      const target = type === "pointerup" ? this.#under(last, root) : null;
       root.classList.remove("dragged");
       root.style.transform = "";
       for (const other of this.#list.children) other.classList.remove("target");
-      if (this.#drag) addEventListener("click", (click) => click.stopPropagation(), {capture: true, once: true});
-      if (target) this.move(this.#drag, target.dataset.camera);
-      this.#drag = null;
+      // The click that follows opens nothing; where none follows, the next one does.
+      const click = new AbortController();
+      addEventListener("click", (event) => event.stopPropagation(), {capture: true, once: true, signal: click.signal});
+      setTimeout(() => click.abort());
+      if (target) this.move(root.dataset.camera, target.dataset.camera);
     };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", drop);
-    addEventListener("pointercancel", drop);
+    const rest = isFinger ? setTimeout(lift, REST) : 0;
+    // Held at the edge of a wall that scrolls, it scrolls.
+    const edge = setInterval(() => {
+      if (!this.#dragged || !this.#scrolls) return;
+      const {top, bottom} = this.#root.getBoundingClientRect();
+      if (last.clientY < top + EDGE) this.#root.scrollBy(0, -EDGE / 8);
+      else if (last.clientY > bottom - EDGE) this.#root.scrollBy(0, EDGE / 8);
+      else return;
+      follow();
+    }, 16);
+    addEventListener("pointermove", (moved) => {
+      last = moved;
+      const isFar = Math.hypot(moved.clientX - from.x, moved.clientY - from.y) >= 8;
+      if (this.#dragged) follow();
+      else if (isFar && isFinger) drop(moved);
+      else if (isFar) lift();
+    }, {signal});
+    for (const type of ["pointerup", "pointercancel"]) addEventListener(type, drop, {signal});
+    // A finger that rests has a menu of the browser's own.
+    if (isFinger) addEventListener("contextmenu", (menu) => menu.preventDefault(), {signal});
   }
 
   #under(event, dragged) {
