@@ -61,6 +61,7 @@ MODULES = {
     "requests": "requests",
     "selenium": "selenium",
     "vlc": "python-vlc",
+    "zxingcpp": "zxing-cpp",
 }
 """Python module -> the project it comes in."""
 

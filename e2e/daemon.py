@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ from camd.config.variables import BARE, PREFIX
 from e2e.waiting import until
 
 Camera = Mapping[str, Any]
+
+TWISTD = (str(Path(sys.executable).parent / "twistd"),)
+"""The one beside this Python."""
 
 USER = "anyone"
 """The user name for HTTP Basic; any will do."""
@@ -90,13 +93,17 @@ class Daemon:
 
 @contextmanager
 def running(
-    folder: Path, cameras: Mapping[str, Camera], **settings: Any
+    folder: Path,
+    cameras: Mapping[str, Camera],
+    twistd: Sequence[str] = TWISTD,
+    **settings: Any,
 ) -> Iterator[Daemon]:
     """
     Start a daemon on a free port of 127.0.0.1, and stop it at the end.
 
     :param folder: where its settings and its log go; it must be empty.
     :param cameras: as in camd.yaml, and so are all further settings.
+    :param twistd: the program that is told to run camd.
     """
     key = secrets.token_urlsafe(24)
     # The system picks the port, and the log says which: no two daemons get the same.
@@ -106,15 +113,16 @@ def running(
         json.dumps({**defaults, **settings, "cameras": cameras})
     )
     log = folder / "log"
-    with log.open("wb") as output, _twistd(folder, output) as process:
+    with log.open("wb") as output, _twistd(folder, output, twistd) as process:
         port = until(lambda: _port(process, log), "the daemon listens")
         yield Daemon(process, log, port, key)
 
 
 @contextmanager
-def _twistd(folder: Path, output: Any) -> Iterator[subprocess.Popen[bytes]]:
-    twistd = Path(sys.executable).parent / "twistd"
-    command = [str(twistd), "-n", "--pidfile=", "camd", "-c", "camd.yaml"]
+def _twistd(
+    folder: Path, output: Any, twistd: Sequence[str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    command = [*twistd, "-n", "--pidfile=", "camd", "-c", "camd.yaml"]
     with subprocess.Popen(
         command,
         cwd=folder,

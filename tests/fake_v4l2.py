@@ -123,6 +123,8 @@ class ControlValue(ctypes.Structure):
 class FakeControl:
     """One control, as the driver holds it.
 
+    :ivar default: what it stood at first.
+
     :param kind: V4L2_CTRL_TYPE_...
     :param rules: the number of a control that, while it has a value other than the
         second number, makes this one inactive.
@@ -138,6 +140,9 @@ class FakeControl:
     flags: int = 0
     menu: dict[int, str | int] = field(default_factory=dict)
     rules: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.default = self.value
 
 
 Formats = dict[bytes, list[tuple[int, tuple[int, ...], int, list[tuple[int, ...]]]]]
@@ -304,7 +309,7 @@ class FakeDriver:
         control = self._find(answer.id)
         answer.type, answer.name = control.kind, control.name.encode()
         answer.minimum, answer.maximum = control.low, control.high
-        answer.step, answer.default_value = control.step, control.value
+        answer.step, answer.default_value = control.step, control.default
         answer.flags = self._flags(control)
 
     def _item(self, answer: Any) -> None:

@@ -1,5 +1,6 @@
 // The side panel of the picture in the window: two minutes of it, facts, addresses.
 
+import {Controls} from "./controls.js";
 import {element, icon, plot, put} from "./dom.js";
 import {elsewhere} from "./elsewhere.js";
 import {HISTORY} from "./meter.js";
@@ -18,6 +19,8 @@ export class Panel {
   #facts = {};
   #rates = {};
   #watched = {};
+  #controls = null;
+  #state = "";
 
   constructor(root, feed, session) {
     this.#root = root;
@@ -33,6 +36,7 @@ export class Panel {
     this.#root.hidden = tile === null;
     if (tile === this.#tile) return;
     this.#tile = tile;
+    this.#controls = null;
     this.#root.replaceChildren(...(tile ? this.#parts(tile, tools) : []));
     this.#tell();
   }
@@ -52,10 +56,15 @@ export class Panel {
       return [element("dt", {}, label), this.#facts[key]];
     }));
     this.#fetchStats(tile);
+    if (this.#session.rights.includes("control")) {
+      this.#controls = new Controls(`${this.#feed.root}api/${encodeURIComponent(tile.name)}/controls`);
+      this.#controls.load();
+    }
     return [
       element("div.tools", {role: "group", "aria-label": "Picture"}, ...tools),
       element("section", {"aria-label": "The last two minutes"}, element("h2", {}, "On this screen"), ...plots),
       element("section", {"aria-label": "The camera"}, element("h2", {}, "Camera"), list),
+      this.#controls?.root ?? null,
       this.#session.rights.includes("sign") ? this.#share(tile) : null,
       this.#elsewhere(tile),
     ].filter(Boolean);
@@ -73,6 +82,9 @@ export class Panel {
     show("age", age === null ? "–" : span(age), most("age", OLD / 4));
     show("fps", `${tile.meter.fps(now).toFixed(1)} fps`, most("fps", 5));
     show("rate", `${(tile.meter.rate(now) / 1000).toFixed(0)} KB/s`, most("rate", 1000));
+    const {state} = tile.entry, isBack = state === "live" && this.#state !== "live";
+    this.#state = state;
+    if (isBack && this.#controls?.failed) this.#controls.load();
     const {width, height} = tile.entry, watch = this.#watched[tile.name], shown = tile.shown;
     const size = (w, h) => (w && h ? `${w} × ${h}` : "–");
     put(this.#facts.size, size(width, height));
