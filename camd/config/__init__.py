@@ -135,17 +135,14 @@ def _tree(found: _Found) -> dict[str, Any]:
     cameras = dict(_cameras(found))
     if cameras and known.get("cameras") == {}:
         del known["cameras"]
+    if not cameras and not known.get("cameras_from"):
+        cameras["robot"] = NO_CAMERA
     general = {key: known[key] for key in STREAM_KEYS if key in known}
     complete = {
         name: {**general, **camera} if isinstance(camera, dict) else camera
-        for name, camera in (cameras or _no_cameras(known)).items()
+        for name, camera in cameras.items()
     }
     return {"cameras": complete, **known}
-
-
-def _no_cameras(known: Mapping[str, object]) -> dict[Hashable, object]:
-    """Return what stands in for cameras where the settings have none of their own."""
-    return {} if known.get("cameras_from") else {"robot": NO_CAMERA}
 
 
 def _cameras(found: _Found) -> Iterator[tuple[Hashable, object]]:

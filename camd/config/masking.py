@@ -70,12 +70,11 @@ def mask_url(text: str) -> str:
 
 
 def _masked_address(found: re.Match[str]) -> str:
-    path = _SEGMENT.sub(_masked_segment, _PATH_VALUE.sub(MASK, found[2]))
+    path = _SEGMENT.sub(
+        lambda segment: MASK if _is_token(segment[0]) else segment[0],
+        _PATH_VALUE.sub(MASK, found[2]),
+    )
     return found[1] + path + _QUERY_VALUE.sub(rf"\1{MASK}", found[3])
-
-
-def _masked_segment(found: re.Match[str]) -> str:
-    return MASK if _is_token(found[0]) else found[0]
 
 
 def _is_token(segment: str) -> bool:

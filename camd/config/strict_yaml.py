@@ -65,12 +65,11 @@ def _unquoted(problem: str | None) -> str:
 
     A single character stays; a tab at the start of a line is a frequent slip.
     """
-    return _QUOTED.sub(_short_or_dots, problem or "not YAML")
-
-
-def _short_or_dots(quoted: re.Match[str]) -> str:
-    # Two quotes and at most an escape of two characters.
-    return quoted[0] if len(quoted[0]) <= 4 else "..."
+    return _QUOTED.sub(
+        # Two quotes and at most an escape of two characters.
+        lambda quoted: quoted[0] if len(quoted[0]) <= 4 else "...",
+        problem or "not YAML",
+    )
 
 
 def _refuse_duplicates(root: yaml.Node | None) -> None:

@@ -276,8 +276,10 @@ class Parser:
             return cls(limit=limit)
         quoted, bare = found.groups()
         try:
-            # Blanks need quotes (RFC 2045 5.1), which cameras do not know.
-            boundary = bare.strip() if quoted is None else _unquoted(quoted)
+            # Blanks need quotes (RFC 2045 5.1), which cameras do not know; in quotes a
+            # backslash stands ahead of what is meant as it is (RFC 9110 5.6.4).
+            is_bare = quoted is None
+            boundary = bare.strip() if is_bare else re.sub(rb"\\(.)", rb"\1", quoted)
             return cls(boundary, limit)
         except MultipartError:
             return cls(limit=limit)
@@ -520,11 +522,6 @@ def _boundary_line(boundary: bytes, has_dashes: bool = True) -> bytes:
     if has_dashes and boundary.startswith(b"--"):
         dashes, rest = rb"--(?:--)?", boundary[2:]
     return dashes + re.escape(rest) + _LINE_END
-
-
-def _unquoted(text: bytes) -> bytes:
-    """Return a quoted string without its backslashes (RFC 9110 5.6.4)."""
-    return re.sub(rb"\\(.)", rb"\1", text)
 
 
 def _shown(text: bytes) -> str:

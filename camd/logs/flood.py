@@ -52,7 +52,7 @@ class Flood:
     """
     Decides which lines are written.
 
-    :param clock: gives seconds that never jump.
+    :param clock: returns seconds that never jump.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -60,9 +60,12 @@ class Flood:
         self._tallies: dict[Kind, _Tally] = {}
 
     def admits(self, event: LogEvent) -> bool:
-        """Tell whether this line is written; if not, it is counted."""
-        now, burst = self._clock(), _burst(event)
-        tally = self._tally(event, burst, now)
+        """Whether this line is written; if not, it is counted."""
+        kind = str(event.get("log_namespace")), str(event.get("log_format"))
+        now, burst = self._clock(), 1 if kind[0].startswith(ANYBODY) else BURST
+        if kind not in self._tallies and len(self._tallies) >= MOST_KINDS:
+            kind = "", ""
+        tally = self._tallies.setdefault(kind, _Tally(burst, now))
         tally.allowed = min(burst, tally.allowed + now - tally.at)
         tally.at = now
         if tally.allowed >= 1:
@@ -75,15 +78,9 @@ class Flood:
         tally.last = {name: event.get(name) for name in _KEPT}
         return False
 
-    def _tally(self, event: LogEvent, burst: int, now: float) -> _Tally:
-        kind = str(event.get("log_namespace")), str(event.get("log_format"))
-        if kind not in self._tallies and len(self._tallies) >= MOST_KINDS:
-            kind = "", ""
-        return self._tallies.setdefault(kind, _Tally(burst, now))
-
     def held(self, wall: float) -> list[LogEvent]:
         """
-        Give a line for each kind of which some were held back, and count anew.
+        Return a line for each kind of which some were held back, and count again.
 
         :param wall: the time of these lines, in Unix seconds.
         """
@@ -94,11 +91,6 @@ class Flood:
                 told.append({**summary, "log_time": wall})
                 tally.held, tally.last = 0, None
         return told
-
-
-def _burst(event: LogEvent) -> int:
-    namespace = str(event.get("log_namespace"))
-    return 1 if namespace.startswith(ANYBODY) else BURST
 
 
 def _summary(last: LogEvent, held: int, seconds: float) -> LogEvent:

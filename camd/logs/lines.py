@@ -43,7 +43,7 @@ _TAKEN = frozenset((*_OWN, *_LEGACY))
 
 def text_line(event: LogEvent, mask: Mask) -> str:
     """
-    Give an event as text: ``2026-01-31T12:00:00+0100 [camd.tap#info] words``.
+    Return an event as text: ``2026-01-31T12:00:00+0100 [camd.tap#info] words``.
 
     A traceback follows on lines that each begin with a tab; nothing else makes more
     than one line.
@@ -57,7 +57,7 @@ def text_line(event: LogEvent, mask: Mask) -> str:
 
 def json_line(event: LogEvent, mask: Mask) -> str:
     """
-    Give an event as one JSON object, in ASCII.
+    Return an event as one JSON object, in ASCII.
 
     It holds ``time`` (ISO 8601, UTC), ``level``, ``namespace`` and ``message``, then
     those of the event's own fields that are a text, a number, true, false or null, and
@@ -112,11 +112,10 @@ def one_line(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
 
 
 def _fields(event: LogEvent, mask: Mask) -> dict[str, object]:
@@ -138,7 +137,7 @@ def _value(value: str | float | None, mask: Mask) -> object:
 
 
 def _traceback(event: LogEvent, mask: Mask) -> str:
-    """Give the traceback, each of its lines printable; empty where there is none."""
+    """Return the traceback, each of its lines printable; empty where there is none."""
     failure = event.get("log_failure")
     if failure is None:
         return ""

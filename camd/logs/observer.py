@@ -69,8 +69,8 @@ class LogObserver:
 
     :param write: where its lines go.
     :param form: makes a line of an event.
-    :param clock: gives seconds that never jump.
-    :param wall: gives Unix seconds.
+    :param clock: returns seconds that never jump.
+    :param wall: returns Unix seconds.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ def observer_for(
     Make the observer that the settings and twistd's own options ask for.
 
     :param twistd: twistd's options; None where something else runs camd.
-    :param clock: gives seconds that never jump.
-    :param wall: gives Unix seconds.
+    :param clock: returns seconds that never jump.
+    :param wall: returns Unix seconds.
     :return: None where another one is asked for: by ``--logger``, or by ``twist``.
     """
     if twistd is None or "nodaemon" not in twistd or twistd.get("logger"):
@@ -146,7 +146,7 @@ def observer_for(
 
 def place(twistd: Mapping[str, Any], reactor: Any) -> Write:
     """
-    Give the place that twistd's options name.
+    Return what writes to the place that twistd's options name.
 
     :raises SystemExit: a daemon cannot log to stdout.
     """
@@ -166,7 +166,9 @@ def place(twistd: Mapping[str, Any], reactor: Any) -> Write:
     file = LogFile.fromFullPath(
         name, rotateLength=ROTATE_AT, defaultMode=0o600, maxRotatedFiles=KEPT
     )
-    _rotate_when_told(file, reactor)
+    # As twistd does, if the signal has no meaning yet.
+    if not signal.getsignal(signal.SIGUSR1):
+        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))
     return to_file(file)
 
 
@@ -189,9 +191,3 @@ def to_syslog(prefix: str) -> Write:
             syslog.syslog(_PRIORITIES[level], piece)
 
     return write
-
-
-def _rotate_when_told(file: LogFile, reactor: Any) -> None:
-    """Begin a new log file at SIGUSR1, as twistd does, if that has no meaning yet."""
-    if not signal.getsignal(signal.SIGUSR1):
-        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))
