@@ -44,13 +44,13 @@ def let_through(flood: Flood, count: int, **fields: str) -> int:
     return sum(flood.admits(event(n=n, **fields)) for n in range(count))
 
 
-def test_some_at_once(flood):
+def test_some_at_once(flood: Flood) -> None:
     """A page with its cameras can open, and each viewer has its line."""
     assert let_through(flood, BURST) == BURST
     assert flood.held(WALL) == []
 
 
-def test_then_one_a_second(flood, clock):
+def test_then_one_a_second(flood: Flood, clock: Clock) -> None:
     """However many come, one a second is written after the first ones."""
     written = 0
     for _ in range(600):
@@ -59,7 +59,7 @@ def test_then_one_a_second(flood, clock):
     assert written == pytest.approx(BURST + 600 / 16, abs=1)
 
 
-def test_slow_lines_are_never_held(flood, clock):
+def test_slow_lines_are_never_held(flood: Flood, clock: Clock) -> None:
     """One a second may go on for ever."""
     for _ in range(5 * BURST):
         assert flood.admits(event())
@@ -75,7 +75,9 @@ def test_slow_lines_are_never_held(flood, clock):
         "twisted.web.http.HTTPChannel",
     ],
 )
-def test_what_anybody_can_bring_about(flood, clock, namespace):
+def test_what_anybody_can_bring_about(
+    flood: Flood, clock: Clock, namespace: str
+) -> None:
     """It comes once a second from the first line on."""
     written = []
     for _ in range(64):
@@ -84,21 +86,21 @@ def test_what_anybody_can_bring_about(flood, clock, namespace):
     assert written == [1, *[0] * 15] * 4
 
 
-def test_after_the_flood(flood, clock):
+def test_after_the_flood(flood: Flood, clock: Clock) -> None:
     """When it has ended, as many may come at once as before."""
     let_through(flood, 1000)
     clock.advance(BURST)
     assert let_through(flood, 1000) == BURST
 
 
-def test_kinds_are_apart(flood):
+def test_kinds_are_apart(flood: Flood) -> None:
     """A flood of one kind holds nothing of another back."""
     let_through(flood, 1000)
     assert flood.admits(event(form="Camera is gone"))
     assert flood.admits(event(namespace="camd.capture.loop"))
 
 
-def test_what_was_held_back_is_told(flood, clock):
+def test_what_was_held_back_is_told(flood: Flood, clock: Clock) -> None:
     """One line for each kind says how many, once."""
     let_through(flood, BURST + 30)
     let_through(flood, 5, namespace="camd.refused", form="Refused {n}")
@@ -114,7 +116,7 @@ def test_what_was_held_back_is_told(flood, clock):
     assert flood.held(WALL) == []
 
 
-def test_it_keeps_no_events(flood):
+def test_it_keeps_no_events(flood: Flood) -> None:
     """What was held back is let go of, and with it requests and tracebacks."""
 
     class Request:
@@ -129,7 +131,7 @@ def test_it_keeps_no_events(flood):
     assert gone() is None
 
 
-def test_kinds_have_an_end(flood):
+def test_kinds_have_an_end(flood: Flood) -> None:
     """Formats that are made up do not fill the memory, and do not get through."""
     written = sum(flood.admits(event(form=f"made up {n}")) for n in range(5000))
     assert written == MOST_KINDS + BURST

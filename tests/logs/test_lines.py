@@ -17,6 +17,7 @@ from camd.logs.lines import (
     FORMS,
     LONGEST,
     LONGEST_TRACEBACK,
+    Form,
     json_line,
     level_of,
     one_line,
@@ -68,7 +69,7 @@ def masked(text: str) -> str:
 # ---- Text
 
 
-def test_text(monkeypatch):
+def test_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time with its zone, namespace, level and message stand in one line."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
@@ -79,14 +80,14 @@ def test_text(monkeypatch):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_stays_one_line(text):
+def test_hostile_text_stays_one_line(text: str) -> None:
     """What is not printable stands there as an escape."""
     line = text_line(event(text), str)
     assert line.isprintable()
     assert line.splitlines() == [line]
 
 
-def test_the_text_of_a_failure():
+def test_the_text_of_a_failure() -> None:
     """Each line of a traceback begins with a tab, even where it was made up."""
     line = text_line(failed("bad\n2027 [camd#info] forged\x1b[31m"), str)
     first, *rest = line.split("\n")
@@ -97,12 +98,12 @@ def test_the_text_of_a_failure():
     assert any("ValueError: bad" in piece for piece in rest)
 
 
-def test_printable_text_is_kept():
+def test_printable_text_is_kept() -> None:
     """Other languages are no reason for escapes."""
     assert one_line("Tür größer 門 é") == "Tür größer 門 é"
 
 
-def test_escapes():
+def test_escapes() -> None:
     """An escape tells which character was there."""
     assert one_line("\x1b\n\u202e") == r"\x1b\n\u202e"
 
@@ -110,7 +111,7 @@ def test_escapes():
 # ---- JSON
 
 
-def test_json():
+def test_json() -> None:
     """The event's own simple fields follow the four that are always there."""
     line = json_line(
         event(camera="robot", frames=3, age=0.5, ok=True, reason=None, other=object()),
@@ -131,7 +132,7 @@ def test_json():
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_json_stays_one_object(text):
+def test_hostile_json_stays_one_object(text: str) -> None:
     """It is ASCII in one line, and no terminal is moved by what is read out of it."""
     line = json_line(event(text), str)
     assert line.isascii()
@@ -141,7 +142,7 @@ def test_hostile_json_stays_one_object(text):
     assert told["level"] == "info"
 
 
-def test_fields_cannot_pass_for_camds():
+def test_fields_cannot_pass_for_camds() -> None:
     """A field named like one of those that are always there does not replace it."""
     forged = {"level": "forged", "message": "forged", "time": 0, "namespace": "x"}
     line = json_line({**event(), **forged}, str)
@@ -151,14 +152,14 @@ def test_fields_cannot_pass_for_camds():
     assert told["namespace"] == "camd.test"
 
 
-def test_numbers_that_json_has_not():
+def test_numbers_that_json_has_not() -> None:
     """They stand there as text, so that every parser takes the line."""
     line = json_line(event(age=float("nan"), rate=float("inf")), str)
     told = json.loads(line, parse_constant=pytest.fail)
     assert (told["age"], told["rate"]) == ("nan", "inf")
 
 
-def test_the_json_of_a_failure():
+def test_the_json_of_a_failure() -> None:
     """A traceback is a field, with real line ends in it."""
     line = json_line(failed("bad\x1b"), str)
     told = json.loads(line)
@@ -170,7 +171,7 @@ def test_the_json_of_a_failure():
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
-def test_secrets_are_masked(form):
+def test_secrets_are_masked(form: Form) -> None:
     """In the message, in the fields and in the traceback."""
     line = form(failed("has s3cret in it", text="s3cret", address="/s3cret"), masked)
     assert "s3cret" not in line
@@ -178,14 +179,14 @@ def test_secrets_are_masked(form):
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
-def test_lines_end(form):
+def test_lines_end(form: Form) -> None:
     """Long ones are cut: the message, each field and the traceback."""
     line = form(failed("x" * 100_000, text="y" * 100_000, more="z" * 100_000), str)
     assert len(line) < 3 * LONGEST + LONGEST_TRACEBACK + 1000
     assert CUT in (json.loads(line)["message"] if form is json_line else line)
 
 
-def test_a_secret_at_the_cut():
+def test_a_secret_at_the_cut() -> None:
     """The mask comes first: no half of a secret is left where a text is cut."""
     line = text_line(event("y" * (LONGEST - 3) + "s3cret"), masked)
     assert "s3c" not in line
@@ -201,14 +202,14 @@ def test_a_secret_at_the_cut():
         {"log_format": "{x!z}", "x": 1, "log_level": LogLevel.error},
     ],
 )
-def test_odd_events(form, odd):
+def test_odd_events(form: Form, odd: LogEvent) -> None:
     """Whatever is logged makes a line, and fails for nobody."""
     assert len(form(odd, str).split("\n")) == 1
 
 
 @settings(deadline=None)
 @given(st.text(), st.text())
-def test_any_text_is_one_line(message, field):
+def test_any_text_is_one_line(message: str, field: object) -> None:
     """There is no text that breaks a line, in either form."""
     told = event(message, field=field)
     assert text_line(told, str).isprintable()
@@ -235,20 +236,20 @@ def told() -> list[dict[str, object]]:
     return [json.loads(json_line(event, str)) for event in events]
 
 
-def test_a_stream_has_a_line_when_it_ends(told):
+def test_a_stream_has_a_line_when_it_ends(told: list[dict[str, object]]) -> None:
     """It tells whose stream of which camera that was, how long, and why it ended."""
     (line,) = (line for line in told if "duration" in line)
     assert (line["camera"], line["address"]) == ("robot", "192.168.1.1")
     assert (line["frames"], line["reason"]) == (17, "closed by the client")
 
 
-def test_refusals_are_apart(told):
+def test_refusals_are_apart(told: list[dict[str, object]]) -> None:
     """What was answered and what was refused are told by namespaces of their own."""
     answers = {line["namespace"]: line["status"] for line in told if "status" in line}
     assert answers == {"camd.access": 200, "camd.refused": 401}
 
 
-def test_the_documentation_names_the_fields(told):
+def test_the_documentation_names_the_fields(told: list[dict[str, object]]) -> None:
     """Every field of these lines stands in the table, each behind its namespace."""
     text = "\n".join(path.read_text() for path in sorted(DOCS.glob("operations*.md")))
     rows = [row for row in text.splitlines() if row.startswith("| `")]

@@ -61,12 +61,12 @@ def sheet() -> Sheet:
     return Sheet()
 
 
-def test_it_observes(sheet):
+def test_it_observes(sheet: Sheet) -> None:
     """Twistd takes it for what it is."""
     assert verifyObject(ILogObserver, sheet.observer)
 
 
-def test_levels(sheet):
+def test_levels(sheet: Sheet) -> None:
     """What is below the level is not written, and the level can change."""
     for level in ("debug", "info", "warn", "error", "critical"):
         sheet.log.emit(LogLevel.levelWithName(level), level)
@@ -78,13 +78,13 @@ def test_levels(sheet):
     assert [level.name for level in sheet.levels] == said
 
 
-def test_an_event_without_a_level(sheet):
+def test_an_event_without_a_level(sheet: Sheet) -> None:
     """What somebody publishes by hand is written."""
     sheet.observer({"log_format": "by hand"})
     assert sheet.lines == ["[-#info] by hand"]
 
 
-def test_secrets(sheet):
+def test_secrets(sheet: Sheet) -> None:
     """No key is written, unless that is the purpose of the line."""
     sheet.log.info("with {key}", key=KEY)
     sheet.log.info("open /?api_key={key}", key=KEY, log_unmasked=True)
@@ -94,7 +94,7 @@ def test_secrets(sheet):
     ]
 
 
-def test_a_flood(sheet):
+def test_a_flood(sheet: Sheet) -> None:
     """What is too much is held back, and told of afterwards."""
     for number in range(BURST + 5):
         sheet.log.warn("line {number}", number=number)
@@ -107,7 +107,7 @@ def test_a_flood(sheet):
     ]
 
 
-def test_debug_lines_do_not_count(sheet):
+def test_debug_lines_do_not_count(sheet: Sheet) -> None:
     """What is not written anyway takes no other line's place."""
     for _ in range(100):
         sheet.log.debug("round")
@@ -115,7 +115,7 @@ def test_debug_lines_do_not_count(sheet):
     assert sheet.lines == []
 
 
-def test_a_full_disk(sheet, monkeypatch):
+def test_a_full_disk(sheet: Sheet, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not end the loop that tells what was held back."""
     for _ in range(BURST + 1):
         sheet.log.info("line")
@@ -136,7 +136,7 @@ def observer(twistd: dict[str, Any] | None, **said: Any) -> LogObserver | None:
     return observer_for(settings, twistd, Clock().seconds, lambda: 1.8e9, FakeReactor())
 
 
-def test_in_the_foreground(monkeypatch):
+def test_in_the_foreground(monkeypatch: pytest.MonkeyPatch) -> None:
     """With -n the lines go to stdout, in the form that is set, from the level on."""
     out = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", out)
@@ -149,7 +149,7 @@ def test_in_the_foreground(monkeypatch):
     assert (told["message"], told["level"]) == ("*** or größer", "warn")
 
 
-def test_text_that_stdout_cannot_show(monkeypatch):
+def test_text_that_stdout_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """It stands there as an escape, and the line is not lost."""
     out = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", out)
@@ -157,7 +157,7 @@ def test_text_that_stdout_cannot_show(monkeypatch):
     assert out.buffer.getvalue().endswith(rb"gr\xf6\xdfer" + b"\n")
 
 
-def test_a_log_file(tmp_path, monkeypatch):
+def test_a_log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --logfile they go there, and SIGUSR1 begins a new file."""
     handlers: dict[int, Any] = {}
     monkeypatch.setattr(signal, "getsignal", lambda number: handlers.get(number))
@@ -173,7 +173,9 @@ def test_a_log_file(tmp_path, monkeypatch):
     assert (tmp_path / "camd.log.1").read_text() == "größer\n"
 
 
-def test_a_daemon_without_a_log_file(tmp_path, monkeypatch):
+def test_a_daemon_without_a_log_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It logs to twistd.log, as every twistd."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
@@ -182,7 +184,9 @@ def test_a_daemon_without_a_log_file(tmp_path, monkeypatch):
     assert Path("twistd.log").read_text() == "line\n"
 
 
-def test_a_log_file_is_its_owners(tmp_path, monkeypatch):
+def test_a_log_file_is_its_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It holds the key that was made: nobody else may read it, nor a file of before."""
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
     path = tmp_path / "camd.log"
@@ -193,7 +197,7 @@ def test_a_log_file_is_its_owners(tmp_path, monkeypatch):
         assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_log_files_have_an_end(tmp_path, monkeypatch):
+def test_log_files_have_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of those that were turned over so many are kept, each for its owner alone."""
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
     monkeypatch.setattr(module, "ROTATE_AT", 10)
@@ -209,7 +213,9 @@ def test_log_files_have_an_end(tmp_path, monkeypatch):
     assert path.read_text() == f"the line with number {3 * module.KEPT - 1}\n"
 
 
-def test_what_is_no_file_stays_as_it_is(tmp_path, monkeypatch):
+def test_what_is_no_file_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pipe or /dev/null is written to, and neither turned over nor locked."""
     monkeypatch.setattr(module, "ROTATE_AT", 10)
     path = tmp_path / "pipe"
@@ -226,13 +232,13 @@ def test_what_is_no_file_stays_as_it_is(tmp_path, monkeypatch):
     os.close(reader)
 
 
-def test_a_daemon_has_no_stdout():
+def test_a_daemon_has_no_stdout() -> None:
     """It says so at once, as twistd does."""
     with pytest.raises(SystemExit, match="Daemons cannot log to stdout"):
         place({**FOREGROUND, "nodaemon": False, "logfile": "-"}, FakeReactor())
 
 
-def test_syslog(monkeypatch):
+def test_syslog(monkeypatch: pytest.MonkeyPatch) -> None:
     """With --syslog each line has the priority of its level."""
     said: list[tuple[int, str]] = []
     opened: list[str] = []
@@ -252,7 +258,7 @@ def test_syslog(monkeypatch):
 @pytest.mark.parametrize(
     "twistd", [None, {"logFile": "x"}, {**FOREGROUND, "logger": object()}]
 )
-def test_when_somebody_else_logs(twistd):
+def test_when_somebody_else_logs(twistd: dict[str, Any] | None) -> None:
     """Where twist runs camd, or --logger names an observer, camd makes none."""
     assert observer(twistd) is None
 
@@ -260,7 +266,7 @@ def test_when_somebody_else_logs(twistd):
 # ---- The daemon
 
 
-def test_twistd_asks_the_daemon():
+def test_twistd_asks_the_daemon() -> None:
     """Twistd finds the observer at the application, and takes it for its own."""
     sheet = Sheet()
     application = Application("camd")
@@ -269,24 +275,24 @@ def test_twistd_asks_the_daemon():
     assert application.getComponent(ILogObserver) is sheet.observer
 
 
-def test_without_an_observer():
+def test_without_an_observer() -> None:
     """The daemon can be built without one; twistd then makes its own."""
     application = Application("camd")
     tap.build(Settings(), FakeReactor(), {}).setServiceParent(application)
     assert application.getComponent(ILogObserver, None) is None
 
 
-def test_a_made_key_is_hidden():
+def test_a_made_key_is_hidden() -> None:
     """The key that is made at start is one of the secrets."""
     sheet = Sheet()
     hidden: set[str] = set()
-    sheet.observer.secrets.hide = hidden.update  # type: ignore[method-assign]
+    sheet.observer.secrets.hide = hidden.update  # type: ignore
     tap.build(Settings(), FakeReactor(), {}, sheet.observer)
     (key,) = hidden
     assert len(key) >= 32
 
 
-def test_it_is_told_from_time_to_time():
+def test_it_is_told_from_time_to_time() -> None:
     """What was held back is told every ten seconds, and when the daemon ends."""
     sheet = Sheet()
     reactor = FakeReactor()

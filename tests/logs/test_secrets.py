@@ -24,7 +24,7 @@ KEY = "Correct-Horse+Battery/99"
         (repr(KEY.encode()), "b'***'"),
     ],
 )
-def test_a_known_secret(text, masked):
+def test_a_known_secret(text: str, masked: str) -> None:
     """It is found as it is and as it stands in an address, wherever it stands."""
     assert Secrets([KEY]).mask(text) == masked
 
@@ -38,33 +38,33 @@ def test_a_secret_in_base64(user: str) -> None:
     assert len(masked) < len(f"GET /{b64encode(user.encode()).decode()} HTTP") + 16
 
 
-def test_the_longest_secret_first():
+def test_the_longest_secret_first() -> None:
     """One that begins like another leaves nothing of it."""
     secrets = Secrets(["abcdefgh", "abcdefghijkl"])
     assert secrets.mask("abcdefghijkl abcdefgh") == "*** ***"
 
 
-def test_a_short_secret():
+def test_a_short_secret() -> None:
     """One that is a common word is masked as a word, and takes no others apart."""
     secrets = Secrets(["live"])
     assert secrets.mask("/live, deliver live!") == "/***, deliver ***!"
 
 
-def test_a_secret_that_is_told_of_later():
+def test_a_secret_that_is_told_of_later() -> None:
     """The key that is made at start is hidden like those of the settings."""
     secrets = Secrets(["first-secret"])
     secrets.hide(["second-secret", ""])
     assert secrets.mask("first-secret second-secret") == "*** ***"
 
 
-def test_no_secrets():
+def test_no_secrets() -> None:
     """With none, nothing is masked but what looks like one."""
     assert Secrets().mask("all is well") == "all is well"
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8))
-def test_any_key(key):
+def test_any_key(key: str) -> None:
     """There is no key that can stand in the settings and in a line."""
     assert key not in Secrets([key]).mask(f"a {key} b {key}").replace("***", "")
 
@@ -93,7 +93,7 @@ def test_any_key(key):
         ("see http://a:b@c and http://d:e@f", "see http://a:***@c and http://d:***@f"),
     ],
 )
-def test_what_looks_like_a_secret(text, masked):
+def test_what_looks_like_a_secret(text: str, masked: str) -> None:
     """Keys, signatures, cookies, tokens and passwords that camd does not know, too."""
     assert Secrets().mask(text) == masked
 
@@ -111,20 +111,20 @@ def test_what_looks_like_a_secret(text, masked):
         "mail me@example.org",
     ],
 )
-def test_other_text_is_unchanged(text):
+def test_other_text_is_unchanged(text: str) -> None:
     """What holds no secret is logged as it is."""
     assert Secrets(["a-real-secret"]).mask(text) == text
 
 
 @settings(deadline=None)
 @given(st.text())
-def test_masking_twice(text):
+def test_masking_twice(text: str) -> None:
     """What is masked stays as it is."""
     secrets = Secrets(["hunter2", KEY])
     assert secrets.mask(secrets.mask(text)) == secrets.mask(text)
 
 
-def test_the_secrets_of_the_settings():
+def test_the_secrets_of_the_settings() -> None:
     """They are the keys, and the passwords in the cameras' sources."""
     told = Settings.model_validate(
         {

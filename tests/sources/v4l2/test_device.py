@@ -31,26 +31,26 @@ def only(driver: FakeDriver) -> Control:
     return control
 
 
-def test_about():
+def test_about() -> None:
     """Driver, name and place are told, and that this node gives pictures."""
     about = FakeDriver().device().about()
     assert about == About("uvcvideo", "Webcam C1: Webcam C1", "usb-1", True)
 
 
 @pytest.mark.parametrize(("caps", "captures"), [(0x00A00000, False), (0x1000, True)])
-def test_what_this_node_can(caps, captures):
+def test_what_this_node_can(caps: int, captures: bool) -> None:
     """A node for metadata gives no pictures; one with several planes does."""
     assert FakeDriver(caps=caps).device().about().captures is captures
 
 
 @pytest.mark.parametrize("buffers", [1, 9])
 @pytest.mark.parametrize("held", [True, False])
-def test_busy(buffers, held):
+def test_busy(buffers: int, held: bool) -> None:
     """A camera that somebody else streams from is busy, whatever its buffers."""
     assert FakeDriver(buffers=buffers, held=held).device().is_busy() is held
 
 
-def test_busy_without_a_camera():
+def test_busy_without_a_camera() -> None:
     """One that has gone is not told to be free."""
     driver = FakeDriver()
     driver.gone = True
@@ -58,18 +58,18 @@ def test_busy_without_a_camera():
         driver.device().is_busy()
 
 
-def test_codes():
+def test_codes() -> None:
     """The codes of all formats are told in the camera's order."""
     driver = FakeDriver(formats={b"YUYV": [], b"Y16 ": [], b"MJPG": []})
     assert codes_of("cam", driver.opened) == ("YUYV", "Y16", "MJPG")
 
 
-def test_codes_of_no_camera():
+def test_codes_of_no_camera() -> None:
     """A device that knows nothing of video has no formats."""
     assert codes_of("/dev/null") == ()
 
 
-def test_formats_with_sizes_and_rates():
+def test_formats_with_sizes_and_rates() -> None:
     """Each format's sizes come with the rates that the intervals stand for."""
     sizes = [(1, (640, 480), 1, [(1, 30), (1, 15), (2, 25)]), (1, (320, 240), 1, [])]
     driver = FakeDriver(formats={b"MJPG": sizes})
@@ -85,27 +85,27 @@ def test_formats_with_sizes_and_rates():
     ]
 
 
-def test_ranges_of_sizes_and_rates():
+def test_ranges_of_sizes_and_rates() -> None:
     """A driver that takes any size up to a largest says so once, rates the same."""
     sizes = [(3, (16, 1920, 2, 32, 1080, 4), 2, [(1, 60, 1, 2, 1, 1000)])]
     (form,) = FakeDriver(formats={b"YUYV": sizes}).device().formats()
     assert form.modes == (Mode((16, 32), (1920, 1080), (2, 60), True),)
 
 
-def test_an_interval_of_nothing():
+def test_an_interval_of_nothing() -> None:
     """A driver's interval of 0 s is no rate, and no division by zero."""
     driver = FakeDriver(formats={b"YUYV": [(1, (8, 8), 1, [(0, 1)])]})
     (form,) = driver.device().formats()
     assert form.modes[0].rates == (0,)
 
 
-def test_big_endian_formats_have_a_mark():
+def test_big_endian_formats_have_a_mark() -> None:
     """The highest bit of a format's code is no letter."""
     driver = FakeDriver(formats={b"Y16\xa0": [], b"Y16 ": []})
     assert [form.code for form in driver.device().formats()] == ["Y16-BE", "Y16"]
 
 
-def test_controls_in_the_kernels_order():
+def test_controls_in_the_kernels_order() -> None:
     """Headings of classes and what is switched off are left out."""
     driver = FakeDriver(
         [
@@ -120,13 +120,13 @@ def test_controls_in_the_kernels_order():
     assert (second.name, second.flags) == ("exposure_time_absolute", 0x10)
 
 
-def test_kinds():
+def test_kinds() -> None:
     """The kinds have the names that v4l2-ctl gives them."""
     for kind, name in {1: "int", 8: "bitmask", 9: "intmenu", 0x100: "other"}.items():
         assert only(FakeDriver([FakeControl(5, "X", kind=kind)])).kind == name
 
 
-def test_a_driver_that_repeats_itself():
+def test_a_driver_that_repeats_itself() -> None:
     """A driver that gives the same control again and again ends the list."""
 
     def ioctl(descriptor: int, number: int, buffer: bytearray) -> None:
@@ -135,7 +135,7 @@ def test_a_driver_that_repeats_itself():
     assert [control.number for control in Device(9, ioctl).controls()] == [7]
 
 
-def test_a_driver_that_never_ends():
+def test_a_driver_that_never_ends() -> None:
     """A list of formats without end is cut off."""
 
     def ioctl(descriptor: int, number: int, buffer: bytearray) -> None:
@@ -145,21 +145,21 @@ def test_a_driver_that_never_ends():
     assert len(list(Device(9, ioctl).formats())) == 2000
 
 
-def test_menus_with_gaps():
+def test_menus_with_gaps() -> None:
     """Only the items that the camera has are listed, by their numbers."""
-    menu = {1: "Manual Mode", 3: "Aperture Priority Mode"}
+    menu: dict[int, str | int] = {1: "Manual Mode", 3: "Aperture Priority Mode"}
     driver = FakeDriver([FakeControl(5, "X", kind=3, high=3, menu=menu)])
     assert driver.device().menu(only(driver)) == menu
 
 
-def test_menus_of_numbers():
+def test_menus_of_numbers() -> None:
     """The items of a menu of numbers are those numbers, of 64 bits."""
-    menu = {0: 8, 2: -(2**40)}
+    menu: dict[int, str | int] = {0: 8, 2: -(2**40)}
     driver = FakeDriver([FakeControl(5, "X", kind=9, high=2, menu=menu)])
     assert driver.device().menu(only(driver)) == {0: "8", 2: "-1099511627776"}
 
 
-def test_no_menu():
+def test_no_menu() -> None:
     """What is no menu is not asked for items."""
     driver = FakeDriver()
     assert driver.device().menu(BRIGHTNESS) == {}
@@ -167,7 +167,7 @@ def test_no_menu():
 
 
 @pytest.mark.parametrize("value", [-64, -1, 0, 64])
-def test_set_and_get(value):
+def test_set_and_get(value: int) -> None:
     """A value arrives with its sign, and is told back."""
     driver = FakeDriver()
     assert driver.device().set(BRIGHTNESS, value) == value
@@ -175,13 +175,13 @@ def test_set_and_get(value):
     assert driver.device().value(BRIGHTNESS) == value
 
 
-def test_set_tells_what_it_became():
+def test_set_tells_what_it_became() -> None:
     """What the driver rounded is told."""
     driver = FakeDriver([FakeControl(5, "Focus", step=5)])
     assert driver.device().set(only(driver), 13) == 15
 
 
-def test_bitmasks_have_no_sign():
+def test_bitmasks_have_no_sign() -> None:
     """The highest bit of a mask is a bit like the others."""
     driver = FakeDriver([FakeControl(5, "Mask", kind=8, high=-1, value=-(2**31))])
     control = only(driver)
@@ -191,13 +191,13 @@ def test_bitmasks_have_no_sign():
 
 
 @pytest.mark.parametrize(("kind", "flags"), [(4, 0), (5, 0), (7, 0), (1, 0x40)])
-def test_without_a_value(kind, flags):
+def test_without_a_value(kind: int, flags: int) -> None:
     """Buttons, texts, long numbers and what can only be written tell no value."""
     driver = FakeDriver([FakeControl(5, "X", kind=kind, flags=flags)])
     assert driver.device().value(only(driver)) is None
 
 
-def test_gone():
+def test_gone() -> None:
     """When the camera is gone, every question says so."""
     driver = FakeDriver()
     driver.gone = True
@@ -206,7 +206,7 @@ def test_gone():
             list(ask(driver.device()))  # type: ignore[call-overload]
 
 
-def test_names_cannot_colour_a_terminal():
+def test_names_cannot_colour_a_terminal() -> None:
     """What is not printable in a driver's text is shown as a question mark."""
     menu: dict[int, str | int] = {0: "a\x1b[31m"}
     driver = FakeDriver([FakeControl(5, "X", kind=3, high=0, menu=menu)])
@@ -222,18 +222,18 @@ def test_names_cannot_colour_a_terminal():
         (" (Odd) ", "odd"),
     ],
 )
-def test_names_as_v4l2_ctl_writes_them(name, written):
+def test_names_as_v4l2_ctl_writes_them(name: str, written: str) -> None:
     """Names are in small letters, with one _ for whatever stands between words."""
     assert variable(name) == written
 
 
-def test_device_path():
+def test_device_path() -> None:
     """A number stands for /dev/videoN; a path for itself."""
     assert device_path("2") == "/dev/video2"
     assert device_path("/dev/v4l/by-id/x") == "/dev/v4l/by-id/x"
 
 
-def test_links(tmp_path: Path):
+def test_links(tmp_path: Path) -> None:
     """The names that stay are found, those by the camera's own name first."""
     (tmp_path / "video0").touch()
     (tmp_path / "video1").touch()
@@ -251,7 +251,7 @@ def test_links(tmp_path: Path):
     ]
 
 
-def test_opened_is_closed(tmp_path: Path):
+def test_opened_is_closed(tmp_path: Path) -> None:
     """A device is closed again, whatever happens to it meanwhile."""
     descriptors = []
 
