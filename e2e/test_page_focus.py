@@ -270,7 +270,11 @@ def test_sharing(closer: Driver, daemon: Daemon) -> None:
     assert path.startswith("/embed/door?")
     assert ask(daemon, path, headers={"Accept": "text/html"}).status == 200
     code = closer.find_element("css selector", ".qr")
-    closer.execute_async_script("arguments[0].decode().then(arguments[1])", code)
+    closer.execute_async_script(
+        "const [code, done] = arguments; code.scrollIntoView({block: 'center'});"
+        "code.decode().then(() => requestAnimationFrame(() => setTimeout(done)))",
+        code,
+    )
     shown = decode(code.screenshot_as_png)
     # Without a format it now and then finds a bar code among the squares, too.
     seen = zxingcpp.read_barcode(shown, formats=zxingcpp.BarcodeFormat.QRCode)
