@@ -21,7 +21,10 @@ const feed = new Feed(root, {
   },
   watched: (watch) => {
     panel.watched(watch);
-    for (const [name, tile] of wall.tiles) tile.refused = watch[name]?.refused ?? null;
+    for (const [name, {refused = null}] of Object.entries(watch)) {
+      const tile = wall.tiles.get(name);
+      if (tile) tile.refused = refused;
+    }
   },
   rates: (rates) => {
     panel.rates(rates);

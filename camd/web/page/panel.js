@@ -42,7 +42,8 @@ export class Panel {
   }
 
   rates(rates) { this.#rates = rates.cameras ?? {}; }
-  watched(watch) { this.#watched = watch; }
+  /** Only what has changed may come: the rest is as it was. */
+  watched(watch) { Object.assign(this.#watched, watch); }
 
   #parts(tile, tools) {
     const plots = [["age", "Age"], ["fps", "Pictures"], ["rate", "Data"]].map(([key, label]) => {
