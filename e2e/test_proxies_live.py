@@ -171,3 +171,41 @@ def test_a_link_that_jumps(ways: dict[str, Daemon]) -> None:
         found = pool.map(jumped, ways.values(), range(len(ways)))
         totals = dict(zip(ways, found, strict=True))
     assert [w for w, it in totals.items() if it["changes"] > 2 * minutes] == [], totals
+
+
+POLL = """
+import http.client, sys, time
+host, port, key, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+connection = http.client.HTTPConnection(host, port, timeout=20)
+number, until = 0, time.monotonic() + seconds
+while time.monotonic() < until:
+    path = f"/api/robot/frame?auto=1&after={number}"
+    connection.request("GET", path, headers={"X-API-Key": key})
+    answer = connection.getresponse()
+    answer.read()
+    number = int(answer.headers["X-Frame"])
+    print(answer.headers["X-Rendition"])
+"""
+
+
+@needs_links
+def test_frames_fit_the_link(daemon: Daemon, tmp_path: Path) -> None:
+    """A client that polls through a proxy has small pictures over 480 kbit/s, often."""
+    with (
+        through(DEFAULT["nginx"], daemon, tmp_path / "nginx") as way,
+        slow_link("480kbit") as far,
+        relay(far.host, way.port) as port,
+    ):
+        told = (far.host, str(port), daemon.key, "15")
+        polled = subprocess.run(
+            [*far.enter, sys.executable, "-c", POLL, *told],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    renditions = polled.stdout.split()
+    assert renditions[0] == "full"
+    assert "full" not in renditions[-20:]
+    # With the full picture there would be twenty.
+    assert len(renditions) > 75
