@@ -175,9 +175,9 @@ def test_a_link_that_jumps(ways: dict[str, Daemon]) -> None:
 
 POLL = """
 import http.client, sys, time
-host, port, key, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
-connection = http.client.HTTPConnection(host, port, timeout=20)
-number, until = 0, time.monotonic() + seconds
+host, port, key, seconds = sys.argv[1:]
+connection = http.client.HTTPConnection(host, int(port), timeout=20)
+number, until = 0, time.monotonic() + float(seconds)
 while time.monotonic() < until:
     path = f"/api/robot/frame?auto=1&after={number}"
     connection.request("GET", path, headers={"X-API-Key": key})
