@@ -56,8 +56,7 @@ def why_no_link() -> str | None:
 
 
 def run(*lines: str) -> None:
-    """
-    Runs commands one after another.
+    """Runs commands one after another.
 
     :raises subprocess.CalledProcessError: at the first that fails.
     """
@@ -68,8 +67,7 @@ def run(*lines: str) -> None:
 
 @contextmanager
 def slow_link(rate: str, number: int = 0) -> Iterator[Link]:
-    """
-    A link that carries this much towards its far end, and anything back.
+    """A link that carries this much towards its far end, and anything back.
 
     :param rate: as tc(8) has it: ``3mbit``.
     :param number: of the link, where there are several at once; below :data:`MOST`.

@@ -59,8 +59,7 @@ class WatchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """
-    Where to look.
+    """Where to look.
 
     :ivar host: its name or address.
     :ivar port: of TCP.
@@ -130,8 +129,7 @@ def connect(where: Address) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """
-    One picture.
+    """One picture.
 
     :ivar camera: its name, or its number in a stream.
     :ivar frame: its number; 0 for a placeholder.

@@ -13,8 +13,7 @@ PIECE = 16 * 1024
 
 @contextmanager
 def relay(host: str, port: int, delay: float = 0.0) -> Iterator[int]:
-    """
-    Relay to a port of 127.0.0.1.
+    """Relay to a port of 127.0.0.1.
 
     :param host: the address to listen on.
     :param delay: seconds that bytes take longer, each way.

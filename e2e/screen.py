@@ -43,8 +43,7 @@ PAUSE = 0.01
 
 
 class Screen:
-    """
-    A virtual X server.
+    """A virtual X server.
 
     :ivar display: its name, for the environment variable ``DISPLAY``.
 
@@ -94,8 +93,7 @@ def _x_server(folder: str) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """
-    What was on the screen at one moment.
+    """What was on the screen at one moment.
 
     :ivar moment: on the monotonic clock.
     :ivar number: the picture on the screen; None when there was none, or no whole one.
@@ -108,8 +106,7 @@ class Glance:
 
 
 class Onlooker(Thread):
-    """
-    Watches a screen all the time, and records what is on it.
+    """Watches a screen all the time, and records what is on it.
 
     :ivar glances: all since the first picture. Only ever grows.
     """
@@ -144,8 +141,7 @@ class Onlooker(Thread):
 
     @property
     def number(self) -> int:
-        """
-        The picture that is on the screen.
+        """The picture that is on the screen.
 
         :raises AssertionError: when there is none.
         """

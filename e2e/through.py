@@ -26,8 +26,7 @@ ATTEMPTS = 3
 def through(
     setup: Setup, daemon: Daemon, folder: Path, base: str = ""
 ) -> Iterator[Daemon]:
-    """
-    Run a proxy in front of a daemon.
+    """Run a proxy in front of a daemon.
 
     :param folder: where its files and its log go; created here.
     :param base: the path under which the proxy shows the daemon, such as ``/cam``.

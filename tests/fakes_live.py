@@ -37,8 +37,7 @@ class Received(NamedTuple):
 
 
 class FakeLiveClient:
-    """
-    Connected to a daemon's site.
+    """Connected to a daemon's site.
 
     :ivar events: all that has come, in order.
     :ivar answers: whether PINGs are answered at once.

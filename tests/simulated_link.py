@@ -24,8 +24,7 @@ LOOK_EVERY = 0.1
 
 @dataclass(frozen=True)
 class LinkTraits:
-    """
-    What a link and the viewer behind it are like. Times are in seconds.
+    """What a link and the viewer behind it are like. Times are in seconds.
 
     :ivar rates: moments, and the bytes a second that pass from then on; the first is 0.
     :ivar delay: that each byte takes one way at least.
@@ -67,8 +66,7 @@ class Shown:
 
 @dataclass
 class CameraTraits:
-    """
-    What a camera gives.
+    """What a camera gives.
 
     :ivar fps: pictures a second.
     :ivar size: bytes of one.
@@ -84,8 +82,7 @@ class CameraTraits:
 
 @dataclass
 class Simulation:
-    """
-    One sender, one link, one viewer: newest wins, when :class:`Pacer` allows.
+    """One sender, one link, one viewer: newest wins, when :class:`Pacer` allows.
 
     The buffer in front of the link takes whatever comes, as a proxy's does.
 

@@ -68,14 +68,12 @@ PROBE_MOST = 8.0
 
 @dataclass(slots=True)
 class UnderWay:
-    """
-    One picture that has left and was not acknowledged.
+    """One picture that has left and was not acknowledged.
 
     :ivar key: what it is known by.
     :ivar size: its bytes.
     :ivar sent_at: when it left.
     :ivar expected_at: when its acknowledgement should come.
-    :ivar alone: whether nothing else was under way when it left.
     :ivar held: whether it left at the moment that :meth:`Pacer.send_at` had set.
     :ivar pong_at: when its PING was answered; None as long as it is not.
     """
@@ -84,14 +82,12 @@ class UnderWay:
     size: int
     sent_at: float
     expected_at: float
-    alone: bool
     held: bool
     pong_at: float | None = None
 
 
 class Pacer:
-    """
-    Says when the next picture may leave. Times are seconds of any one clock.
+    """Says when the next picture may leave. Times are seconds of any one clock.
 
     :ivar round_trip: the shortest seen lately, in seconds; None before the first.
     :ivar unacked: bytes that have left and were not acknowledged.
@@ -150,8 +146,7 @@ class Pacer:
         return self._bytes / max(self._seconds - DRAWING, self._seconds / 4, 1e-6)
 
     def send_at(self, size: int, now: float) -> float:
-        """
-        Return when a picture of that many bytes may leave.
+        """Return when a picture of that many bytes may leave.
 
         :return: ``now`` or less: at once. Infinity: not before something is heard.
         """
@@ -195,9 +190,8 @@ class Pacer:
 
     def sent(self, key: Hashable, size: int, now: float) -> None:
         """Note that a picture has left, behind its PING."""
-        alone = not self._under_way
-        held = not alone and now - self.send_at(size, now) < GRACE / 2
-        picture = UnderWay(key, size, now, now + FIRST_ACK, alone, held)
+        held = bool(self._under_way) and now - self.send_at(size, now) < GRACE / 2
+        picture = UnderWay(key, size, now, now + FIRST_ACK, held)
         self._under_way.append(picture)
         self.unacked += size
         bandwidth, round_trip = self.bandwidth, self.round_trip
@@ -205,8 +199,7 @@ class Pacer:
             picture.expected_at = self._through_at(bandwidth, round_trip)
 
     def pong(self, key: Hashable, now: float) -> bool:
-        """
-        Note that the PING in front of this picture was answered.
+        """Note that the PING in front of this picture was answered.
 
         :return: whether it was under way.
         """
@@ -254,8 +247,7 @@ class Pacer:
         self._lead = min(max(self._lead, 0.0), LEAD_MOST)
 
     def acked(self, key: Hashable, now: float) -> bool:
-        """
-        Note that this picture is on the screen, and that all before it have arrived.
+        """Note that this picture is on the screen, and that all before it have arrived.
 
         :return: whether it was under way.
         """
@@ -290,8 +282,7 @@ class Pacer:
         return size
 
     def probe_at(self) -> float:
-        """
-        Return when to send a PING alone, as an acknowledgement may never come.
+        """Return when to send a PING alone, as an acknowledgement may never come.
 
         :return: infinity while nothing is under way, or a probe is.
         """
@@ -306,8 +297,7 @@ class Pacer:
         return self._probes
 
     def probe_answered(self, number: int, now: float) -> bool:
-        """
-        Note the answer: what was sent ahead of the probe has arrived, drawn or not.
+        """Note the answer: what was sent ahead of the probe has arrived, drawn or not.
 
         A client that never acknowledges gets a picture after 0.5, 1, 2, 4 and 8 s.
 
@@ -327,8 +317,7 @@ class Pacer:
 
 
 class RoundRobin:
-    """
-    Whose turn it is, of several who share a link: deficit round robin.
+    """Whose turn it is, of several who share a link: deficit round robin.
 
     Each has its share of the *bytes* by its weight, be its pictures large or small
     (Shreedhar and Varghese, "Efficient fair queueing using deficit round robin", 1996).
@@ -352,8 +341,7 @@ class RoundRobin:
         del self._weights[name], self._deficits[name]
 
     def pick(self, sizes: Mapping[str, int]) -> str:
-        """
-        Return whose turn it is, and count it as sent.
+        """Return whose turn it is, and count it as sent.
 
         :param sizes: those that have something to send, and how many bytes; not empty.
         """

@@ -87,8 +87,7 @@ WIRE = FrameWire()
 
 @dataclass(eq=False, slots=True)
 class Waiting:
-    """
-    A request that waits for a picture.
+    """A request that waits for a picture.
 
     :ivar after: the number of the picture that its client has; None for none.
     :ivar known: the ETag that it has; empty for none.
@@ -350,8 +349,7 @@ class FrameResource(Resource):
 
 
 def _after(request: Request) -> int | None:
-    """
-    Return the number of the picture that the client has; None for none.
+    """Return the number of the picture that the client has; None for none.
 
     :raises BadQuery: it is no number.
     """
