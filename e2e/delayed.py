@@ -51,6 +51,12 @@ def relay(host: str, port: int, delay: float = 0.0) -> Iterator[int]:
             carry(reader, there[1]), carry(there[0], writer), return_exceptions=True
         )
 
+    async def ended() -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
     server = loop.run_until_complete(asyncio.start_server(connected, host, 0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -59,8 +65,5 @@ def relay(host: str, port: int, delay: float = 0.0) -> Iterator[int]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(ended())
         loop.close()
