@@ -24,8 +24,12 @@ from camd.sources.redis.entries import (
 REFRESH = 1.0
 """Seconds between two times that Redis is asked for its time, and told of viewers."""
 
-WAIT = 1000
-"""Milliseconds that Redis waits for the next picture, until it says that none came."""
+WAIT, WAIT_AT_REST = 1000, 250
+"""Milliseconds that Redis waits for the next picture, until it says that none came. It
+looks at no other question meanwhile, such as that of the first viewer."""
+
+AT_REST = 0.75
+"""Share of an interval until the next picture is waited for while nobody watches."""
 
 
 class RedisCamera:
@@ -117,9 +121,10 @@ class RedisCamera:
             if now - refreshed_at >= REFRESH:
                 self._refresh(redis)
                 refreshed_at = now
-            wait = ("BLOCK", WAIT) if self._is_watched else ()
             was_watched = self._is_watched
-            found = await redis.ask("XREAD", "COUNT", 1, *wait, "STREAMS", key, last)
+            wait = WAIT if was_watched else WAIT_AT_REST
+            words = "XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", key, last
+            found = await redis.ask(*words)
             now = self._reactor.seconds()
             if found:
                 last, fields = found[0][1][-1]
@@ -130,8 +135,8 @@ class RedisCamera:
             if now - silent_since > WANTED:
                 # Numbers may have begun again, as Redis was replaced or its clock set.
                 last, silent_since = b"0", now
-            if not self._is_watched:
-                self._pause = redis.pause(1 / self._fps)
+            if found and not self._is_watched:
+                self._pause = redis.pause(AT_REST / self._fps)
                 await self._pause
                 self._pause = None
             if self._is_watched and not was_watched:
