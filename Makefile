@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 # Two installs at once into one environment would spoil it.
 .NOTPARALLEL:
-.PHONY: help run test e2e e2e-cameras lint types dist bench soak clean
+.PHONY: help run test e2e e2e-cameras lint types dist bench soak fleet clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
@@ -39,7 +39,7 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	    gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good
 	@.ci/needs commands systemd-analyze=systemd man=man-db
 	@.ci/needs commands firefox-esr WebKitWebDriver=webkit2gtk-driver Xvfb=xvfb
-	@.ci/needs commands certutil=libnss3-tools
+	@.ci/needs commands certutil=libnss3-tools redis-server ip=iproute2
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus motion openssl
 	@.ci/needs rtsp
 	# Two files at a time: most of them wait for something most of the time.
@@ -50,11 +50,14 @@ e2e-cameras: $(VENV)/.test ## the kernel's camera drivers, in a guest that vcam 
 	@.ci/needs commands ustreamer v4l2-ctl=v4l-utils
 	$(BIN)/python -m e2e_cameras $(ARGS)
 
-lint: $(VENV)/.lint ## ruff: rules and format; Dockerfile and compose.yaml
+lint: $(VENV)/.lint ## ruff: rules and format; Dockerfile, compose and Kubernetes' files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@! test -x $(BIN)/hadolint || $(BIN)/hadolint deploy/Dockerfile
-	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose*.yaml
+	@$(BIN)/kubernetes-validate -k 1.32 --strict --quiet \
+	    $(filter-out %/kustomization.yaml %/camd.yaml %/prometheus-adapter.yaml, \
+	    $(wildcard deploy/k8s/*.yaml))
 
 types: $(VENV)/.lint ## mypy, strict
 	$(BIN)/mypy
@@ -82,6 +85,12 @@ soak: $(VENV)/.test $(VENV)/.e2e ## 10 minutes of trouble: does it stay flat (AR
 	@.ci/needs cv2 $(BIN)/python
 	@.ci/needs commands openssl
 	$(BIN)/python -m soak $(ARGS)
+
+fleet: export PATH := $(PATH):/usr/sbin
+fleet: $(VENV)/.test ## origins, Redis, edges, 300 viewers and trouble (ARGS="--times 1")
+	@.ci/needs cv2 $(BIN)/python
+	@.ci/needs commands redis-server haproxy curl ip=iproute2
+	$(BIN)/python -m fleet $(ARGS)
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache \

@@ -33,7 +33,8 @@ PAGES = [
 ]
 
 PROGRAMS = {
-    *("camd", "cp", "curl", "docker", "ffplay", "git", "install", "make", "openssl"),
+    *("camd", "cp", "curl", "docker", "ffplay", "git", "install", "kubectl", "make"),
+    *("openssl", "sh"),
     *(
         "pip",
         "pipx",

@@ -1,0 +1,93 @@
+"""
+Has a fleet on this machine live through trouble: ``python -m fleet``.
+
+Prints a table; the exit status is 1 if a bar is not met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fleet import scenarios
+from fleet.network import machines, why_no_network
+from fleet.rig import Crowd, Fleet, fleet
+from fleet.scenarios import Row
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Read the command line. Ends the program when it makes no sense."""
+    parser = argparse.ArgumentParser(prog="fleet", description=__doc__)
+    parser.add_argument("--viewers", type=int, default=300, help="in all (300)")
+    parser.add_argument("--times", type=int, default=3, help="of each trouble (3)")
+    parser.add_argument("--away", type=float, default=10, help="seconds of each (10)")
+    parser.add_argument("--slack", type=float, default=1, help="factor of all bars (1)")
+    parser.add_argument("--cameras", type=int, default=64, help="of one origin (64)")
+    parser.add_argument("--only", choices=["trouble", "ages", "cameras"])
+    parser.add_argument("--keep", type=Path, help="an empty folder for all logs")
+    return parser.parse_args(words)
+
+
+def measured(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    """Yield each row when it is there."""
+    only = options.only
+    if only in (None, "trouble", "ages"):
+        with (
+            machines(*scenarios.MACHINES) as network,
+            fleet(network, folder / "fleet") as made,
+        ):
+            yield from _with_robots(made, options)
+    if only in (None, "cameras"):
+        with (
+            machines(*scenarios.MACHINES) as network,
+            fleet(network, folder / "cameras") as made,
+        ):
+            yield from scenarios.many(made, options.cameras, 15)
+
+
+def _with_robots(made: Fleet, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows on two robots behind narrow uplinks."""
+    network, slack, away = made.network, options.slack, options.away
+    narrow = 0.3 * slack, 0.45 * slack
+    scenarios.start(made, settle=3)
+    if options.only in (None, "ages"):
+        yield scenarios.to_narrow_edge(made, 15, narrow)
+        yield scenarios.one_hop(made, 10, 10 * slack)
+    paths = [f"/api/{camera}/stream" for camera in scenarios.CAMERAS]
+    crowd = Crowd(network, network.addresses["lb"], options.viewers, paths)
+    try:
+        assert crowd.seen_after("start", within=60) is not None
+        yield scenarios.from_narrow_origins(crowd, 15 if slack == 1 else 5, narrow)
+        for _ in range(options.times if options.only != "ages" else 0):
+            yield scenarios.killed_edge(made, crowd, 5 * slack, slack)
+            yield scenarios.lost_redis(made, crowd, away, 2 * slack)
+            yield scenarios.parted(made, crowd, away, 2 * slack)
+            yield scenarios.killed_origin(made, crowd, away, 2 * slack)
+            yield scenarios.scaled(made, crowd, 5 * slack)
+        yield scenarios.honest(crowd)
+    finally:
+        crowd.stop()
+
+
+def main(words: Sequence[str]) -> int:
+    """Run it; return the exit status."""
+    options = parsed(words)
+    missing = why_no_network()
+    if missing is not None:
+        print(f"fleet: {missing}", file=sys.stderr)
+        return 2
+    is_well = True
+    with tempfile.TemporaryDirectory() as temporary:
+        print("| what | seen | bar | |\n|---|---|---|---|", flush=True)
+        for row in measured(options, options.keep or Path(temporary)):
+            is_well = is_well and row.met
+            verdict = "yes" if row.met else "**no**"
+            print(f"| {row.what} | {row.seen} | {row.bar} | {verdict} |", flush=True)
+    return 0 if is_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

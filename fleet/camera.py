@@ -1,0 +1,96 @@
+"""A camera whose JPEGs say when they were taken, whatever anybody else says of them.
+
+``python -m fleet.camera ADDRESS PORT FPS BYTES``: each connection is a camera of its
+own. The time stands in a comment behind the JPEG's first marker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import sys
+import time
+
+import cv2
+import numpy as np
+
+HEAD = (
+    b"HTTP/1.0 200 OK\r\n"
+    b"Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n--frame\r\n"
+)
+"""What a simple camera answers; the body ends with the connection."""
+
+MARK = b"taken "
+"""What the comment begins with; Unix seconds follow."""
+
+SPREAD = 0.618
+"""Share of an interval between two cameras, so that any number of them are spread."""
+
+SEND_BUFFER = 16 * 1024
+"""Bytes that the kernel may hold for one connection; it doubles that."""
+
+
+def picture(size: int) -> bytes:
+    """Return a JPEG of 640x480 that has about so many bytes."""
+    noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3))
+    smooth = np.full((480, 640, 3), 128)
+    share, best = 0.5, b""
+    low, high = 0.0, 1.0
+    for _ in range(12):
+        mixed = (share * noise + (1 - share) * smooth).astype(np.uint8)
+        best = cv2.imencode(".jpg", mixed, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes()
+        low, high = (low, share) if len(best) > size else (share, high)
+        share = (low + high) / 2
+    return best
+
+
+def stamped(jpeg: bytes, now: float) -> bytes:
+    """Return the JPEG with the time in it."""
+    text = MARK + b"%.6f" % now
+    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
+
+
+class Cameras:
+    """Any number of cameras that show the same picture.
+
+    :param fps: pictures a second of each camera.
+    """
+
+    def __init__(self, jpeg: bytes, fps: float) -> None:
+        self._jpeg = jpeg
+        self._interval = 1 / fps
+        self._count = itertools.count()
+
+    async def send(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer one request with pictures, until the client has gone."""
+        due = time.monotonic() + next(self._count) * SPREAD % 1 * self._interval
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            # What waits here would be old when it is read, and nobody could tell.
+            writer.transport.set_write_buffer_limits(0)
+            writer.write(HEAD)
+            while True:
+                await asyncio.sleep(due - time.monotonic())
+                due = max(due + self._interval, time.monotonic())
+                jpeg = stamped(self._jpeg, time.time())
+                head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                writer.write(b"%b%b\r\n--frame\r\n" % (head % len(jpeg), jpeg))
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+
+
+async def main(address: str, port: str, fps: str, size: str) -> None:
+    """Serve until killed."""
+    cameras = Cameras(picture(int(size)), float(fps))
+    listening = socket.create_server((address, int(port)), backlog=100)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    server = await asyncio.start_server(cameras.send, sock=listening)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
