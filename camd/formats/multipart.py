@@ -210,6 +210,8 @@ class Parser:
 
     :ivar ended: True once the closing line (``--boundary--``) has come. All that
         follows is ignored.
+    :ivar missing: bytes that the body under way has yet to get, where it has a length
+        that is believed; otherwise 0.
     :ivar remark: how the stream differs from what it announces, in words for the log;
         None as long as it does not.
     """
@@ -254,7 +256,7 @@ class Parser:
         # What has come of a body of known length, and how many bytes of it are missing.
         # They stay out of the buffer, which would grow and be copied with each call.
         self._pieces: list[bytes] = []
-        self._missing = 0
+        self.missing = 0
         self._trusts_lengths = True
         self._parts: list[Part] = []
         # Not the error itself: with its traceback it would keep the parser.
@@ -292,13 +294,13 @@ class Parser:
             returned first: the error then comes with the next call, and again with
             every one after it.
         """
-        if len(data) < self._missing:
-            self._missing -= len(data)
+        if len(data) < self.missing:
+            self.missing -= len(data)
             self._pieces.append(data)
             if len(self._pieces) > _PIECES:
                 self._pieces = [b"".join(self._pieces)]
             return []
-        if self._missing:
+        if self.missing:
             data = self._end_body(data)
         if self._failure is None and (data := self._read_plain_parts(data)):
             self._buffer += data
@@ -322,12 +324,12 @@ class Parser:
     def _end_body(self, data: bytes) -> bytes:
         """Hand out a body of known length that is whole now; return what follows it."""
         assert self._headers is not None
-        body = b"".join([*self._pieces, data[: self._missing]])
+        body = b"".join([*self._pieces, data[: self.missing]])
         self._parts.append(Part(self._headers, body))
         # Should its length be a lie, the next part is looked for in it.
         self._pieces = [body]
         self._headers = None
-        data, self._missing = data[self._missing :], 0
+        data, self.missing = data[self.missing :], 0
         return data
 
     def _read_plain_parts(self, data: bytes) -> bytes:
@@ -358,7 +360,7 @@ class Parser:
                 self._pieces, step = [body], Parser._read_line_behind
                 at += length
                 if at > size:
-                    self._headers, self._missing = headers, at - size
+                    self._headers, self.missing = headers, at - size
                     break
                 self._parts.append(Part(headers, body))
             elif step is not Parser._read_line_behind:
@@ -432,8 +434,8 @@ class Parser:
         del self._buffer[: start + len(piece)]
         self._buffer[:0] = b"\n"
         self._go_on(Parser._read_line_behind, 1)
-        self._pieces, self._missing = [piece], length - len(piece)
-        if not self._missing and self._headers is not None:
+        self._pieces, self.missing = [piece], length - len(piece)
+        if not self.missing and self._headers is not None:
             self._parts.append(Part(self._headers, piece))
             self._headers = None
 

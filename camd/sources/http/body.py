@@ -92,6 +92,11 @@ class Body(Protocol):
         self._pieces: list[bytes] = []
         self._size = 0
 
+    def receive(self, data: bytes) -> int:
+        """Take the next bytes, and return how many more the part under way has."""
+        self.dataReceived(data)
+        return self._parser.missing if self._parser is not None else 0
+
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
         if self._content is None:

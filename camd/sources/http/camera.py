@@ -164,7 +164,7 @@ class HttpCamera:
         self._ahead = None if clock is None else clock - client.sent_at
         self._body = Body(answer.kind, self)
         answer.response.deliverBody(self._body)
-        client.divert(self._body.dataReceived)
+        client.divert(self._body.receive)
 
     def _refused(self, failure: Failure) -> None:
         receiver = self._receiver

@@ -19,7 +19,12 @@ from zope.interface import implementer
 
 from camd import __version__
 from camd.sources import SourceError
-from camd.sources.http.connection import CONNECT, CameraEndpoint, Connection
+from camd.sources.http.connection import (
+    CONNECT,
+    CameraEndpoint,
+    Connection,
+    Receive,
+)
 from camd.sources.http.errors import why_no_answer, why_not
 from camd.sources.http.login import Proof, challenges, is_stale, prove
 from camd.sources.http.names import Names
@@ -110,7 +115,7 @@ class Client:
         pending = self._pending = Deferred.fromCoroutine(self._ask())
         return pending
 
-    def divert(self, receive: Callable[[bytes], None]) -> None:
+    def divert(self, receive: Receive) -> None:
         """Hand the body under way to this directly, if it ends with the connection."""
         for connection in self._open:
             if connection.is_endless:

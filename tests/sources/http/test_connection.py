@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 import weakref
 
 import pytest
 from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection as TcpConnection
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import WrappingFactory
 
-from camd.sources.http.connection import HEAD, Connection, tolerant_head
+from camd.sources.http.body import Body
+from camd.sources.http.connection import (
+    AT_ONCE,
+    HEAD,
+    Connection,
+    tolerant_head,
+)
+from tests.fakes import FakeReactor, tcp_pair
 from tests.fakes_http import answer
+from tests.sources.http.test_body import FakeConsumer
 
 
 def head(*lines: str) -> bytes:
@@ -85,10 +95,10 @@ class Reads(Protocol):
 class Link:
     """A connection to a camera that was asked, and the parser behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: object = None) -> None:
         self.parser = Reads()
         self.connection = Connection(WrappingFactory(None), self.parser)
-        self.connection.makeConnection(StringTransport())
+        self.connection.makeConnection(transport or StringTransport())
         self.connection.write(b"GET / HTTP/1.1\r\n\r\n")
 
     def receive(self, data: bytes) -> None:
@@ -99,9 +109,14 @@ class Link:
 def test_an_endless_body_goes_past_the_parser() -> None:
     """The parser has the head and what came with it; the rest goes straight on."""
     link, straight = Link(), list[bytes]()
+
+    def receive(data: bytes) -> int:
+        straight.append(data)
+        return 0
+
     link.receive(head("HTTP/1.0 200 OK", "Content-Type: image/jpeg", "", "one"))
     assert link.connection.is_endless
-    link.connection.divert(straight.append)
+    link.connection.divert(receive)
     link.receive(b"two")
     assert link.parser.came.endswith(b"\r\none")
     assert straight == [b"two"]
@@ -127,9 +142,20 @@ def test_a_connection_that_was_cut_is_not_endless() -> None:
 
 def test_a_connection_that_has_ended_lets_go() -> None:
     """No reference cycle is left of a connection and what it was diverted to."""
-    link, body = Link(), Reads()
-    link.connection.divert(body.dataReceived)
+    link, body = Link(), Body(b"", FakeConsumer())
+    link.connection.divert(body.receive)
     link.connection.connectionLost()
     gone = weakref.ref(body)
     del body
     assert gone() is None
+
+
+def test_a_picture_that_comes_in_many_packets_wakes_once() -> None:
+    """The kernel is told how much is missing, up to a bound, and when nothing is."""
+    with tcp_pair() as (near, _):
+        missing = [0]
+        link = Link(TcpConnection(near, Reads(), FakeReactor()))
+        link.connection.divert(lambda _: missing[0])
+        for missing[0], least in ((30_000, 30_000), (1 << 30, AT_ONCE), (0, 1)):
+            link.receive(b"some")
+            assert near.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == least
