@@ -77,12 +77,19 @@ class Seen:
     :ivar number: the frame's number; a heartbeat has that of the frame it repeats, and
         a placeholder has 0.
     :ivar state: what a placeholder says of the camera; empty on all other parts.
+    :ivar taken: its X-Timestamp, as it came.
     """
 
     moment: float
     number: int
     jpeg: bytes
     state: str = ""
+    taken: str = ""
+
+    @property
+    def stamp(self) -> tuple[str, int, str]:
+        """What its headers say: time, number, state."""
+        return self.taken, self.number, self.state
 
 
 class Watcher(Thread):
@@ -133,7 +140,8 @@ class Watcher(Thread):
             for part in parser.receive(unpack(data)):
                 number = int(part.headers[b"x-frame"])
                 state = part.headers.get(b"x-camera-state", b"").decode()
-                self.seen.append(Seen(time.monotonic(), number, part.body, state))
+                moment, taken = time.monotonic(), part.headers[b"x-timestamp"].decode()
+                self.seen.append(Seen(moment, number, part.body, state, taken))
 
     def leave(self) -> None:
         """Stop after the next part; do not wait for it."""
