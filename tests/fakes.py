@@ -282,3 +282,10 @@ def soon(true: Callable[[], bool]) -> None:
 def failures(events: Sequence[LogEvent]) -> list[str]:
     """The texts of the exceptions among captured log events."""
     return [str(e["log_failure"].value) for e in events if "log_failure" in e]
+
+
+def results(asked: Deferred[Frame]) -> list[object]:
+    """What came of it so far: nothing, a frame, or an exception."""
+    got: list[object] = []
+    asked.addCallbacks(got.append, lambda failure: got.append(failure.value))
+    return got

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
@@ -18,6 +17,7 @@ from camd.capture.worker import ReaderThread, Worker
 from camd.frame import Frame
 from camd.sources import CameraMode, SourceError
 from camd.stats import CameraStats
+from tests.fakes import results
 from tests.fakes_camera import (
     EPOCH,
     GIVEN,
@@ -93,13 +93,6 @@ class CaptureHarness:
         self.capture.start()
         self.capture.wake()
         return self
-
-
-def results(asked: Deferred[Frame]) -> list[object]:
-    """What came of it so far: nothing, a frame, or an exception."""
-    got: list[object] = []
-    asked.addCallbacks(got.append, lambda failure: got.append(failure.value))
-    return got
 
 
 # ---- Pace

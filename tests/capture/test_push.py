@@ -23,6 +23,7 @@ from camd.capture.worker import ReaderThread, Worker
 from camd.frame import Frame, Stamp
 from camd.sources import CameraMode, Receiver, Refused, Source, SourceError
 from camd.stats import CameraStats
+from tests.fakes import results
 from tests.fakes_camera import (
     EPOCH,
     GIVEN,
@@ -131,13 +132,6 @@ class PushHarness:
         """Let the source find what has to be pulled."""
         assert self.source.receiver is not None
         self.source.receiver.fall_back(lambda: self.pulled)
-
-
-def results(asked: Deferred[Frame]) -> list[object]:
-    """What came of it so far: nothing, a frame, or an exception."""
-    got: list[object] = []
-    asked.addCallbacks(got.append, lambda failure: got.append(failure.value))
-    return got
 
 
 # ---- Pace

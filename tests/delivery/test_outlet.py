@@ -10,7 +10,7 @@ import select
 import socket
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -42,20 +42,6 @@ from tests.http_connection import (
     OutletResource,
     ViewerResource,
 )
-
-
-@pytest.fixture
-def reactor() -> ManualReactor:
-    """The reactor, moved by hand."""
-    return ManualReactor()
-
-
-@pytest.fixture
-def connect(reactor: ManualReactor) -> Iterator[Connector]:
-    """What makes connections; they are closed behind the test."""
-    with Connector(reactor) as connect:
-        yield connect
-
 
 both_kinds = pytest.mark.parametrize("kind", ["tcp", "unix"])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
 
 import pytest
 from twisted.internet.error import ConnectionDone
@@ -29,20 +28,6 @@ from tests.http_connection import (
     ViewerResource,
 )
 from tests.tls_connection import SecureClient, secured
-
-
-@pytest.fixture
-def reactor() -> ManualReactor:
-    """The reactor, moved by hand."""
-    return ManualReactor()
-
-
-@pytest.fixture
-def connect(reactor: ManualReactor) -> Iterator[Connector]:
-    """What makes connections; they are closed behind the test."""
-    with Connector(reactor) as connect:
-        yield connect
-
 
 both_kinds = pytest.mark.parametrize("kind", ["tcp", "unix"])
 
