@@ -91,16 +91,20 @@ class Waiting:
 
     :ivar after: the number of the picture that its client has; None for none.
     :ivar known: the ETag that it has; empty for none.
+    :ivar takes_placeholder: whether a placeholder will do.
     """
 
     request: Request
     after: int | None
     known: str
+    takes_placeholder: bool = True
     timeout: IDelayedCall | None = None
 
     def wants(self, number: int) -> bool:
         """Whether it is to be answered with the frame of this number."""
-        if self.after is None or not number:
+        if not number:
+            return self.takes_placeholder
+        if self.after is None:
             return True
         return number > self.after or number < self.after - BEGUN_AGAIN
 
@@ -324,7 +328,10 @@ class FrameResource(Resource):
                 return body_for(request, text_answer(request, refusal, 503))
             outlet = self._admit(client, principal)
         known = printable(request.getHeader(b"If-None-Match"))
-        outlet.ask(Waiting(request, after, known))
+        arguments = request.args or {}
+        # A snapshot is a placeholder for those alone that would have one.
+        is_strict = b"next" in arguments and arguments.get(b"placeholder") != [b"1"]
+        outlet.ask(Waiting(request, after, known, not is_strict))
         return NOT_DONE_YET
 
     def _admit(self, client: PollingClient, principal: Any) -> FrameOutlet:

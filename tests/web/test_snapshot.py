@@ -7,6 +7,7 @@ from twisted.internet.defer import fail
 from twisted.logger import capturedLogs
 
 from camd.sources import SourceError
+from camd.web.frame import WAIT
 from tests.fakes import failures
 from tests.fakes_camera import (
     EPOCH,
@@ -345,6 +346,18 @@ def test_the_next_of_an_idle_camera() -> None:
     line = daemon.ask(f"{SNAPSHOT}?next={number}")
     assert int(line.headers["x-frame"]) == number + 1
     assert line.headers["x-frame-age"] == "0.000"
+
+
+@pytest.mark.parametrize(("more", "code"), [("", 204), ("&placeholder=1", 200)])
+def test_no_placeholder_is_the_next(more: str, code: int) -> None:
+    """While the camera is away there is no next frame; a placeholder is none."""
+    daemon = FakeDaemon(offline_after=1)
+    number = int(daemon.ask(SNAPSHOT).headers["x-frame"])
+    lose_camera(daemon)
+    line = daemon.ask(f"{SNAPSHOT}?next={number}{more}")
+    daemon.environment.run(WAIT + 1)
+    assert line.status == code
+    assert line.headers["x-camera-state"] == "offline"
 
 
 @pytest.mark.parametrize(
