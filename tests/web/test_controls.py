@@ -274,3 +274,16 @@ def test_the_thread_ends() -> None:
     thread = control_thread(daemon)
     daemon.camera.stopService()
     assert thread.stops == 1
+
+
+def test_no_page_of_another_site() -> None:
+    """A browser that asks ahead of a PUT is not told that it may."""
+    daemon = FakeDaemon(driver=FakeDriver(), origins=["https://other.example"])
+    line = daemon.ask(
+        CONTROLS,
+        "Origin: https://other.example",
+        "Access-Control-Request-Method: PUT",
+        method="OPTIONS",
+        key=None,
+    )
+    assert line.headers["access-control-allow-methods"] == "GET, HEAD"
