@@ -7,6 +7,7 @@ by theirs. What is only shown (output, log lines, drawings) is named in ``SHOWN`
 from __future__ import annotations
 
 import ast
+import configparser
 import json
 import re
 import shlex
@@ -97,6 +98,8 @@ def test_a_block(block: str, tmp_path: Path) -> None:
         check_shell(block)
     elif text.startswith("location "):
         assert block.count("{") == block.count("}")
+    elif text.startswith("[webcam"):
+        configparser.ConfigParser(interpolation=None).read_string(block)
     elif text.startswith("import "):
         ast.parse(block)
     elif text.startswith("const "):
@@ -187,7 +190,7 @@ def check_yaml(text: str, tmp_path: Path) -> None:
     value: Any = yaml.safe_load(text)
     assert isinstance(value, dict), text
     if not set(value) <= {*KEYS, *CAMERA_KEYS}:
-        assert set(value) & {"scrape_configs", "ingress"}, f"of no known kind: {text}"
+        assert set(value) & {"scrape_configs", "ingress", "plugins"}, f"of no known kind: {text}"
         return
     path = tmp_path / "camd.yaml"
     path.write_text(text)
