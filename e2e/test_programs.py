@@ -210,7 +210,7 @@ def memory(number: int) -> int:
 
 
 def test_many_restarts(start: Start, pi: list[bytes]) -> None:
-    """Started again and again, programs leave no process, descriptor or memory behind."""
+    """Started again and again, they leave no process, descriptor or memory behind."""
     keys = {"camera_controls": {"brightness": 0.25, "vflip": True}}
     daemon = start({"robot": {"source": "rpicam", **keys}})
     descriptors = Path(f"/proc/{daemon.process.pid}/fd")

@@ -190,7 +190,8 @@ def check_yaml(text: str, tmp_path: Path) -> None:
     value: Any = yaml.safe_load(text)
     assert isinstance(value, dict), text
     if not set(value) <= {*KEYS, *CAMERA_KEYS}:
-        assert set(value) & {"scrape_configs", "ingress", "plugins"}, f"of no known kind: {text}"
+        others = {"scrape_configs", "ingress", "plugins"}
+        assert set(value) & others, f"of no known kind: {text}"
         return
     path = tmp_path / "camd.yaml"
     path.write_text(text)
