@@ -167,7 +167,7 @@ class Connection(ProtocolWrapper):
     def divert(self, receive: Receive) -> None:
         """Hand a body that is endless to this from now on, past Twisted's parser.
 
-        The parser has no more to say of it, and takes nine calls to hand on what has
+        The parser has no more to say of it, and takes seven calls to hand on what has
         come. It still tells when the connection ends.
         """
         self._receive = receive
