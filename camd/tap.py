@@ -103,7 +103,7 @@ class Options(usage.Options):
 
 
 def _path(given: str | None) -> Path | None:
-    """Give the settings' file; None for the defaults, where there is none."""
+    """Return the settings' file; None for the defaults, where there is none."""
     if given is not None:
         return Path(given)
     default = Path("camd.yaml")

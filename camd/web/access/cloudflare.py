@@ -71,7 +71,7 @@ class CloudflareAccess(Service):
 
     :param team_domain: such as ``example.cloudflareaccess.com``.
     :param audience: the application's "AUD tag".
-    :param wall: gives Unix seconds, by which tokens expire.
+    :param wall: returns Unix seconds, by which tokens expire.
     """
 
     _log = Logger()

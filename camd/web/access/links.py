@@ -49,7 +49,7 @@ class Links:
     """
     Makes links, and checks them.
 
-    :param wall: gives Unix seconds, by which links expire.
+    :param wall: returns Unix seconds, by which links expire.
     """
 
     def __init__(self, keys: Keys, wall: Callable[[], float]) -> None:

@@ -47,7 +47,7 @@ class Sessions:
     """
     Makes sessions, and checks them.
 
-    :param wall: gives Unix seconds, by which they expire.
+    :param wall: returns Unix seconds, by which they expire.
     """
 
     def __init__(self, keys: Keys, wall: Callable[[], float]) -> None:
