@@ -153,7 +153,7 @@ def watch(
         env={**os.environ, "CAMD_API_KEY": daemon.key},
         capture_output=True,
         text=True,
-        timeout=whole + 30,
+        timeout=whole + 120,
         check=False,
     )
     if ended.returncode == 2:

@@ -96,7 +96,7 @@ def test_what_the_screen_shows(
         link.rate = RATE
         address = daemon.with_query("/").replace(daemon.origin, link.origin)
         with browsing(browser, address, window, tmp_path / browser):
-            until(lambda: onlooker.glances, "a picture is on the screen", 40)
+            until(lambda: onlooker.glances, "a picture is on the screen", 60)
             begun = onlooker.glances[0].moment + SETTLE
             until(
                 lambda: onlooker.glances[-1].moment > begun + SECONDS,
