@@ -20,7 +20,7 @@ from threading import Event, Thread
 
 import numpy as np
 
-from e2e.camera import COLUMNS, number_in
+from e2e.camera import COLUMNS, ROWS, number_in
 from e2e.video import Pixels
 from e2e.waiting import PATIENCE
 
@@ -180,6 +180,9 @@ def coloured(seen: Pixels) -> Pixels | None:
 
 
 def _number(picture: Pixels) -> int | None:
+    square = picture.shape[1] // COLUMNS
+    # One that is scaled to fit a page may have a pixel more.
+    height = picture.shape[0] if picture.shape[0] > ROWS * square + 1 else ROWS * square
     with suppress(AssertionError):
-        return number_in(picture, picture.shape[1] // COLUMNS)
+        return number_in(picture[:height, : COLUMNS * square], square)
     return None
