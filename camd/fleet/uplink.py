@@ -28,10 +28,8 @@ from camd.sources.redis.entries import Entry, put
 
 MAX_LATENESS = 1.0
 """Seconds that what is under way may need to Redis, as on the live channel."""
-
-QUIET_EVERY = 20.0
-"""Seconds after which pictures wait for the round trip to be measured again: for as
-long as it takes, on a link that is never idle."""
+UNCONFIRMED = 1.06
+"""What a round trip that is only supposed is multiplied by, lest it confirms itself."""
 
 
 class Uplink:
@@ -53,9 +51,8 @@ class Uplink:
         self._picked: PictureOutlet | None = None
         self._call: IDelayedCall | None = None
         self._is_open = True
-        self._round_trip = math.inf
-        self._measured_at = self._acked_at = -math.inf
-        self._is_measuring = False
+        self._acked_at = -math.inf
+        self._is_sounding = False
 
     def close(self) -> None:
         """Send nothing more, and leave no call behind."""
@@ -101,37 +98,32 @@ class Uplink:
 
     def _send_at(self, size: int, now: float) -> float:
         """Return when a picture of so many bytes may leave; infinity: not yet known."""
-        since = now - self._measured_at
-        if self._is_measuring or (self.pacer.unacked and since > QUIET_EVERY):
-            return math.inf
-        return self.pacer.send_at(size, now)
+        return math.inf if self._is_sounding else self.pacer.send_at(size, now)
 
     def _acked(self, _: Any, key: int, sent_at: float) -> None:
         now = self._clock.seconds()
         self.acks += 1
-        # It waited for the picture before to be through, if there was one.
-        arrived_at = max(sent_at + min(self._round_trip, now - sent_at), self._acked_at)
-        self.pacer.pong(key, arrived_at)
+        # When its first byte was there: it waited for the picture before, if for any.
+        round_trip = UNCONFIRMED * (self.pacer.round_trip or 0.0)
+        self.pacer.pong(key, min(now, max(sent_at + round_trip, self._acked_at)))
         self.pacer.acked(key, now)
         self._acked_at = now
-        if not self.pacer.unacked and now - self._measured_at > QUIET_EVERY:
+        if self.pacer.sound_at(now) <= now and not self._is_sounding:
             Deferred.fromCoroutine(self.ask_time()).addErrback(self._refused)
         self._go_on()
 
     async def ask_time(self) -> None:
         """Ask for the time; with nothing under way, that measures the round trip."""
-        is_quiet = self._is_measuring = not self.pacer.unacked
-        try:
-            seconds = await self.redis.ask_time()
-        finally:
-            self._is_measuring = False
-        if not is_quiet:
+        if self.pacer.unacked or self._is_sounding:
+            await self.redis.ask_time()
             return
-        now = self._clock.seconds()
-        if now - self._measured_at > QUIET_EVERY:
-            self._round_trip = math.inf
-        self._round_trip = min(seconds, self._round_trip)
-        self._measured_at = now
+        self._is_sounding = True
+        number = self.pacer.sounded(self._clock.seconds())
+        try:
+            await self.redis.ask_time()
+        finally:
+            self._is_sounding = False
+        self.pacer.probe_answered(number, self._clock.seconds())
         self._go_on()
 
     def _refused(self, failure: Failure) -> None:

@@ -153,6 +153,20 @@ def test_no_more_is_under_way_than_the_link_carries(network: FakeNetwork) -> Non
     assert sorted(ages)[len(ages) * 95 // 100] < 0.45
 
 
+def test_the_round_trip_is_measured_again(network: FakeNetwork, origin: Origin) -> None:
+    """On a link that is never idle, pictures wait for that once, and then go on."""
+    network.wires[0].bytes_per_second = 3e6 / 8
+    want(network)
+    origin.run(2, size=40_000)
+    uplink = origin.publisher._uplink
+    assert uplink is not None
+    uplink.pacer._confirmed_at -= 60
+    want(network)
+    before = uplink.acks
+    origin.run(2, size=40_000)
+    assert uplink.acks - before > 10
+
+
 def test_a_camera_comes_and_goes(network: FakeNetwork, origin: Origin) -> None:
     """What the settings add is published, and what they drop is taken back."""
     origin.add("back")
