@@ -50,7 +50,7 @@ ELSE = {
 
 def camd(*words: str) -> str:
     """What the camd command prints."""
-    command = [sys.executable, "-m", "camd.cli", *words]
+    command = [sys.executable, "-m", "camd", *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
