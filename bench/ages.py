@@ -35,6 +35,16 @@ PROGRAMS = {"apache": "apache2", "varnish": "varnishd"}
 """What a proxy's program is called, where not as the proxy."""
 
 
+BUSY = 5
+"""Processes per core that want to run, from which on no age tells of camd any more."""
+
+
+def too_busy() -> str | None:
+    """Return one line on why nothing can be timed now; None when it can."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return f"load {load:.0f} on {cores} cores" if load > BUSY * cores else None
+
+
 @dataclass(frozen=True, slots=True)
 class Bars:
     """What is asked for.

@@ -14,6 +14,7 @@ from statistics import quantiles
 import numpy as np
 import pytest
 
+from bench import ages as measured
 from e2e.browsers import browsing
 from e2e.camera import COLUMNS, HttpCamera, draw, http_camera
 from e2e.conftest import check_log
@@ -87,6 +88,8 @@ def test_what_the_screen_shows(
     camera: HttpCamera, daemon: Daemon, tmp_path: Path, name: str, browser: str
 ) -> None:
     """Pictures are on the screen soon after the camera has sent them."""
+    if why := measured.too_busy():
+        pytest.skip(f"nothing can be timed: {why}")
     with (
         through(UPGRADING[name], daemon, tmp_path / name) as way,
         relay(way) as link,
