@@ -301,6 +301,6 @@ def many(fleet: Fleet, cameras: int, seconds: float) -> Iterator[Row]:
     yield Row(
         "CPU per frame there: origin, edge, Redis",
         " / ".join(f"{value:.2f}" for value in per_frame) + " ms",
-        "<= 0.3 ms for publishing, and for showing",
-        True,
+        "<= 0.3 ms at either end",
+        max(per_frame[:2]) <= 0.3,
     )
