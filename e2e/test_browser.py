@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from e2e.chromium import (
     Driver,
@@ -15,7 +18,7 @@ from e2e.chromium import (
     on_screen,
 )
 from e2e.client import STREAM, stats
-from e2e.daemon import Daemon
+from e2e.daemon import Daemon, running
 from e2e.video import Film
 from e2e.waiting import until
 from e2e.wall import await_live, picture
@@ -23,6 +26,18 @@ from e2e.wall import await_live, picture
 ALIKE = 35.0
 """Peak signal to noise in dB from which on a picture shows that frame of the film and
 no other: the right one has 40 and more, its neighbours have up to 31.5 (measured)."""
+
+
+@pytest.fixture
+def unscaled(tmp_path: Path, film: Film) -> Iterator[Daemon]:
+    """A daemon that shows bikes.mp4 in its own size alone.
+
+    A browser on a busy machine would be sent smaller pictures, as it draws them late.
+    """
+    (folder := tmp_path / "unscaled").mkdir()
+    cameras = {"robot": {"source": str(film.path)}}
+    with running(folder, cameras, renditions=[]) as daemon:
+        yield daemon
 
 
 def test_key_becomes_a_cookie(browser: Driver, bikes: Daemon) -> None:
@@ -36,9 +51,9 @@ def test_key_becomes_a_cookie(browser: Driver, bikes: Daemon) -> None:
     assert session["value"] not in bikes.log
 
 
-def test_page_plays_the_video(browser: Driver, bikes: Daemon, film: Film) -> None:
+def test_page_plays_the_video(browser: Driver, unscaled: Daemon, film: Film) -> None:
     """The page's picture is always a frame of the video, and goes on as the video."""
-    enter(browser, bikes)
+    enter(browser, unscaled)
     await_live(browser)
     began, shown = time.monotonic(), []
     for _ in range(8):
