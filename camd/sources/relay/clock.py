@@ -30,7 +30,9 @@ class OriginClock:
         :param time: the Unix time that was told.
         :param now: when the answer came.
         """
-        lowest, highest = time - now, time - asked_at
+        # It may have been read as long ago as it was asked for.
+        drifted = DRIFT * (now - asked_at)
+        lowest, highest = time - now - drifted, time - asked_at + drifted
         known = self._at_most(now)
         # Where the two contradict each other, the clock was set there since.
         self._ahead = highest if lowest > known else min(known, highest)

@@ -36,6 +36,15 @@ def test_the_fastest_answer_counts() -> None:
     assert 10.9889 < captured < 10.99
 
 
+def test_an_answer_that_was_long_on_its_way_back() -> None:
+    """Its clock may have gone ahead since it was read."""
+    clock = OriginClock()
+    clock.answered(0, THERE, 5)
+    captured = clock.captured(THERE + 5 * (1 + DRIFT), 5.001)
+    assert captured is not None
+    assert captured <= 5 + 1e-6
+
+
 def test_no_picture_is_from_the_future() -> None:
     """A clock that was set there is known by the next answer; until then it is now."""
     clock = OriginClock()
