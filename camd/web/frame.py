@@ -211,7 +211,9 @@ class FrameOutlet:
         number, *_ = _HEAD.unpack_from(block)
         takers = [waiting for waiting in self._waiting if waiting.wants(number)]
         if takers:
-            self._block = block
+            # A placeholder comes again each second. To ask once more what follows it
+            # is to wait for that.
+            self._block = block if number else None
         for waiting in takers:
             self._forget(waiting)
             self._answer(waiting, block)

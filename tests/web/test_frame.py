@@ -146,6 +146,19 @@ def test_a_placeholder() -> None:
     assert line.headers["x-frame"] == "0"
 
 
+def test_a_placeholder_comes_once() -> None:
+    """Who asks for what follows it waits for the next one, a second later."""
+    daemon = FakeDaemon(takes=None)
+    daemon.ask(FRAME)
+    daemon.environment.run(8)
+    daemon.ask(f"{FRAME}?after=0")  # The one that has come since.
+    line = daemon.ask(f"{FRAME}?after=0")
+    daemon.environment.run(0.1)
+    assert line.body == b""
+    daemon.environment.run(1)
+    assert line.body == PLACEHOLDER
+
+
 def test_the_daemons_end() -> None:
     """Who waits is told to come again."""
     daemon = FakeDaemon(takes=None)
