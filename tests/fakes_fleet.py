@@ -18,7 +18,7 @@ from tests.fakes_camera import FakeEnvironment, FakePushSource, tiny_jpeg
 SERVER = "redis://10.0.0.1:6379/0"
 
 
-class World(FakeEnvironment):
+class NetworkEnvironment(FakeEnvironment):
     """An environment on the network's clock."""
 
     def __init__(self, network: FakeNetwork) -> None:
@@ -33,7 +33,7 @@ class Origin:
     """
 
     def __init__(self, network: FakeNetwork, *names: str, **settings: Any) -> None:
-        self.world = World(network)
+        self.environment = NetworkEnvironment(network)
         self.network = network
         self.viewer_count = ViewerCount()
         self.sources: dict[str, FakePushSource] = {}
@@ -42,15 +42,15 @@ class Origin:
         for name in names or ("front",):
             self.add(name)
         self.publisher = Publisher(
-            RedisAddress.parse(SERVER), self.cameras, self.world, network, "run"
+            RedisAddress.parse(SERVER), self.cameras, self.environment, network, "run"
         )
 
     def add(self, name: str) -> None:
         """Add a camera."""
-        source = self.world.push_source = FakePushSource(self.network)
+        source = self.environment.push_source = FakePushSource(self.network)
         self.sources[name] = source
         own = CameraSettings(name=name, source="http://camera", **self.settings)
-        self.cameras[name] = Camera(own, self.viewer_count, self.world)
+        self.cameras[name] = Camera(own, self.viewer_count, self.environment)
         self.cameras[name].startService()
 
     @property
@@ -89,14 +89,14 @@ class Edge:
     def __init__(
         self, network: FakeNetwork, name: str = "front", **settings: Any
     ) -> None:
-        self.world = World(network)
+        self.environment = NetworkEnvironment(network)
         source = f"{SERVER}/{name}"
         own = CameraSettings(name=name, source=source, stream_fps=16, **settings)
         address = RedisAddress.parse(source, camera=True)
-        self.world.push_source = RedisCamera(
-            address, own.idle_fps, network, self.world.random
+        self.environment.push_source = RedisCamera(
+            address, own.idle_fps, network, self.environment.random
         )
-        self.camera = Camera(own, ViewerCount(), self.world)
+        self.camera = Camera(own, ViewerCount(), self.environment)
         self.camera.startService()
 
     def visit(self) -> tuple[Viewer, FakeOutlet]:

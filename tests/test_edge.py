@@ -16,12 +16,12 @@ from camd.sources.redis.camera import RedisCamera
 from camd.sources.redis.entries import SEEN, read_seen
 from tests.fake_redis import FakeNetwork
 from tests.fakes_camera import HttpConnection
-from tests.fakes_fleet import SERVER, Origin, World
+from tests.fakes_fleet import SERVER, NetworkEnvironment, Origin
 
 KEY = "a-key-of-some-length"
 
 
-class EdgeWorld(World):
+class EdgeEnvironment(NetworkEnvironment):
     """An environment whose ``redis://`` cameras are true ones."""
 
     def new_push_source(self, settings: CameraSettings) -> PushSource | None:
@@ -39,7 +39,7 @@ class Running:
         self.network = network
         self.daemon = Daemon(
             self.settings(**settings),
-            EdgeWorld(network),
+            EdgeEnvironment(network),
             network,
             file_limit=FileLimit(1024, 4096),
         )

@@ -77,11 +77,11 @@ class Discovery(Service):
         while True:
             answer = await redis.ask("HGETALL", SEEN)
             texts = dict(zip(answer[::2], answer[1::2], strict=True))
-            self._look(texts, redis.clock.earliest(self._reactor.seconds()))
+            self._take(texts, redis.clock.earliest(self._reactor.seconds()))
             await redis.pause(LOOK_EVERY)
             await redis.ask_time()
 
-    def _look(self, texts: Mapping[bytes, bytes], now: float) -> None:
+    def _take(self, texts: Mapping[bytes, bytes], now: float) -> None:
         """Take what origins say, and tell if it is news.
 
         A camera of which nothing is there any more stays for a while: a server that was

@@ -62,7 +62,7 @@ UNWATCHED = (State.LIVE, State.IDLE, State.STARTING)
 """States in which a picture may be had of a camera that nobody watches."""
 
 
-class World(Protocol):
+class Environment(Protocol):
     """What the publisher touches outside of the daemon."""
 
     @property
@@ -90,14 +90,14 @@ class Publisher(Service):
         self,
         address: RedisAddress,
         cameras: Mapping[str, Camera],
-        world: World,
+        environment: Environment,
         reactor: Any,
         run: str,
     ) -> None:
         self._address = address
         self._cameras = cameras
-        self._world = world
-        self._clock = world.clock
+        self._environment = environment
+        self._clock = environment.clock
         self._run = run
         self._published: dict[str, PublishedCamera] = {}
         self._uplink: Uplink | None = None
@@ -105,9 +105,9 @@ class Publisher(Service):
         # When the connection was made, by Redis' clock.
         self._began = 0.0
         self._rivals: set[str] = set()
-        self._link = Link(address, reactor, self._talk, self._lost, world.random)
-        self._wants = Link(address, reactor, self._listen, _ignore, world.random)
-        self._check = PeriodicCall(self._look, world.clock)
+        self._link = Link(address, reactor, self._talk, self._lost, environment.random)
+        self._wants = Link(address, reactor, self._listen, _ignore, environment.random)
+        self._check = PeriodicCall(self._publish_due, environment.clock)
 
     def startService(self) -> None:
         """Begin to publish."""
@@ -159,7 +159,7 @@ class Publisher(Service):
             await self._uplink.ask_time()
             await self._tidy(redis)
             while True:
-                self._look()
+                self._publish_due()
                 await self._say_all(redis)
                 await redis.pause(SAY_EVERY)
                 await self._uplink.ask_time()
@@ -191,11 +191,11 @@ class Publisher(Service):
         for name, text in zip(names, former, strict=True):
             published = self._published.get(name)
             if published is not None:
-                self._look_for_rival(name, text)
+                self._check_for_rival(name, text)
                 words += [name, published.seen().written()]
         await redis.ask("HSET", SEEN, *words)
 
-    def _look_for_rival(self, name: str, text: bytes | None) -> None:
+    def _check_for_rival(self, name: str, text: bytes | None) -> None:
         """Warn, once, of another camd that publishes a camera of the same name."""
         try:
             said = read_seen(text or b"")
@@ -234,7 +234,7 @@ class Publisher(Service):
 
     # ---- The cameras
 
-    def _look(self) -> None:
+    def _publish_due(self) -> None:
         """Publish the cameras that there are, and what has changed of them."""
         uplink = self._uplink
         if uplink is None:
@@ -250,10 +250,10 @@ class Publisher(Service):
         for name, camera in self._cameras.items():
             if name not in self._published and camera.running:
                 self._published[name] = PublishedCamera(
-                    camera, uplink, self._world, self._run
+                    camera, uplink, self._environment, self._run
                 )
         for published in self._published.values():
-            published.look()
+            published.publish_due()
 
 
 class PublishedCamera:
@@ -264,18 +264,20 @@ class PublishedCamera:
 
     _log = Logger(namespace="camd")
 
-    def __init__(self, camera: Camera, uplink: Uplink, world: World, run: str) -> None:
+    def __init__(
+        self, camera: Camera, uplink: Uplink, environment: Environment, run: str
+    ) -> None:
         self._camera = camera
         self._uplink = uplink
-        self._world = world
+        self._environment = environment
         self._run = run
-        self._clock = world.clock
+        self._clock = environment.clock
         now = self._clock.seconds()
         self._wanted_until = now
         self._said = ""
         self._said_at = self._shown_at = now - SAY_EVERY
         # Not all cameras at the same moment.
-        self._picture_at = now + world.random()
+        self._picture_at = now + environment.random()
         self._viewer: Viewer | None = None
         name = camera.settings.name
         self._wire = PictureWire(name, uplink.redis, self._why)
@@ -327,7 +329,7 @@ class PublishedCamera:
         # Its viewer is not to be taken away in the midst of a round.
         self._clock.callLater(0, self.leave)
 
-    def look(self) -> None:
+    def publish_due(self) -> None:
         """Publish what is due."""
         now = self._clock.seconds()
         if self._viewer is not None and self.is_over:
@@ -403,7 +405,13 @@ class PublishedCamera:
         now = self._clock.seconds()
         clock = self._uplink.redis.clock
         entry = Entry(
-            self._world.wall(), clock.earliest(now), 0, state, why, Size(0, 0), b""
+            self._environment.wall(),
+            clock.earliest(now),
+            0,
+            state,
+            why,
+            Size(0, 0),
+            b"",
         )
         self._said, self._said_at = state, now
         for answer in self._uplink.redis.send(

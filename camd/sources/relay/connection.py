@@ -158,7 +158,7 @@ class OriginConnection:
         self._refusal: str | None = None
         self._watched: object = None
         self._calls: dict[str, IDelayedCall] = {}
-        self._looks = PeriodicCall(self._look, reactor)
+        self._checks = PeriodicCall(self._check_silence, reactor)
 
     @property
     def is_of_use(self) -> bool:
@@ -208,7 +208,7 @@ class OriginConnection:
 
     def _connect(self) -> None:
         self._began_at = self._reactor.seconds()
-        self._looks.start(1, now=False)
+        self._checks.start(1, now=False)
         connecting = self._connecting = Deferred.fromCoroutine(self._try_addresses())
         connecting.addErrback(self._not_connected)
 
@@ -258,8 +258,8 @@ class OriginConnection:
             if call.active():
                 call.cancel()
         self._calls.clear()
-        if self._looks.running:
-            self._looks.stop()
+        if self._checks.running:
+            self._checks.stop()
         self._entries.clear()
         self._clocks.clear()
         self._asked.clear()
@@ -419,8 +419,8 @@ class OriginConnection:
         if self._client is not None:
             self._client.say(ack=list(acks.items()))
 
-    def _look(self) -> None:
-        """Look, once a second, for what has not come."""
+    def _check_silence(self) -> None:
+        """Check, once a second, what has not come; ask for the time now and then."""
         now = self._reactor.seconds()
         if not self.is_open and now - self._began_at > ANSWER:
             where = self._origin.where
