@@ -224,7 +224,7 @@ _KNOWN = re.compile(
     rb"(?i)(server|date|content-type|content-length|connection|cache-control|pragma|"
     rb"retry-after|allow|www-authenticate|location|set-cookie|transfer-encoding|vary|"
     rb"access-control-[a-z-]+|x-(accel-buffering|timestamp|frame|frame-age|camera-state|rendition|"
-    rb"content-type-options)|cross-origin-resource-policy|referrer-policy|"
+    rb"clock|content-type-options)|etag|cross-origin-resource-policy|referrer-policy|"
     rb"content-security-policy|expires|age)$"
 )
 

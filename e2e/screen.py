@@ -35,8 +35,9 @@ COLOURED = 50
 """The least difference between blue and red in a pixel of the picture, which is drawn
 with 100. Everything around it is grey."""
 
-NARROW = 0.15
-"""Share of the screen's width or height that the picture has at least."""
+NARROW = 0.12
+"""Share of the screen's width or height that the picture has at least: the smallest is
+160 by 120 pixels large, 0.156 of both, and its edges are less coloured."""
 
 PAUSE = 0.01
 """Seconds between two looks; a picture of a 15 fps camera stands for 67 ms."""
