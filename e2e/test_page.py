@@ -44,8 +44,8 @@ AGE = re.compile(r"(\d+\.\d+) s(?: ± (\d+\.\d+))?")
 FIRST = 300
 """ms from the page's request to the first picture on the screen."""
 
-VISITS = 20
-"""Visits of which one has to be so quick."""
+VISITS = 5
+"""Visits of which half have to be so quick."""
 
 TRUE_AGE = 0.06
 """Seconds by which the age on a tile may differ from that in the picture's pixels."""
@@ -243,6 +243,7 @@ def look(browser: Browser) -> tuple[float, str, int | None]:
     return now, told, number if plain else None
 
 
+@pytest.mark.parametrize("any_browser", ["chromium", "firefox"], indirect=True)
 def test_the_age_is_that_of_the_pixels(
     any_browser: Browser, start: Start, camera: HttpCamera
 ) -> None:
@@ -261,10 +262,10 @@ def test_the_age_is_that_of_the_pixels(
         time.sleep(0.03)
     assert len(errors) > 30
     print(f"median {statistics.median(map(abs, errors)):.3f} s off")
-    assert statistics.median(map(abs, errors)) < TRUE_AGE, errors
+    assert statistics.median(map(abs, errors)) < TRUE_AGE / 2, errors
     late = [error for error in errors if abs(error) > TRUE_AGE]
     # A loaded machine may hold the browser up between the picture and the number.
-    assert len(late) <= len(errors) / 4, errors
+    assert len(late) <= len(errors) / 10, errors
 
 
 def test_a_silent_camera(browser: Driver, start: Start, camera: HttpCamera) -> None:
@@ -357,8 +358,6 @@ def test_the_first_picture_comes_soon(
 ) -> None:
     """It is on the screen within 0.3 s of the page's being asked for.
 
-    The best of several visits counts: what else the machine does holds others up.
-
     :param is_new: whether the browser has nothing of the page yet.
     """
     enter(browser, shapes)
@@ -367,11 +366,11 @@ def test_the_first_picture_comes_soon(
     browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": is_new})
     mark = "return performance.getEntriesByName('first picture')[0]?.startTime"
     took: list[float] = []
-    while min(took, default=FIRST) >= FIRST and len(took) < VISITS:
+    for _ in range(VISITS):
         browser.refresh()
         took.append(until(lambda: browser.execute_script(mark), "the first picture"))
     print("first pictures after", *map(round, took), "ms")
-    assert min(took) < FIRST, took
+    assert statistics.median(took) < FIRST, took
 
 
 def test_nothing_is_asked_of_anybody_else(browser: Driver, shapes: Daemon) -> None:

@@ -14,7 +14,7 @@ import pytest
 from camd.sources.program.process import GUARD
 from tests.fakes import soon
 
-LONGEST = 120
+LONGEST = 30
 """Seconds that a guard may take, however loaded the machine is."""
 
 
