@@ -6,20 +6,19 @@ import hashlib
 import hmac
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from camd.hooks.call import call_hook, signature
 from camd.hooks.hook import HookError
 from camd.sources.program.process import GUARD, INPUT, PATIENCE
 from tests.fakes_http import FakeWeb, answer
+from tests.fakes_process import ProcessReactor
 
 BODY = b'{"event": "live"}'
 
@@ -38,71 +37,17 @@ def test_the_signature_in_the_docs() -> None:
 # ---- Commands
 
 
-class FakeProcess:
-    """A process of the guard, and what was done to it."""
-
-    def __init__(self) -> None:
-        self.written: dict[int, bytes] = {}
-        self.done: list[str] = []
-
-    def writeToChild(self, descriptor: int, data: bytes) -> None:
-        """Keep it."""
-        self.written[descriptor] = data
-
-    def closeChildFD(self, descriptor: int) -> None:
-        """Note it."""
-        self.done.append(f"close {descriptor}")
-
-    def closeStdin(self) -> None:
-        """Note it."""
-        self.done.append("let go")
-
-    def signalProcess(self, signal: str) -> None:
-        """Note it."""
-        self.done.append(signal)
-
-    def loseConnection(self) -> None:
-        """Note it."""
-        self.done.append("lose")
-
-
-class FakeSpawner(MemoryReactorClock):
-    """A reactor that keeps what it is to start."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trouble: OSError | None = None
-        self.process = FakeProcess()
-
-    def spawnProcess(
-        self,
-        protocol: Any,
-        executable: str,
-        args: Sequence[str],
-        env: object,
-        childFDs: object,
-    ) -> None:
-        """Keep it, and connect its protocol."""
-        if self.trouble is not None:
-            raise self.trouble
-        self.protocol, self.args, self.pipes = protocol, list(args), childFDs
-        protocol.makeConnection(self.process)
-
-    def end(self, error: Exception) -> None:
-        """Let the process end."""
-        self.protocol.processExited(Failure(error))
-        self.protocol.processEnded(Failure(error))
-
-
 @pytest.fixture
-def spawner() -> Iterator[FakeSpawner]:
-    """A reactor that leaves no call behind."""
-    reactor = FakeSpawner()
+def spawner() -> Iterator[ProcessReactor]:
+    """A reactor that has no call left in the end."""
+    reactor = ProcessReactor()
     yield reactor
     assert not reactor.getDelayedCalls()
 
 
-def run(spawner: FakeSpawner, command: str = "notify --door 'a b'") -> Deferred[None]:
+def run(
+    spawner: ProcessReactor, command: str = "notify --door 'a b'"
+) -> Deferred[None]:
     """Call a command."""
     return call_hook(command, BODY, "live", None, spawner)
 
@@ -115,40 +60,40 @@ def outcome(called: Deferred[None]) -> str:
     return failed[0].getErrorMessage() if failed else ""
 
 
-def test_a_command(spawner: FakeSpawner) -> None:
+def test_a_command(spawner: ProcessReactor) -> None:
     """It is run under the guard, and gets the event on its standard input."""
     called = run(spawner)
     guarded = [sys.executable, "-I", "-S", str(GUARD), "--input"]
-    assert spawner.args == [*guarded, "notify", "--door", "a b"]
+    assert spawner.spawned[0][2] == [*guarded, "notify", "--door", "a b"]
     assert spawner.process.written == {INPUT: BODY}
-    assert spawner.process.done == [f"close {INPUT}"]
-    spawner.end(ProcessDone(0))
+    assert spawner.process.calls == [f"closeChildFD {INPUT}"]
+    spawner.end()
     assert outcome(called) == ""
 
 
-def test_a_command_that_fails(spawner: FakeSpawner) -> None:
+def test_a_command_that_fails(spawner: ProcessReactor) -> None:
     """Its status and its last words are told."""
     called = run(spawner)
     spawner.protocol.errReceived(b"one\nno such door\n")
-    spawner.end(ProcessTerminated(3))
+    spawner.end(status=3)
     assert outcome(called) == "notify: it ended with status 3: no such door"
 
 
-def test_a_command_that_cannot_be_started(spawner: FakeSpawner) -> None:
+def test_a_command_that_cannot_be_started(spawner: ProcessReactor) -> None:
     """The system says why."""
     spawner.trouble = OSError(24, "Too many open files")
     assert outcome(run(spawner)) == "notify: too many open files"
 
 
-def test_a_command_that_is_given_up(spawner: FakeSpawner) -> None:
+def test_a_command_that_is_given_up(spawner: ProcessReactor) -> None:
     """The guard ends it; if that does not help, the guard is killed."""
     called = run(spawner)
     called.addErrback(lambda _: None)
     called.cancel()
-    assert spawner.process.done[1:] == ["let go"]
+    assert spawner.process.calls[1:] == ["closeStdin"]
     spawner.advance(PATIENCE)
-    assert spawner.process.done[2:] == ["KILL", "lose"]
-    spawner.end(ProcessTerminated(signal=9))
+    assert spawner.process.calls[2:] == ["KILL", "loseConnection"]
+    spawner.end(signal=9)
 
 
 # ---- Addresses
@@ -213,8 +158,8 @@ def test_what_has_failed_is_a_hook() -> None:
     assert failed[0].check(HookError)
 
 
-def test_words_are_split_as_by_a_shell(spawner: FakeSpawner) -> None:
+def test_words_are_split_as_by_a_shell(spawner: ProcessReactor) -> None:
     """No shell sees them."""
     words = ["sh", "-c", "echo '$HOME'; exit 1"]
     run(spawner, shlex.join(words))
-    assert spawner.args[-3:] == words
+    assert spawner.spawned[0][2][-3:] == words

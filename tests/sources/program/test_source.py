@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 
 from camd.frame import Stamp
 from camd.sources import Source, SourceError
 from camd.sources.program.process import GUARD, PATIENCE
 from camd.sources.program.source import Program
 from tests.fakes_camera import tiny_jpeg
+from tests.fakes_process import ProcessReactor
 
 
 class FakeReceiver:
@@ -46,66 +44,6 @@ class FakeReceiver:
         raise AssertionError("a program is pushed, or nothing is")
 
 
-class FakeProcess:
-    """What a reactor knows of a process that it has started."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def closeStdin(self) -> None:
-        self.calls.append("closeStdin")
-
-    def signalProcess(self, signal: str) -> None:
-        self.calls.append(signal)
-
-    def loseConnection(self) -> None:
-        self.calls.append("loseConnection")
-
-
-class ProcessReactor(Clock):
-    """A clock that starts processes which do nothing.
-
-    :ivar spawned: protocol, program and words of each that was started.
-    :ivar trouble: why the next one cannot be.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spawned: list[tuple[Any, str, Sequence[str]]] = []
-        self.trouble: OSError | None = None
-
-    def spawnProcess(
-        self,
-        protocol: Any,
-        executable: str,
-        args: Sequence[str],
-        env: object,
-        childFDs: object,
-    ) -> None:
-        """Note the process, and connect its protocol."""
-        if self.trouble is not None:
-            raise self.trouble
-        self.spawned.append((protocol, executable, args))
-        protocol.makeConnection(FakeProcess())
-
-    @property
-    def process(self) -> Any:
-        """The protocol of the last one."""
-        return self.spawned[-1][0]
-
-    @property
-    def asked(self) -> list[str]:
-        """What was asked of the last one."""
-        asked: list[str] = self.process.transport.calls
-        return asked
-
-    def end(self, status: int = 0) -> None:
-        """Let the last one end, as its guard did."""
-        code: Exception = ProcessTerminated(status) if status else ProcessDone(0)
-        self.process.processExited(Failure(code))
-        self.process.processEnded(Failure(code))
-
-
 class ProgramHarness:
     """A program that was started, and what receives its pictures."""
 
@@ -133,9 +71,9 @@ def test_it_is_started_by_its_guard(harness: ProgramHarness) -> None:
 def test_pictures(harness: ProgramHarness) -> None:
     """Its JPEGs are handed on as they are, stamped as they come; the newest of many."""
     first, second, third = tiny_jpeg(), tiny_jpeg(100), tiny_jpeg(200)
-    harness.reactor.process.outReceived(first + second[:50])
+    harness.reactor.protocol.outReceived(first + second[:50])
     harness.reactor.advance(2)
-    harness.reactor.process.outReceived(second[50:] + third)
+    harness.reactor.protocol.outReceived(second[50:] + third)
     assert harness.receiver.told == [
         ("opened", "MJPG"),
         ("picture", first, 0),
@@ -146,7 +84,7 @@ def test_pictures(harness: ProgramHarness) -> None:
 def test_multipart(harness: ProgramHarness) -> None:
     """A multipart stream is read as well."""
     part = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + tiny_jpeg() + b"\r\n"
-    harness.reactor.process.outReceived(part)
+    harness.reactor.protocol.outReceived(part)
     assert ("picture", tiny_jpeg(), 0) in harness.receiver.told
 
 
@@ -172,7 +110,7 @@ def test_its_end(
     harness: ProgramHarness, status: int, words: bytes, reason: str
 ) -> None:
     """When it ends, its status and its last line are the reason."""
-    harness.reactor.process.errReceived(words)
+    harness.reactor.protocol.errReceived(words)
     harness.reactor.end(status)
     assert harness.receiver.told == [("failed", f"exec:film: {reason}")]
 
@@ -180,7 +118,7 @@ def test_its_end(
 def test_many_words(harness: ProgramHarness) -> None:
     """Of what it says on standard error little is kept."""
     for _ in range(1000):
-        harness.reactor.process.errReceived(b"x" * 1000 + b"\n" * 5 + b"y" * 1000)
+        harness.reactor.protocol.errReceived(b"x" * 1000 + b"\n" * 5 + b"y" * 1000)
     harness.reactor.end(1)
     ((_, reason),) = harness.receiver.told
     assert len(reason) < 400
@@ -190,7 +128,7 @@ def test_a_flood(harness: ProgramHarness) -> None:
     """What sends anything but pictures fails, and says so."""
     block = bytes(1 << 20)
     for _ in range(65):
-        harness.reactor.process.outReceived(block)
+        harness.reactor.protocol.outReceived(block)
     assert harness.receiver.told == [
         ("failed", "exec:film: it sends no pictures: no JPEG in 67108864 bytes")
     ]
@@ -199,7 +137,7 @@ def test_a_flood(harness: ProgramHarness) -> None:
 def test_silence(harness: ProgramHarness) -> None:
     """When it is silent, its last line may say why."""
     assert str(harness.program.why_silent(10)) == "exec:film: no picture for 10.0 s"
-    harness.reactor.process.errReceived(b"waiting for the camera\n")
+    harness.reactor.protocol.errReceived(b"waiting for the camera\n")
     assert str(harness.program.why_silent(10)) == (
         "exec:film: no picture for 10.0 s: waiting for the camera"
     )
@@ -209,20 +147,20 @@ def test_stop(harness: ProgramHarness) -> None:
     """It is asked to end, and can be started again when it has."""
     stopped = harness.program.stop()
     again = harness.program.stop()
-    assert harness.reactor.asked == ["closeStdin"]
+    assert harness.reactor.process.calls == ["closeStdin"]
     assert again.called
     assert not stopped.called
     harness.reactor.end(143)
     assert stopped.called
     harness.reactor.advance(PATIENCE)
-    assert harness.reactor.asked == ["closeStdin"]
+    assert harness.reactor.process.calls == ["closeStdin"]
     assert harness.receiver.told == []
 
 
 def test_nothing_is_told_after_stop(harness: ProgramHarness) -> None:
     """What still comes when it is ended goes nowhere."""
     harness.program.stop()
-    harness.reactor.process.outReceived(tiny_jpeg())
+    harness.reactor.protocol.outReceived(tiny_jpeg())
     assert harness.receiver.told == []
 
 
@@ -230,14 +168,14 @@ def test_a_guard_that_does_not_end(harness: ProgramHarness) -> None:
     """A guard that hangs is killed."""
     harness.program.stop()
     harness.reactor.advance(PATIENCE)
-    assert harness.reactor.asked == ["closeStdin", "KILL", "loseConnection"]
+    assert harness.reactor.process.calls == ["closeStdin", "KILL", "loseConnection"]
 
 
 def test_stop_after_its_end(harness: ProgramHarness) -> None:
     """One that has ended needs no waiting for."""
     harness.reactor.end(1)
     assert harness.program.stop().called
-    assert harness.reactor.asked == []
+    assert harness.reactor.process.calls == []
 
 
 def test_no_command(harness: ProgramHarness) -> None:
