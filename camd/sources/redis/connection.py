@@ -7,6 +7,7 @@ connection is made. txredisapi, which stands on it, takes 72 µs to ask for a pi
 
 from __future__ import annotations
 
+import re
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,6 +40,7 @@ from camd.formats.splitter import MAX_FLOOD
 from camd.periodic import PeriodicCall
 from camd.sources.http.names import LookUp, Names, UnknownHost, look_up
 from camd.sources.http.tls import trust
+from camd.sources.low_water import LowWater
 from camd.sources.redis.clock import ServerClock
 
 CONNECT = 2.0
@@ -60,6 +62,10 @@ SILENT = 10.0
 
 UNACKNOWLEDGED = 3000
 """Milliseconds that what was sent may remain unacknowledged by the other computer."""
+
+
+# The length of a picture, which ends an answer: the first that has so many digits.
+_LARGE = re.compile(rb"\$(\d{4,8})\r\n")
 
 
 class RedisLost(Exception):
@@ -106,6 +112,8 @@ class Redis(Protocol):
         # Who waits for the next answer, and for those behind it.
         self._waiting: deque[Take] = deque()
         self._unread = 0
+        # Bytes that are sure to come of the answer under way.
+        self._missing = 0
         self._pauses: set[Deferred[None]] = set()
         self._trouble: Failure | None = None
         self._way_out: WayOut | None = None
@@ -115,11 +123,12 @@ class Redis(Protocol):
     def connectionMade(self) -> None:
         """Have small commands leave at once, and a broken connection end soon."""
         self._way_out = WayOut(self.transport)
+        self._low_water = LowWater(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Hand on the answers that are whole by now."""
         self.heard_at = self._now()
-        reader = self._reader
+        reader, is_first = self._reader, not self._unread
         reader.feed(data)
         self._unread += len(data)
         while (answer := reader.gets()) is not False:
@@ -127,6 +136,10 @@ class Redis(Protocol):
             self._waiting.popleft()(answer)
         if self._unread > MAX_FLOOD:
             self.close()
+        self._missing = max(0, self._missing - len(data))
+        if is_first and self._unread and (large := _LARGE.search(data)):
+            self._missing = max(0, large.end() + int(large[1]) + 2 - len(data))
+        self._low_water.set(self._missing)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell all that wait."""
