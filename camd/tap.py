@@ -172,6 +172,10 @@ def makeService(options: Options) -> MultiService:
 
     All that concerns the process as a whole is done here, and nowhere else.
     """
+    if sys.platform == "linux":  # epoll(7) is Linux' own.
+        from camd.process.reactor import install
+
+        install()
     from twisted.internet import reactor as global_reactor
 
     reactor: Any = global_reactor

@@ -1,1 +1,1 @@
-"""What concerns the process as a whole: memory, open files, systemd."""
+"""What concerns the process as a whole: memory, open files, the reactor, systemd."""
