@@ -92,24 +92,48 @@ class Body(Protocol):
         self._pieces: list[bytes] = []
         self._size = 0
 
-    def receive(self, data: bytes) -> int:
-        """Take the next bytes, and return how many more the part under way has."""
-        self.dataReceived(data)
-        return self._parser.missing if self._parser is not None else 0
-
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
+        self.receive(data)
+
+    def receive(self, data: bytes) -> int:
+        """Take the next bytes, and return how many more the part under way has."""
+        parser = self._parser
+        if parser is None:
+            data = self._begin(data)
+            parser = self._parser
+        consumer = self.consumer
+        if parser is None or consumer is None:
+            return 0
+        try:
+            parts = parser.receive(data)
+        except MultipartError as error:
+            reason = f"its stream cannot be read: {error}"
+            self._tell(lambda to: to.broke_off(reason))
+            return 0
+        if parser.remark is not None and not self._has_remarked:
+            self._has_remarked = True
+            consumer.remarked(parser.remark)
+        if parts:
+            consumer.got_parts(parts)
+        if parser.ended:
+            self._tell(lambda to: to.broke_off("it ended the stream"))
+        return parser.missing
+
+    def _begin(self, data: bytes) -> bytes:
+        """Take bytes that are none of a stream, as far as is known.
+
+        :return: the bytes that a stream begins with, if it turns out to be one.
+        """
         if self._content is None:
             self._pieces.append(data)
             data = b"".join(self._pieces)
             self._content = content_of(self._kind, data)
             if self._content is None:
-                return
+                return b""
             self._pieces.clear()
-            if self._content is Content.PARTS:
-                self._parser = _parser(self._kind)
-        if self._parser is not None:
-            self._receive_parts(self._parser, data)
+        if self._content is Content.PARTS:
+            self._parser = _parser(self._kind)
         elif self._content is Content.PICTURE:
             self._size += len(data)
             self._pieces.append(data)
@@ -121,24 +145,7 @@ class Body(Protocol):
         else:
             content = self._content
             self._tell(lambda to: to.got_other(content))
-
-    def _receive_parts(self, parser: Parser, data: bytes) -> None:
-        consumer = self.consumer
-        if consumer is None:
-            return
-        try:
-            parts = parser.receive(data)
-        except MultipartError as error:
-            reason = f"its stream cannot be read: {error}"
-            self._tell(lambda to: to.broke_off(reason))
-            return
-        if parser.remark is not None and not self._has_remarked:
-            self._has_remarked = True
-            consumer.remarked(parser.remark)
-        if parts:
-            consumer.got_parts(parts)
-        if parser.ended:
-            self._tell(lambda to: to.broke_off("it ended the stream"))
+        return data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Hand out a picture that ended with its body, or say that it breaks off."""

@@ -193,8 +193,16 @@ class HttpCamera:
             return
         newest, stamp = None, None
         for part in parts:
-            told = _stamp(part)
-            if self._is_picture(part, told):
+            headers = part.headers
+            number, told = headers.get(b"x-frame"), None
+            if number is not None:  # It is another camd's.
+                told = Stamp.told(number, headers.get(b"x-timestamp", b""))
+            is_plain = (
+                headers.get(b"content-type", _JPEG) == _JPEG
+                and part.body
+                and (told is None or told.number)
+            )
+            if is_plain or self._is_picture(part, told):
                 newest, stamp = part, told
         if newest is not None and self._receiver is not None:
             self._came = ""
@@ -204,10 +212,13 @@ class HttpCamera:
             if stamp is not None and self._told != "live":
                 self._told = "live"
                 receiver.upstream("live", None)
-            receiver.picture(newest.body, self._captured(stamp), stamp)
+            captured = (
+                self._reactor.seconds() if stamp is None else self._captured(stamp)
+            )
+            receiver.picture(newest.body, captured, stamp)
 
     def _is_picture(self, part: Part, stamp: Stamp | None) -> bool:
-        """Whether a part is a picture, and a new one."""
+        """Whether a part that is labelled otherwise is a picture, and a new one."""
         headers, receiver = part.headers, self._receiver
         kind = headers.get(b"content-type", _JPEG)
         if not part.body or receiver is None:
@@ -230,11 +241,9 @@ class HttpCamera:
             return False
         return True
 
-    def _captured(self, stamp: Stamp | None) -> float:
-        """Return when a picture was taken, on the reactor's clock."""
+    def _captured(self, stamp: Stamp) -> float:
+        """Return when another camd's picture was taken, on the reactor's clock."""
         now: float = self._reactor.seconds()
-        if stamp is None:
-            return now
         ahead = self._wall() - now if self._ahead is None else self._ahead
         return min(now, stamp.timestamp - ahead)
 
@@ -303,14 +312,6 @@ def _number(text: str) -> float | None:
         number = float(text)
         return number if 0 <= number < FAR_FUTURE else None
     return None
-
-
-def _stamp(part: Part) -> Stamp | None:
-    """Return what another camd calls a picture; None for a camera that is none."""
-    number = part.headers.get(b"x-frame")
-    if number is None:
-        return None
-    return Stamp.told(number, part.headers.get(b"x-timestamp", b""))
 
 
 def _shown(text: bytes) -> str:

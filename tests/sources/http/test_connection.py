@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection as TcpConnection
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import WrappingFactory
+from twisted.python.failure import Failure
 
 from camd.sources.http.body import Body
 from camd.sources.http.connection import (
@@ -86,6 +92,11 @@ class Reads(Protocol):
 
     def __init__(self) -> None:
         self.came = b""
+        self.ended = False
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Note that there will be no more."""
+        self.ended = True
 
     def dataReceived(self, data: bytes) -> None:
         """Keep it."""
@@ -150,12 +161,93 @@ def test_a_connection_that_has_ended_lets_go() -> None:
     assert gone() is None
 
 
+class SocketReactor(FakeReactor):
+    """A reactor that reads when the test says so.
+
+    :ivar readers: what is to be read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[IReadDescriptor] = []
+
+    def addReader(self, reader: IReadDescriptor) -> None:
+        """Read this."""
+        self.readers.append(reader)
+
+    def removeReader(self, reader: IReadDescriptor) -> None:
+        """Read this no more, as a socket's descriptor stands for all of its readers."""
+        self.readers = [r for r in self.readers if r.fileno() != reader.fileno()]
+
+    removeWriter = removeReader
+
+    def read(self) -> None:
+        """Read once, and tell the reader if that was the end."""
+        (reader,) = self.readers
+        why: Any = reader.doRead()
+        if why is not None:
+            self.removeReader(reader)
+            reader.connectionLost(Failure(why))
+
+
+@contextmanager
+def diverted(receive: Callable[[bytes], int]) -> Iterator[tuple[Link, socket.socket]]:
+    """A connection whose endless body is diverted, and the camera's end of it."""
+    with tcp_pair() as (near, far):
+        link = Link(TcpConnection(near, Reads(), SocketReactor()))
+        transport: Any = link.connection.transport
+        transport.protocol, transport.connected = link.connection, True
+        transport.startReading()
+        link.connection.divert(receive)
+        yield link, far
+
+
+def reactor_of(link: Link) -> SocketReactor:
+    """The reactor that reads a connection."""
+    transport: Any = link.connection.transport
+    reactor: SocketReactor = transport.reactor
+    return reactor
+
+
 def test_a_picture_that_comes_in_many_packets_wakes_once() -> None:
     """The kernel is told how much is missing, up to a bound, and when nothing is."""
-    with tcp_pair() as (near, _):
-        missing = [0]
-        link = Link(TcpConnection(near, Reads(), FakeReactor()))
-        link.connection.divert(lambda _: missing[0])
-        for missing[0], least in ((30_000, 30_000), (1 << 30, AT_ONCE), (0, 1)):
-            link.receive(b"some")
-            assert near.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == least
+    missing = [0]
+    with diverted(lambda _: missing[0]) as (link, far):
+        (reader,) = reactor_of(link).readers
+        near = socket.socket(fileno=os.dup(reader.fileno()))
+        with near:
+            for missing[0], least in ((30_000, 30_000), (1 << 30, AT_ONCE), (0, 1)):
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+                far.sendall(b"some")
+                reactor_of(link).read()
+                assert near.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == least
+
+
+def test_a_diverted_body_is_read_from_the_socket() -> None:
+    """One reader takes what comes, and the transport reads no more."""
+    came = list[bytes]()
+
+    def receive(data: bytes) -> int:
+        came.append(data)
+        return 0
+
+    with diverted(receive) as (link, far):
+        far.sendall(b"a picture")
+        reactor_of(link).read()
+    assert came == [b"a picture"]
+
+
+def test_the_end_of_a_diverted_body_is_told() -> None:
+    """The parser is told that the connection has ended, and nobody reads any more."""
+    with diverted(lambda _: 0) as (link, far):
+        far.close()
+        reactor_of(link).read()
+        assert link.parser.ended
+        assert reactor_of(link).readers == []
+
+
+def test_a_diverted_body_that_is_cut_is_not_read() -> None:
+    """What a camera still sends is nobody's any more."""
+    with diverted(lambda _: 0) as (link, _):
+        link.connection.cut()
+        assert reactor_of(link).readers == []
