@@ -57,13 +57,9 @@ def text(browser: Browser, part: str, camera: str = "robot") -> str:
 
 
 def await_word(browser: Browser, expected: str, camera: str = "robot") -> None:
-    """Wait until a tile tells this state; the error has what it told instead."""
+    """Wait until a tile tells this state."""
     what = f"{camera} is said to be {expected}"
-    try:
-        until(lambda: word(browser, camera) == expected, what)
-    except AssertionError as error:
-        told = [text(browser, part, camera) for part in ("word", "numbers", "trouble")]
-        raise AssertionError(f"{error}, but {' | '.join(told)}") from None
+    until(lambda: word(browser, camera) == expected, what)
 
 
 def await_live(browser: Browser, *cameras: str) -> None:

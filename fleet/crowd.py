@@ -40,9 +40,10 @@ _LENGTH = re.compile(rb"(?i)content-length: (\d+)")
 _NUMBER = re.compile(rb"(?i)x-frame: (\d+)")
 _TIME = re.compile(rb"(?i)x-timestamp: ([\d.]+)")
 _EDGE = re.compile(rb"(?i)x-edge: (\w+)")
+_TAKEN = re.compile(MARK + rb"([\d.]+)")
 
-TAIL = 40
-"""Bytes of a JPEG that hold the time at its end."""
+HEAD = 600
+"""Bytes of a part that hold its headers and the comment in the JPEG."""
 
 
 class Viewer:
@@ -64,6 +65,7 @@ class Viewer:
         self._stamp = (b"", b"")
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
+        self._skip = 0
         self._is_open = False
 
     def connect(self) -> None:
@@ -71,7 +73,7 @@ class Viewer:
         crowd = self._crowd
         self.retry_at = 0.0
         self._buffer.clear()
-        self._is_open = False
+        self._skip, self._is_open = 0, False
         try:
             self._socket = socket.create_connection(crowd.address, timeout=5)
             request = f"GET {self._path} HTTP/1.0\r\nHost: fleet\r\n"
@@ -104,7 +106,11 @@ class Viewer:
         if not data:
             self.lose()
             return
-        self._buffer += data
+        if self._skip >= len(data):
+            self._skip -= len(data)
+            return
+        self._buffer += data[self._skip :] if self._skip else data
+        self._skip = 0
         while self._part():
             pass
 
@@ -129,11 +135,13 @@ class Viewer:
         if length is None:
             del buffer[: end + 4]
             return True
-        whole = end + 4 + int(length[1])
-        if len(buffer) < whole:
+        size = int(length[1])
+        if len(buffer) < end + 4 + min(size, 60):
             return False
-        taken = MARK.search(buffer, whole - TAIL, whole)
+        taken = _TAKEN.search(buffer, end + 4, end + 4 + 60)
         self._see(head, float(taken[1]) if taken else 0.0)
+        whole = end + 4 + size
+        self._skip = max(0, whole - len(buffer))
         del buffer[:whole]
         return bool(buffer)
 

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from camd.capture.health import Health, State
 from camd.capture.reader import CheckedJpeg, Probe
 from camd.formats.jpeg import Size
-from camd.frame import Frame, Stamp
+from camd.frame import Frame
 from camd.periodic import PeriodicCall
 from camd.sources import CameraMode, SourceError
 from camd.stats import CameraStats
@@ -317,17 +317,16 @@ class Capture:
         self.passed_through = picture.passed_through
         self._is_bad = False
         self.probed(picture)
-        stats = self._stats
+        stats, captured = self._stats, picture.captured
         stats.published += 1
         if picture.encoding is not None:
             stats.encoding.observe(picture.encoding)
-        stamp = picture.stamp
-        if stamp is None:
-            age = self._clock.seconds() - picture.captured
-            stamp = Stamp(stats.published, self._wall() - age)
-        frame = Frame(
-            picture.jpeg, stamp.number, picture.captured, stamp.timestamp, picture.size
-        )
+        if picture.stamp is not None:
+            number, timestamp = picture.stamp
+        else:
+            number = stats.published
+            timestamp = self._wall() - (self._clock.seconds() - captured)
+        frame = Frame(picture.jpeg, number, captured, timestamp, picture.size)
         self._publish(frame)
         if self._asked:
             for asked in self._answered():

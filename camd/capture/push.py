@@ -25,7 +25,7 @@ from camd.capture.pull import PullIntake
 from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
 from camd.formats import jpeg as jpeg_format
-from camd.formats.jpeg import Damaged, Head
+from camd.formats.jpeg import Damaged, Head, is_as_known
 from camd.frame import Stamp
 from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
 
@@ -155,7 +155,7 @@ class PushIntake:
         self._arrived_at = 0.0
         # The newest of the pictures that exceeded the rate. It may be the last one
         # ahead of a silence; then it is taken after all.
-        self._held: tuple[RawFrame, float] | None = None
+        self._held: tuple[tuple[bytes, float, Stamp | None], float] | None = None
         # Of the newest picture of another camd. Kept when the source is started again:
         # what that one shows first may be no new picture.
         self._stamp: Stamp | None = None
@@ -261,13 +261,13 @@ class PushIntake:
                 return
             self._stamp = stamp
         if now < self._due - self._interval:
-            self._held = RawFrame(jpeg, captured, stamp), now
+            self._held = (jpeg, captured, stamp), now
             if self._late is None:
                 self._late = self._clock.callLater(self._interval, self._take_late)
             return
         self._held = None
         self._due = max(self._due, now) + self._interval
-        self._take(RawFrame(jpeg, captured, stamp))
+        self._take(jpeg, captured, stamp)
 
     def heard(self) -> None:
         """Keep the source although it is silent."""
@@ -381,12 +381,39 @@ class PushIntake:
 
     # ---- Pictures
 
-    def _take(self, raw: RawFrame) -> None:
-        capture = self._capture
+    def _take(self, jpeg: bytes, captured: float, stamp: Stamp | None) -> None:
+        """Check a picture if anybody is to see it, and tell the capture of it."""
+        capture, mode, known = self._capture, self._mode, self._known
         if capture is None:
             return
         try:
-            self._check(capture, raw)
+            is_wanted = capture.wants_frame
+            if mode is None or (is_wanted and self._redraw is None):
+                # Nearly every picture is as the last one, and whole.
+                if known is None or not is_as_known(jpeg, known, self._max_pixels):
+                    # It came in a frame of its own: all of it is there, whatever it
+                    # ends with.
+                    whole = jpeg_format.whole(
+                        jpeg, self._max_pixels, is_framed=True, known=known
+                    )
+                    jpeg, known = whole.jpeg, whole.head
+                    self._known = known
+                assert known is not None
+                size = known.size
+                if mode is None:
+                    mode = self._mode = CameraMode(
+                        size.width, size.height, self._told_fps, self._format
+                    )
+            if self._redraw is not None:
+                job: Job = Reader.take if is_wanted else Reader.probe
+                raw = RawFrame(jpeg, captured, stamp)
+                self._redraw.offer(raw, mode, job, self._redrawn)
+            elif is_wanted:
+                capture.took(
+                    CheckedJpeg(captured, mode, jpeg, size, True, None, stamp=stamp)
+                )
+            else:
+                capture.probed(Probe(captured, mode, stamp=stamp))
         except Damaged as damage:
             self._drop(capture, damage)
         except Exception:
@@ -394,32 +421,6 @@ class PushIntake:
         if self._is_hurried and not capture.is_asked:
             self._is_hurried = False
             self._source.set_rate(1 / self._interval)
-
-    def _check(self, capture: Capture, raw: RawFrame) -> None:
-        """Check a picture if anybody is to see it, and tell the capture of it."""
-        jpeg, captured, stamp = raw.content, raw.captured, raw.stamp
-        assert isinstance(jpeg, bytes)
-        mode, is_wanted = self._mode, capture.wants_frame
-        if mode is None or (is_wanted and self._redraw is None):
-            # It came in a frame of its own, so it is all there, whatever it ends with.
-            whole = jpeg_format.whole(
-                jpeg, self._max_pixels, is_framed=True, known=self._known
-            )
-            self._known = whole.head
-            if mode is None:
-                mode = self._mode = CameraMode(
-                    whole.size.width, whole.size.height, self._told_fps, self._format
-                )
-        if self._redraw is not None:
-            job: Job = Reader.take if is_wanted else Reader.probe
-            self._redraw.offer(raw, mode, job, self._redrawn)
-        elif is_wanted:
-            size = whole.size
-            capture.took(
-                CheckedJpeg(captured, mode, whole.jpeg, size, True, None, stamp=stamp)
-            )
-        else:
-            capture.probed(Probe(captured, mode, stamp=stamp))
 
     def _drop(self, capture: Capture, damage: Exception) -> None:
         """Leave a picture out; at once if others may stand in for it."""
@@ -456,7 +457,7 @@ class PushIntake:
             return
         self._held = None
         self._due = self._clock.seconds() + self._interval
-        self._take(held[0])
+        self._take(*held[0])
 
     def _take_late(self) -> None:
         """Take the picture that was held, if nothing has come since."""

@@ -37,6 +37,9 @@ from camd.stats import CameraStats
 class FanOut:
     """Sends each frame to every viewer that has subscribed.
 
+    :ivar publish: makes a frame the newest one and sends it to all. It never raises for
+        what is wrong with one frame, wire or viewer.
+
     :param stats: the camera's; its rate decides what every k-th frame is.
     :param scale: makes smaller JPEGs of one, without blocking.
     """
@@ -51,6 +54,7 @@ class FanOut:
         self._ladder = Ladder(clock, rate, scale, stats)
         self._full = Rung(clock, rate, stats.lateness, self._ladder.publish)
         self._rung_of: dict[Viewer, Rung] = {}
+        self.publish: Callable[[Frame], None] = self._full.publish
 
     def __len__(self) -> int:
         return len(self._rung_of)
@@ -129,13 +133,6 @@ class FanOut:
         for viewer in list(self._rung_of):
             self.unsubscribe(viewer)
             viewer.finish_stream(reason)
-
-    def publish(self, frame: Frame) -> None:
-        """Make this the newest frame and send it to all.
-
-        It never raises for what is wrong with one frame, wire or viewer.
-        """
-        self._full.publish(frame)
 
     def hold(self, frame: Frame) -> bool:
         """Make this the newest frame and send it to nobody, if all have its picture.

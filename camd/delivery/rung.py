@@ -133,29 +133,26 @@ class Rung:
             batch = self._waiting.popleft()
             if not batch.takes_all and not batch.is_due(frame, self._rate):
                 continue
-            self._send_to(batch, frame, now)
+            try:
+                failed = batch.publish(frame, now)
+            except Exception:
+                # What is wrong with this frame must not hold up the next one.
+                self._log.failure("A frame could not be sent")
+                failed = []
+            for viewer in failed:
+                # Cut, so that the client comes again: kept, it would only freeze.
+                self.unsubscribe(viewer)
+                with contextlib.suppress(Exception):
+                    viewer.abort("failed")
             if self._waiting:
                 count += len(batch)
                 if count + len(self._waiting[0]) > ROUND:
                     self._is_round_due = True
                     self._clock.callLater(0, self._send_round)
                     return
-        if self._batches and not frame.is_placeholder:
+        if self._batches and frame.number:
             self._lateness.observe(self._clock.seconds() - frame.captured)
         self._finished(frame)
-
-    def _send_to(self, batch: _Batch, frame: Frame, now: float) -> None:
-        try:
-            failed = batch.publish(frame, now)
-        except Exception:
-            # What is wrong with this frame must not hold up the next one.
-            self._log.failure("A frame could not be sent")
-            return
-        for viewer in failed:
-            # Cut, so that the client comes again: kept, it would only freeze.
-            self.unsubscribe(viewer)
-            with contextlib.suppress(Exception):
-                viewer.abort("failed")
 
 
 class _Batch:
@@ -215,44 +212,39 @@ class _Batch:
         :return: those that failed, and are to be cut off.
         :raises Exception: the frame's bytes could not be built; nobody was sent it.
         """
-        if self._totals.someone_left:
-            self._totals.someone_left = False
+        totals = self._totals
+        if totals.someone_left:
+            totals.someone_left = False
             for viewer in [v for v in self._fast if not v.is_fast]:
                 self._move_to_slow(viewer)
         self._number = frame.number
         offers = [(viewer, 0) for viewer in self._slow] if self._slow else []
         if now - frame.captured > self._lane.max_age:
-            self._totals.sent.skipped += 1
+            totals.sent.skipped += 1
         else:
-            offers += self._send_directly(frame, now)
+            block, short = frame.block(self._lane.wire), []
+            size = len(block)
+            # Every frame of every viewer comes by here: no call is made without need,
+            # and no viewer is touched.
+            for place, send in enumerate(self._fast.values()):
+                try:
+                    sent = send(block)
+                except OSError:
+                    sent = 0  # The outlet will see the same error, and knows it.
+                if sent != size:
+                    short.append((place, sent))
+            if short:
+                viewers = list(self._fast)
+                for place, sent in short:
+                    # Before this frame counts for the others.
+                    self._move_to_slow(viewers[place])
+                    offers.append((viewers[place], sent))
+            totals.last, totals.sent_at = frame, now
+            totals.sent.frames += 1
+            totals.sent.bytes += size
         if not offers:
             return []
         return [v for v, sent in offers if not self._offer(v, frame, now, sent)]
-
-    def _send_directly(self, frame: Frame, now: float) -> list[tuple[Viewer, int]]:
-        """Send to the fast; return those that took only so many bytes, now slow."""
-        block, totals = frame.block(self._lane.wire), self._totals
-        size, short = len(block), []
-        # Every frame of every viewer comes by here: no call is made without need, and
-        # no viewer is touched.
-        for place, send in enumerate(self._fast.values()):
-            try:
-                sent = send(block)
-            except OSError:
-                sent = 0  # The outlet will see the same error, and knows what it means.
-            if sent != size:
-                short.append((place, sent))
-        if short:
-            viewers = list(self._fast)
-            fallen = [(viewers[place], sent) for place, sent in short]
-            for viewer, _ in fallen:
-                self._move_to_slow(viewer)  # Before this frame counts for the others.
-        else:
-            fallen = []
-        totals.last, totals.sent_at = frame, now
-        totals.sent.frames += 1
-        totals.sent.bytes += size
-        return fallen
 
     def _offer(self, viewer: Viewer, frame: Frame, now: float, sent: int) -> bool:
         """Offer a frame to a slow viewer, and see whether it keeps up; False if not."""

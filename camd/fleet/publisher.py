@@ -34,7 +34,6 @@ from camd.sources.redis.entries import (
     BadEntry,
     Entry,
     Seen,
-    keep,
     put,
     read_seen,
     want_key,
@@ -415,9 +414,10 @@ class PublishedCamera:
             b"",
         )
         self._said, self._said_at = state, now
-        name, redis = self._camera.settings.name, self._uplink.redis
-        for words in (put(name, entry), keep(name)):
-            redis.ask(*words).addErrback(lambda _: None)
+        for answer in self._uplink.redis.send(
+            put(self._camera.settings.name, entry), 2
+        ):
+            answer.addErrback(lambda _: None)
 
 
 def _ignore(reason: str) -> None:

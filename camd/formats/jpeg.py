@@ -172,7 +172,7 @@ def whole(
     :raises Damaged: for any other bytes, for kinds that browsers do not show, and for
         pictures that are too large.
     """
-    if known is not None and _is_as_known(data, known, max_pixels):
+    if known is not None and is_as_known(data, known, max_pixels):
         return Whole(data, known.size, known)
     lead = 0
     if data[:2] != _SOI or data[2:4] == _SOI:
@@ -206,10 +206,14 @@ def whole(
     return Whole(jpeg, head.size, head)
 
 
-def _is_as_known(jpeg: bytes, known: Head, max_pixels: int) -> bool:
+def is_as_known(jpeg: bytes, known: Head, max_pixels: int) -> bool:
     """Whether a picture has this head, one scan, and is whole with nothing to mend.
 
-    That is nearly every picture of a camera. Others may be whole as well.
+    That is nearly every picture of a camera. Others may be whole as well: :func:`whole`
+    tells.
+
+    :param known: of the camera's last picture.
+    :param max_pixels: the most that a picture may claim to have.
     """
     if not jpeg.startswith(known.content):
         return False

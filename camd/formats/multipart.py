@@ -350,8 +350,9 @@ class Parser:
                 end = block.end()
                 if end - at > self._header_limit:
                     break
-                pairs = _HEADER.findall(data, at, end)
-                headers = {name.lower(): value for name, value in pairs}
+                headers = {}
+                for name, value in _HEADER.findall(data, at, end):
+                    headers[name.lower()] = value
                 length = self._length(headers)
                 if length is None:
                     break

@@ -161,7 +161,8 @@ function openArrange() {
 
 async function signOut() {
   await fetch(`${root}api/session`, {method: "DELETE"}).catch(() => {});
-  feed.signOut();
+  feed.stop();
+  signIn(root, begin);
 }
 
 const KEYS = {
