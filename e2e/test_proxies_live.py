@@ -151,7 +151,6 @@ def test_a_link_that_falls(ways: dict[str, Daemon], name: str) -> None:
     assert [way for way, it in totals.items() if it["age_p95"] > most] == [], totals
 
 
-@pytest.mark.xfail(reason="four changes a minute, where simulated links have two")
 @pytest.mark.usefixtures("quiet")
 @needs_links
 def test_a_link_that_jumps(ways: dict[str, Daemon]) -> None:

@@ -2,7 +2,11 @@
 
 It goes down at once and up with care. What decides is the bandwidth: after a step down
 pictures are fresh again, and one that looks at their age alone goes up and down for
-ever. Nothing here does I/O or knows a clock.
+ever. But a small picture that passes at once says little of a larger one, so a step up
+is a try. One that fails is not repeated for a minute: on a link that gets better and
+worse all the time there are two changes a minute, and not more.
+
+Nothing here does I/O or knows a clock.
 """
 
 from __future__ import annotations
@@ -13,22 +17,43 @@ MAX_LATENESS = 1.0
 """Seconds; a picture that is older on the screen is late."""
 
 SHARE = 0.8
-"""Share of the bandwidth that pictures may take: it varies, and others need some."""
-
-FULL = 0.85
-"""Share from which on a rendition is too large, if that lasts."""
+"""Share of the bandwidth that a rendition may take to be chosen: links vary, and others
+need some. One that is sent already may take all of it."""
 
 LASTS = 1.0
-"""Seconds that it must last: one picture may have been held up."""
+"""Seconds that a rendition must be too large to be left: one picture may have been held
+up."""
 
 LATE = 3
 """Late acknowledgements in a row that are no accident."""
 
-ROOM_FOR = 10.0
-"""Seconds of room for the next larger rendition until it is tried."""
+ROOM_FOR = (10.0, 60.0, 120.0)
+"""Seconds of room for the next larger rendition until it is tried: when no try has
+failed since the last one that held, when one has, when more have."""
 
-ROOM_MOST = 120.0
-"""The same after tries that failed, at the most; each doubles it."""
+ROOM_NEXT = 3.0
+"""The first of these behind a step up: a link that has got better is used in 20 s."""
+
+HOLDS = 30.0
+"""Seconds that a step up must hold; one that is undone before that has failed."""
+
+
+class _Room:
+    """Room for the next larger rendition, by one estimate of the bandwidth.
+
+    :ivar lacked_at: when there was none, the last time.
+    :ivar failed: tries for which it was the reason, and which failed, since one held.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.lacked_at = now
+        self.failed = 0
+
+    def wait(self, *, went_up: bool) -> float:
+        """Return the seconds that there must be room until the next try."""
+        if went_up and not self.failed:
+            return ROOM_NEXT
+        return ROOM_FOR[min(self.failed, len(ROOM_FOR) - 1)]
 
 
 class AutoRendition:
@@ -44,9 +69,11 @@ class AutoRendition:
         self.number = 0
         self.fps = fps
         self._max_lateness = max_lateness
-        self._wait = ROOM_FOR
-        self._went_up_at: float | None = None
-        self._fits_since = self._lacks_room_at = now
+        # By the bandwidth, and by the one at best.
+        self._rooms = _Room(now), _Room(now)
+        # The last step up, as long as it may fail: when it was, and for which room.
+        self._went_up: tuple[float, _Room] | None = None
+        self._fits_since = now
         self._went_down_at = now - LASTS
 
     def choose(
@@ -69,31 +96,48 @@ class AutoRendition:
         """
         self.number = min(self.number, len(sizes) - 1)
         size = sizes[self.number]
-        if size * self.fps <= FULL * bandwidth:
+        if size * self.fps <= bandwidth:
             self._fits_since = now
         too_large = now - self._fits_since > LASTS
         takes = size / bandwidth + round_trip
         is_late = late >= LATE and now - self._went_down_at > LASTS
         if is_late or too_large or takes > self._max_lateness:
             self._go_down(sizes, bandwidth, now)
-        elif self.number and sizes[self.number - 1] * self.fps <= SHARE * at_best:
-            if now - self._lacks_room_at > self._wait:
-                self.number -= 1
-                self._went_up_at = self._fits_since = self._lacks_room_at = now
-        else:
-            self._lacks_room_at = now
-        went_up_at = self._went_up_at
-        if went_up_at is not None and now - went_up_at > ROOM_FOR:
-            self._went_up_at, self._wait = None, ROOM_FOR
+            return self.number
+        if self._went_up is not None and now - self._went_up[0] > HOLDS:
+            self._went_up[1].failed, self._went_up = 0, None
+        if self.number:
+            next_size = sizes[self.number - 1]
+            for room, has in zip(self._rooms, (bandwidth, at_best), strict=True):
+                self._try(room, next_size * self.fps <= SHARE * has, now)
         return self.number
+
+    def _try(self, room: _Room, has_room: bool, now: float) -> None:
+        """Go one up when there has been room for long enough."""
+        if not has_room:
+            room.lacked_at = now
+        elif now - room.lacked_at > room.wait(went_up=self._went_up is not None):
+            self.number -= 1
+            self._went_up = now, room
+            self._begin(now)
 
     def _go_down(self, sizes: Sequence[int], bandwidth: float, now: float) -> None:
         """Take the largest that fits; one smaller at least, if there is one."""
-        if self._went_up_at is not None:
-            self._went_up_at = None
-            self._wait = min(2 * self._wait, ROOM_MOST)
-        most = SHARE * bandwidth / self.fps
-        fit = [number for number, size in enumerate(sizes) if size <= most]
         smallest = len(sizes) - 1
-        self.number = min(smallest, max(self.number + 1, min(fit, default=smallest)))
-        self._fits_since = self._lacks_room_at = self._went_down_at = now
+        below = min(smallest, self.number + 1)
+        most = SHARE * bandwidth / self.fps
+        if self._went_up is not None:
+            self._went_up[1].failed += 1
+            self._went_up = None
+            if sizes[below] * self.fps <= bandwidth:
+                most = sizes[below]  # It was good enough until the try.
+        fit = [number for number, size in enumerate(sizes) if size <= most]
+        self.number = max(below, min(fit, default=smallest))
+        self._went_down_at = now
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        """Judge another rendition from now on."""
+        self._fits_since = now
+        for room in self._rooms:
+            room.lacked_at = now
