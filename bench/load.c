@@ -3,6 +3,9 @@
  *     cc -O2 -o load load.c
  *     load --port 8001 --path /api/robot/stream --viewers 400 --pid SERVER
  *
+ * With --live 1 the path is the live channel's: PINGs are answered, and pictures that
+ * are to be acknowledged are, as soon as they are whole. Nothing is drawn.
+ *
  * One thread, one epoll. The middle of each JPEG is dropped in the kernel
  * (recv with MSG_TRUNC, see tcp(7)), so that the client stays cheap beside the
  * server that it measures. Prints one JSON object of numbers.
@@ -48,7 +51,7 @@ struct age { float arrived, age; };
 
 static struct {
 	const char *host, *path;
-	int port, http10, viewers, slow, streams, slow_rcvbuf, sources, inflight, pid;
+	int port, http10, live, viewers, slow, streams, slow_rcvbuf, sources, inflight, pid;
 	double seconds, settle, wait, slow_rate, passing_rate, bar;
 	double mark[MARKS];
 	int marks;
@@ -65,7 +68,7 @@ static double now, window_began;
 static struct samples gaps, lateness, first_pictures;
 static struct age *ages;
 static long age_count, age_room;
-static long frames, repeats, skipped, damaged, slow_frames, passed;
+static long frames, repeats, skipped, damaged, slow_frames, passed, acks;
 static long long bytes;
 static long refused, http_errors, broken, dropped;
 
@@ -138,6 +141,20 @@ static void stream_part(struct stream *s)
 	v->last_number = s->number;
 }
 
+/* Clients mask what they send (RFC 6455 5.3). */
+static void stream_say(struct stream *s, int kind, const void *payload, int length)
+{
+	static const unsigned char mask[] = { 0x5a, 0xc3, 0x17, 0x88 };
+	const unsigned char *plain = payload;
+	unsigned char frame[6 + 125] = { kind, 0x80 | length };
+	memcpy(frame + 2, mask, sizeof mask);
+	for (int i = 0; i < length; i++)
+		frame[6 + i] = plain[i] ^ mask[i % 4];
+	acks += in_window && kind == TEXT;
+	/* So little always fits, and a connection that is gone is noticed by its recv. */
+	send(((struct viewer *)s)->fd, frame, 6 + length, MSG_NOSIGNAL);
+}
+
 /* ---- one connection ---- */
 
 static void leave(struct viewer *v, long *counter)
@@ -160,6 +177,9 @@ static int viewer_socket(struct viewer *v)
 		perror("socket");
 		exit(2);
 	}
+	if (option.live)
+		/* As browsers do: else an acknowledgement waits for the PONG's own. */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (v->kind == SLOW)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &option.slow_rcvbuf, sizeof(int));
 	if (option.sources > 1) {
@@ -205,9 +225,12 @@ static int write_request(const struct viewer *v)
 		         option.path, (int)((v - viewers) % option.streams), mark + 3);
 	else
 		snprintf(path, sizeof path, "%s", option.path);
+	const char *upgrade = option.live ?
+		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+		"Sec-WebSocket-Key: YmVuY2hiZW5jaGJlbmNoIQ==\r\n" : "";
 	return snprintf(
-		request, sizeof request, "GET %s HTTP/1.%d\r\nHost: %s:%d\r\n\r\n",
-		path, !option.http10, option.host, option.port);
+		request, sizeof request, "GET %s HTTP/1.%d\r\nHost: %s:%d\r\n%s\r\n",
+		path, !option.http10, option.host, option.port, upgrade);
 }
 
 static void connected(struct viewer *v)
@@ -233,7 +256,8 @@ static void judge(struct viewer *v)
 	if (v->stream.stage == ENDED)
 		leave(v, &dropped);
 	else if (v->stream.stage == BROKEN)
-		leave(v, v->stream.status != 200 ? &http_errors : &broken);
+		leave(v, v->stream.status != 200 && v->stream.status != 101
+		         ? &http_errors : &broken);
 	else if (v->kind == PASSING && v->pictures) {
 		passed += in_window;
 		leave(v, NULL);
@@ -417,9 +441,9 @@ static void print_counts(double window, double ramp, double own_cpu)
 {
 	printf("\"window_s\": %.3f, \"ramp_s\": %.3f, \"frames\": %ld, "
 	       "\"slow_frames\": %ld, \"repeats\": %ld, \"skipped\": %ld, "
-	       "\"bytes\": %lld, \"passed\": %ld, \"passed_per_s\": %.1f, ",
+	       "\"bytes\": %lld, \"passed\": %ld, \"passed_per_s\": %.1f, \"acks\": %ld, ",
 	       window, ramp, frames, slow_frames, repeats, skipped, bytes, passed,
-	       passed / window);
+	       passed / window, acks);
 	printf("\"refused\": %ld, \"http_errors\": %ld, \"broken\": %ld, "
 	       "\"dropped\": %ld, \"damaged\": %ld, \"client_cpu_s\": %.3f}\n",
 	       refused, http_errors, broken, dropped, damaged, own_cpu);
@@ -433,7 +457,8 @@ static void usage_error(void)
 	        "load --port N --path P [--host A] [--viewers N] [--seconds S]\n"
 	        "     [--http10 1] [--pid SERVER] [--settle S] [--wait S] [--bar FPS]\n"
 	        "     [--slow K --slow-rate BYTES --slow-rcvbuf BYTES] [--marks S,S]\n"
-	        "     [--passing PER_SECOND] [--sources N] [--inflight N] [--streams N]\n");
+	        "     [--passing PER_SECOND] [--sources N] [--inflight N] [--streams N]\n"
+	        "     [--live 1]\n");
 	exit(2);
 }
 
@@ -448,6 +473,7 @@ static void read_options(int count, char **word)
 {
 	static const struct { const char *name; int *number; double *amount; } known[] = {
 		{ "port", &option.port, 0 }, { "viewers", &option.viewers, 0 },
+		{ "live", &option.live, 0 },
 		{ "http10", &option.http10, 0 }, { "pid", &option.pid, 0 },
 		{ "slow", &option.slow, 0 }, { "slow-rcvbuf", &option.slow_rcvbuf, 0 },
 		{ "sources", &option.sources, 0 }, { "streams", &option.streams, 0 }, { "inflight", &option.inflight, 0 },

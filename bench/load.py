@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bench.compiled import program
-from bench.servers import CLIENT_CORE, KEY, ROOT, pinned
+from bench.servers import CLIENT_CORE, pinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,23 +49,4 @@ def load(server: Server, options: Options, prefix: Sequence[str] = ()) -> Figure
     client = pinned(CLIENT_CORE, [str(program("load"))])
     command = [*prefix, *client, *words({**where, **options})]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return read(done.stdout)
-
-
-def watch_live(server: Server, camera: str, viewers: int, seconds: float) -> Figures:
-    """
-    Watches a camera over the live channel, and acknowledges what it is asked to.
-
-    :raises subprocess.CalledProcessError: when the client fails.
-    """
-    path = f"/api/{camera}/live?api_key={KEY}"
-    numbers = map(str, (server.port, path, server.pid, viewers, seconds))
-    command = pinned(CLIENT_CORE, [sys.executable, "-m", "bench.watchers"])
-    done = subprocess.run(
-        [*command, server.host, *numbers],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
     return read(done.stdout)

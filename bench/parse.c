@@ -4,7 +4,8 @@
  *
  * Bytes are handed over HOP at a time. With SKIP = 1, those that may go by unseen
  * are only counted, as load does with recv's MSG_TRUNC. One line for each part:
- * length, X-Timestamp, X-Frame, whole or damaged; then the stage at the end.
+ * length, X-Timestamp, X-Frame, whole or damaged; one for each message that a client
+ * of the live channel has to send; then the stage at the end.
  */
 #include <stdio.h>
 
@@ -16,9 +17,17 @@ static void stream_part(struct stream *s)
 	       stream_whole(s) ? "whole" : "damaged");
 }
 
+static void stream_say(struct stream *s, int kind, const void *payload, int length)
+{
+	(void)s;
+	printf("%02x %.*s\n", kind, length, (const char *)payload);
+}
+
 int main(int count, char **word)
 {
-	static const char *const stage[] = { "status", "fields", "body", "ended", "broken" };
+	static const char *const stage[] = {
+		"status", "fields", "body", "messages", "ended", "broken"
+	};
 	static char data[1 << 20];
 	struct stream s;
 	if (count != 3)

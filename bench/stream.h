@@ -1,19 +1,27 @@
-/* One MJPEG response, taken apart as it comes: HTTP header, chunks, parts.
+/* One MJPEG response, taken apart as it comes: HTTP header, chunks, parts; or, where
+ * the status is 101, the messages of the live channel (docs/live.md).
  *
  * No socket is touched here. Bytes go in through stream_feed(), or, inside of a
  * JPEG, as a mere count through stream_skip(), and each finished part comes out
- * as a call of stream_part(), which the including file defines.
+ * as a call of stream_part(), which the including file defines, and so it does
+ * stream_say(), for what a client of the live channel has to answer.
  */
 #ifndef STREAM_H
 #define STREAM_H
 
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { HTTP_STATUS, HTTP_FIELDS, BODY, ENDED, BROKEN };       /* of the response */
+enum { HTTP_STATUS, HTTP_FIELDS, BODY, MESSAGES, ENDED, BROKEN }; /* of the response */
 enum { CHUNK_SIZE, CHUNK_DATA, CHUNK_CRLF };                  /* of its chunks   */
-enum { BETWEEN_PARTS, PART_FIELDS, PART_BODY };               /* of its parts    */
+enum { BETWEEN_PARTS, PART_FIELDS, PART_BODY, PART_UNREAD };  /* of its parts    */
+
+/* The first byte of WebSocket frames (RFC 6455 5.2), all of them whole messages. */
+enum { TEXT = 0x81, BINARY, CLOSE = 0x88, PING, PONG };
+enum { PICTURE_HEADER = 24, ACKNOWLEDGE = 4 };
 
 struct stream {
 	int stage, chunk_stage, part_stage;
@@ -25,10 +33,14 @@ struct stream {
 	unsigned char head[2], tail[2];
 	/* A chunk may end within a part's line: each of the two has its own. */
 	struct line { int length; char text[256]; } outer, inner;
+	int camera, asks;         /* of a picture on the live channel */
 };
 
 /* A part is whole: called with length, captured, number, head and tail set. */
 static void stream_part(struct stream *s);
+
+/* A message of at most 125 bytes is to be sent. */
+static void stream_say(struct stream *s, int kind, const void *payload, int length);
 
 static void stream_start(struct stream *s)
 {
@@ -63,7 +75,7 @@ static void http_line(struct stream *s)
 {
 	const char *value;
 	if (!s->outer.length)
-		s->stage = s->status == 200 ? BODY : BROKEN;
+		s->stage = s->status == 200 ? BODY : s->status == 101 ? MESSAGES : BROKEN;
 	else if ((value = field(s->outer.text, "Transfer-Encoding")))
 		s->chunked = !strcasecmp(value, "chunked");
 }
@@ -187,6 +199,79 @@ static long feed_chunk(struct stream *s, const char *data, long n)
 	return used;
 }
 
+static uint64_t big_endian(const unsigned char *at, int bytes)
+{
+	uint64_t value = 0;
+	while (bytes--)
+		value = value << 8 | *at++;
+	return value;
+}
+
+/* The picture's header is there: what follows is its JPEG. */
+static void begin_picture(struct stream *s, const unsigned char *header, long length)
+{
+	uint64_t captured = big_endian(header + 16, 8);
+	memcpy(&s->captured, &captured, sizeof captured);
+	s->asks = header[2] & ACKNOWLEDGE;
+	s->camera = big_endian(header + 4, 2);
+	s->number = big_endian(header + 12, 4);
+	s->length = s->left = length - header[1];
+	s->part_stage = PART_BODY;
+	if (header[1] != PICTURE_HEADER || s->length < 1)
+		s->stage = BROKEN;
+}
+
+/* Judges the beginning of a message, of which so many bytes are there. */
+static void message_begun(struct stream *s, int have)
+{
+	const unsigned char *at = (const unsigned char *)s->inner.text;
+	int start = at[1] == 126 ? 4 : at[1] == 127 ? 10 : 2;
+	if (have < 2 || have < start)
+		return;
+	long length = start == 2 ? at[1] : (long)big_endian(at + 2, start - 2);
+	long needs = *at == BINARY ? PICTURE_HEADER : *at == PING ? length : 0;
+	if (at[1] > 127 || (*at == BINARY && length < needs) || (*at == PING && start > 2))
+		s->stage = BROKEN;
+	else if (have < start + needs)
+		return;
+	else if (*at == BINARY)
+		begin_picture(s, at + start, length);
+	else if (*at == PING)
+		stream_say(s, PONG, at + start, length);
+	else if (*at == CLOSE)
+		s->stage = ENDED;
+	else if ((s->left = length))
+		s->part_stage = PART_UNREAD;
+	s->inner.length = 0;
+}
+
+static long feed_picture(struct stream *s, const char *data, long n)
+{
+	char text[64];
+	n = feed_jpeg(s, data, n);
+	if (!s->left && s->asks)
+		stream_say(s, TEXT, text, snprintf(text, sizeof text, "{\"ack\":[[%d,%ld]]}",
+		                                   s->camera, s->number));
+	return n;
+}
+
+/* Some bytes of the live channel; how many of them one step has used. */
+static long feed_message(struct stream *s, const char *data, long n)
+{
+	if (s->part_stage == PART_BODY)
+		return feed_picture(s, data, n);
+	if (s->part_stage == PART_UNREAD) {
+		n = n < s->left ? n : s->left;
+		s->left -= n;
+		if (!s->left)
+			s->part_stage = BETWEEN_PARTS;
+		return n;
+	}
+	s->inner.text[s->inner.length++] = *data;
+	message_begun(s, s->inner.length);
+	return 1;
+}
+
 /* All bytes of data[0..n). Afterwards stage says whether the stream goes on. */
 static void stream_feed(struct stream *s, const char *data, long n)
 {
@@ -196,6 +281,8 @@ static void stream_feed(struct stream *s, const char *data, long n)
 			used = feed_line(s, &s->outer, data, n, status_line);
 		else if (s->stage == HTTP_FIELDS)
 			used = feed_line(s, &s->outer, data, n, http_line);
+		else if (s->stage == MESSAGES)
+			used = feed_message(s, data, n);
 		else if (s->chunked)
 			used = feed_chunk(s, data, n);
 		else
@@ -208,7 +295,7 @@ static void stream_feed(struct stream *s, const char *data, long n)
 /* How many of the next bytes need not be seen: the JPEG's, but for both ends. */
 static long stream_room(const struct stream *s)
 {
-	if (s->stage != BODY || s->part_stage != PART_BODY)
+	if ((s->stage != BODY && s->stage != MESSAGES) || s->part_stage != PART_BODY)
 		return 0;
 	/* Of the tail, nothing, of which one byte may have come already. */
 	if (s->length - s->left < 2 || s->left <= 2)

@@ -28,6 +28,8 @@ from bench.report import (
     verdict,
 )
 from bench.servers import pinned
+from camd.formats import live
+from camd.formats.jpeg import Size
 
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
@@ -143,6 +145,63 @@ def test_a_damaged_jpeg_is_seen(compiled: Build, jpeg: bytes) -> None:
 def test_how_a_response_stops(compiled: Build, response: bytes, stage: str) -> None:
     """The end of the body is told from what is no stream of pictures."""
     assert parse(compiled("parse"), response, 5, skip=True)[-1] == stage
+
+
+def on_live_channel(*messages: bytes) -> bytes:
+    """A response that was upgraded, and what comes then."""
+    return b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + b"".join(messages)
+
+
+def picture(jpeg: bytes, number: int, *, asks: bool) -> bytes:
+    """One frame of camera 7 as it is sent on the live channel."""
+    key = live.PictureKey(7, number)
+    return live.picture(jpeg, key, 0, 1.5, Size(640, 480), asks=asks)
+
+
+@needs_cc
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("extra", [0, 200, 70_000])
+def test_any_split_gives_the_same_messages(
+    compiled: Build, skip: bool, extra: int
+) -> None:
+    """Pictures that ask are acknowledged behind themselves, their PINGs at once."""
+    jpeg = JPEG[:-2] + bytes(extra) + JPEG[-2:]
+    response = on_live_channel(
+        live.text('{"cameras": []}'),
+        live.ping(b"alone"),
+        picture(jpeg, 1, asks=False),
+        live.text("x" * 300),
+        live.text(""),
+        picture(jpeg, 2, asks=True)[10:],
+    )
+    whole = [
+        "8a alone",
+        f"{len(jpeg)} 1.500000 1 whole",
+        f"{len(jpeg)} 1.500000 2 whole",
+        '81 {"ack":[[7,2]]}',
+        "messages",
+    ]
+    hops = [*range(1, 50), 97, len(response) - 1, len(response)]
+    hops = [hop for hop in hops if hop > extra // 1000]
+    results = [parse(compiled("parse"), response, hop, skip) for hop in hops]
+    assert results == [whole] * len(hops)
+
+
+@needs_cc
+@pytest.mark.parametrize(
+    ("message", "stage"),
+    [
+        (live.close(1001, "shutdown"), "ended"),
+        (bytes((0x81, 0x80, 0, 0, 0, 0)), "broken"),
+        (bytes((0x82, 3, 1, 24, 0)), "broken"),
+    ],
+)
+def test_how_the_live_channel_stops(
+    compiled: Build, message: bytes, stage: str
+) -> None:
+    """It is closed, or a server masks, or a picture is shorter than its header."""
+    response = on_live_channel(message)
+    assert parse(compiled("parse"), response, 5, skip=True) == [stage]
 
 
 def trickle(listener: socket.socket) -> None:

@@ -37,6 +37,9 @@ REMEMBERED = 512
 """Pictures of a camera whose time is known when they are acknowledged: 34 s at 15 a
 second, and nothing is waited for longer."""
 
+QUIET_MOST = 0.5
+"""Seconds without a picture that asks after which no acknowledgement is counted on."""
+
 CONTROLS = 64
 """Small messages that may wait for room; a client that reads none is cut off."""
 
@@ -53,12 +56,10 @@ class LiveCamera:
     """One camera as the live channel knows it.
 
     :ivar number: what it is called in pictures.
-    :ivar asked: frame number -> its times, of those to be acknowledged.
     """
 
     def __init__(self, number: int, clock: Callable[[], float]) -> None:
         self.number = number
-        self.asked: dict[int, Asked] = {}
         self._clock = clock
         self._wires: dict[tuple[int, bool], LiveWire] = {}
 
@@ -66,8 +67,59 @@ class LiveCamera:
         """Return how its pictures are laid out in one rendition."""
         key = rendition, asks_all
         if key not in self._wires:
-            self._wires[key] = LiveWire(self, rendition, asks_all=asks_all)
+            self._wires[key] = LiveWire(self.number, self._clock, key)
         return self._wires[key]
+
+
+class LiveWire(Wire):
+    """How one camera's pictures are laid out on the live channel, in one rendition.
+
+    :ivar asked: frame number -> its times, of those to be acknowledged.
+    :ivar asks_every: seconds between the last two of them, but not more than
+        :data:`QUIET_MOST`; 0 before the second.
+    """
+
+    __slots__ = ("_asks_all", "_camera", "_clock", "_rendition", "asked", "asks_every")
+
+    def __init__(
+        self, camera: int, clock: Callable[[], float], key: tuple[int, bool]
+    ) -> None:
+        self.asked: dict[int, Asked] = {}
+        self.asks_every = 0.0
+        self._camera = camera
+        self._clock = clock
+        self._rendition, self._asks_all = key
+
+    def build(self, frame: Frame) -> bytes:
+        """Lay out one frame.
+
+        Where pictures are paced there is a PING ahead of it. Those that keep up answer
+        none: each answer costs as much as an acknowledgement.
+        """
+        asks = self._asks_all or frame.number % ASKS_EACH == 0
+        block = live.picture(
+            frame.jpeg,
+            PictureKey(self._camera, frame.number),
+            self._rendition,
+            frame.timestamp,
+            frame.size,
+            asks=asks,
+            ahead=self._asks_all,
+        )
+        if asks:
+            self._note(frame, len(block))
+        return block
+
+    def _note(self, frame: Frame, size: int) -> None:
+        """Note that a picture goes out that is to be acknowledged."""
+        now, asked = self._clock(), self.asked
+        if asked:
+            since = next(reversed(asked.values())).built_at
+            self.asks_every = min(now - since, QUIET_MOST)
+        asked.pop(frame.number, None)
+        if len(asked) >= REMEMBERED:
+            del asked[next(iter(asked))]
+        asked[frame.number] = Asked(frame.captured, now, size)
 
     def asked_up_to(self, number: int) -> Asked | None:
         """Return the newest that was asked for up to a frame; None where none was."""
@@ -77,39 +129,6 @@ class LiveCamera:
                 return asked
         return None
 
-    def asks(self, frame: Frame, size: int) -> None:
-        """Note that a picture goes out that is to be acknowledged."""
-        self.asked.pop(frame.number, None)
-        if len(self.asked) >= REMEMBERED:
-            del self.asked[next(iter(self.asked))]
-        self.asked[frame.number] = Asked(frame.captured, self._clock(), size)
-
-
-class LiveWire(Wire):
-    """How one camera's pictures are laid out on the live channel, in one rendition."""
-
-    __slots__ = ("_asks_all", "_camera", "_rendition")
-
-    def __init__(self, camera: LiveCamera, rendition: int, *, asks_all: bool) -> None:
-        self._camera = camera
-        self._rendition = rendition
-        self._asks_all = asks_all
-
-    def build(self, frame: Frame) -> bytes:
-        """Lay out one frame, with a PING ahead where it is to be acknowledged."""
-        asks = self._asks_all or frame.number % ASKS_EACH == 0
-        block = live.picture(
-            frame.jpeg,
-            PictureKey(self._camera.number, frame.number),
-            self._rendition,
-            frame.timestamp,
-            frame.size,
-            asks=asks,
-        )
-        if asks:
-            self._camera.asks(frame, len(block))
-        return block
-
 
 class LiveOutlet:
     """The way out to one viewer of one camera, on a connection that others share.
@@ -117,7 +136,10 @@ class LiveOutlet:
     :ivar viewer: whose way out it is; None until it is admitted.
     :ivar camera: the camera, with the times of its pictures.
     :ivar rendition: the number of what is sent, 0 for the full picture.
+    :ivar wire: how pictures are laid out for those that keep up.
+    :ivar offered_wire: how they are for :meth:`send`: each is to be acknowledged.
     :ivar acked_at: when the last picture acknowledged had gone out.
+    :ivar due_at: when the next acknowledgement is due, while it keeps up.
     """
 
     repeats = False
@@ -132,9 +154,9 @@ class LiveOutlet:
     ) -> None:
         self.name = name
         self.camera = camera
-        self.rendition = rendition
+        self.set_rendition(rendition)
         self.viewer: Viewer | None = None
-        self.acked_at = -math.inf
+        self.acked_at = self.due_at = -math.inf
         self.bytes_before = 0
         self.observe = observe
         self.ready: Callable[[], None] = _ignore
@@ -145,15 +167,25 @@ class LiveOutlet:
         """Never: what may be sent is decided picture by picture."""
         return False
 
-    @property
-    def wire(self) -> Wire:
-        """How pictures are laid out for those that keep up."""
-        return self.camera.wire(self.rendition, asks_all=False)
+    def set_rendition(self, number: int) -> None:
+        """Send this rendition from now on; 0 for the full picture."""
+        self.rendition = number
+        self.wire = self.camera.wire(number, asks_all=False)
+        self.offered_wire = self.camera.wire(number, asks_all=True)
 
-    @property
-    def offered_wire(self) -> Wire:
-        """How they are laid out for :meth:`send`: each is to be acknowledged."""
-        return self.camera.wire(self.rendition, asks_all=True)
+    def acked(self, asked: Asked, now: float, due_within: float = 0.0) -> None:
+        """Note that a picture is on the screen.
+
+        :param due_within: seconds from the next one's leaving until its own
+            acknowledgement is late.
+        """
+        if self.viewer is None:
+            return
+        self.acked_at = asked.built_at
+        self.due_at = asked.built_at + self.wire.asks_every + due_within
+        self.bytes_before = self.viewer.sent_bytes
+        self.viewer.screen_age = age = now - asked.captured
+        self.observe(age)
 
     def open(self, ready: Callable[[], None]) -> None:
         """Begin; the connection is open already."""
@@ -167,7 +199,7 @@ class LiveOutlet:
         """Return the socket's own send while the whole connection keeps up."""
         send = self._connection.direct_send()
         if send is not None and self.viewer is not None:
-            self.bytes_before = self.viewer.sent.bytes
+            self.bytes_before = self.viewer.sent_bytes
         return send
 
     def progress(self) -> int:
@@ -381,52 +413,62 @@ class LiveConnection:
         return waited_for
 
     def acked(self, key: PictureKey) -> None:
-        """Note that a picture is on the screen; nothing if it was never sent.
+        """Note that a picture is on the screen; nothing if it was never sent."""
+        outlet, now = self.outlets.get(key.camera), self._clock.seconds()
+        if not self.pacer.unacked or not self._acked_while_paced(key, outlet, now):
+            viewer = outlet.viewer if outlet is not None else None
+            if outlet is not None and viewer is not None and viewer.is_fast:
+                self._acked_in_batch(outlet, viewer, key.frame, now)
 
-        From a viewer that keeps up, an acknowledgement that nobody waits for says that
-        what was sent after it does not come.
-        """
-        outlet = self.outlets.get(key.camera)
-        asked = outlet.camera.asked_up_to(key.frame) if outlet is not None else None
-        viewer = outlet.viewer if outlet is not None else None
-        now = self._clock.seconds()
+    def _acked_while_paced(
+        self, key: PictureKey, outlet: LiveOutlet | None, now: float
+    ) -> bool:
+        """Note that a picture has arrived; return whether it was under way."""
         was_late = self.pacer.is_late(now)
-        if self.pacer.acked(key, now):
-            self._in_time = 0 if was_late else self._in_time + 1
-            self.late = self.late + 1 if was_late else 0
-            self.acks += 1
-        elif (
-            outlet is None
-            or viewer is None
-            or asked is None
-            or asked.built_at <= max(outlet.acked_at, viewer.came)
-        ):
-            last = viewer.last if viewer is not None and viewer.is_fast else None
-            if last is not None and last.number & 0xFFFFFFFF != key.frame:
-                self.pace()
-            return
-        elif viewer.is_fast:
-            self.acks += 1
-            if now - asked.built_at > self.pacer.ack_within(asked.size):
-                self.pace()
-        if outlet is not None and viewer is not None and asked is not None:
-            outlet.acked_at = asked.built_at
-            outlet.bytes_before = viewer.sent.bytes
-            viewer.screen_age = now - asked.captured
-            outlet.observe(now - asked.captured)
+        if not self.pacer.acked(key, now):
+            return False
+        self._in_time = 0 if was_late else self._in_time + 1
+        self.late = self.late + 1 if was_late else 0
+        self.acks += 1
+        if outlet is not None:
+            asked = outlet.offered_wire.asked.get(key.frame)
+            if asked is not None:
+                outlet.acked(asked, now)
         self._go_on()
+        return True
+
+    def _acked_in_batch(
+        self, outlet: LiveOutlet, viewer: Viewer, frame: int, now: float
+    ) -> None:
+        """Note that a viewer that keeps up has seen a picture.
+
+        One that has seen it before says by that that what was sent after it does not
+        come.
+        """
+        asked = outlet.wire.asked_up_to(frame)
+        if asked is not None and asked.built_at > max(outlet.acked_at, viewer.came):
+            self.acks += 1
+            within = self.pacer.ack_within(asked.size)
+            outlet.acked(asked, now, within)
+            if now - asked.built_at > within:
+                self.pace()
+        elif viewer.last is not None and viewer.last.number & 0xFFFFFFFF != frame:
+            self.pace()
 
     def check(self, now: float, heartbeat: float) -> None:
         """Look, ten times a second, for what has not come.
 
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
         """
-        if self.pacer.is_late(now):
-            self._in_time = 0
-        if any(self._is_overdue(outlet, now) for outlet in self.outlets.values()):
-            self.pace()
-        if self.pacer.probe_at() <= now:
-            self.send_control(live.probe(self.pacer.probed()))
+        if self.pacer.unacked:
+            if self.pacer.is_late(now):
+                self._in_time = 0
+            if self.pacer.probe_at() <= now:
+                self.send_control(live.probe(self.pacer.probed()))
+        for outlet in self.outlets.values():
+            if now > outlet.due_at and self._is_overdue(outlet, now):
+                self.pace()
+                break
         if heartbeat and now - self._sent_at >= heartbeat:
             self.send_control(live.ping())
         if self._waiting and self.is_open:
@@ -438,7 +480,7 @@ class LiveConnection:
         if viewer is None or not viewer.is_fast:
             return False
         since = max(outlet.acked_at, viewer.fast_since)
-        for asked in reversed(outlet.camera.asked.values()):
+        for asked in reversed(outlet.wire.asked.values()):
             if asked.built_at <= since:
                 return False
             if now - asked.built_at > self.pacer.ack_within(asked.size):
@@ -453,7 +495,7 @@ class LiveConnection:
             if viewer is not None and viewer.is_fast:
                 self._note_last(outlet)
                 viewer.leave_batch()
-                under_way += viewer.sent.bytes - outlet.bytes_before
+                under_way += viewer.sent_bytes - outlet.bytes_before
         if under_way:
             self._batches += 1
             self.pacer.sent(("batch", self._batches), under_way, self._clock.seconds())

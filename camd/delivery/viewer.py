@@ -203,6 +203,13 @@ class Viewer:
         return self._sent + self._totals.sent - self._totals_before
 
     @property
+    def sent_bytes(self) -> int:
+        """The bytes of that alone, for who asks often."""
+        if self._totals is None:
+            return self._sent.bytes
+        return self._sent.bytes + self._totals.sent.bytes - self._totals_before.bytes
+
+    @property
     def last(self) -> Frame | None:
         """The frame sent last; None before the first."""
         return self._last if self._totals is None else self._totals.last

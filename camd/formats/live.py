@@ -42,13 +42,15 @@ def picture(
     size: Size,
     *,
     asks: bool,
+    ahead: bool = True,
 ) -> bytes:
     """Return one picture as it is sent.
 
     :param key: its frame is 0 on a placeholder.
     :param rendition: 0 for the full picture.
     :param timestamp: when it was taken, in Unix seconds.
-    :param asks: whether it is to be acknowledged, and a PING comes ahead of it.
+    :param asks: whether it is to be acknowledged.
+    :param ahead: whether a PING comes ahead of one that is.
     """
     flags = (0 if key.frame else PLACEHOLDER) | (ACKNOWLEDGE if asks else 0)
     frame = key.frame & 0xFFFFFFFF
@@ -64,8 +66,10 @@ def picture(
         frame,
         timestamp,
     )
-    ahead = ping(_KEY.pack(flags, rendition, key.camera, frame)) if asks else b""
-    return b"".join((ahead, _head(_BINARY, HEADER.size + len(jpeg)), header, jpeg))
+    first = b""
+    if asks and ahead:
+        first = ping(_KEY.pack(flags, rendition, key.camera, frame))
+    return b"".join((first, _head(_BINARY, HEADER.size + len(jpeg)), header, jpeg))
 
 
 class Content(NamedTuple):
@@ -84,14 +88,14 @@ class Content(NamedTuple):
 
 
 def content_of(block: bytes) -> Content:
-    """Return what a picture that asks shows."""
+    """Return what a picture with a PING ahead of it shows."""
     head = HEADER.unpack_from(block, _header_at(block))
     _, _, _, rendition, camera, _, _, _, frame, timestamp = head
     return Content(camera, rendition, frame, timestamp)
 
 
 def as_repeat(block: bytes) -> bytes:
-    """Return a picture that asks with the flag that it was sent before."""
+    """Return a picture with a PING, marked as one that was sent before."""
     marked = bytearray(block)
     for at in (2, _header_at(block) + 2):  # In the PING, and in the header.
         marked[at] |= REPEAT
@@ -99,7 +103,7 @@ def as_repeat(block: bytes) -> bytes:
 
 
 def _header_at(block: bytes) -> int:
-    """Return where the header of a picture that asks begins."""
+    """Return where the header of a picture with a PING ahead of it begins."""
     ahead = 2 + _KEY.size
     return ahead + {126: 4, 127: 10}.get(block[ahead + 1], 2)
 
@@ -138,7 +142,7 @@ def read_picture(message: bytes | bytearray) -> Picture | None:
 
 
 def key_of(block: bytes) -> PictureKey:
-    """Return the key of a picture that asks, out of the PING ahead of it."""
+    """Return the key of a picture, out of the PING ahead of it."""
     _, _, camera, frame = _KEY.unpack_from(block, 2)
     return PictureKey(camera, frame)
 

@@ -137,9 +137,12 @@ class LiveChannel:
         told, self._told = self._told, self._states()
         if told != self._told:
             self._tell(told)
-        for session in list(self.sessions):
+        heartbeat = self.heartbeat
+        for place, session in enumerate(list(self.sessions)):
+            # Not to all at the same moment, which would hold up a frame.
+            report = (self._looks + place) % RATES_EVERY == 0
             try:
-                session.check(now, report=self._looks % RATES_EVERY == 0)
+                session.check(now, heartbeat, report=report)
             except Exception:
                 # An exception would end the looks, and with them everybody's pictures.
                 self._log.failure("A live connection could not be looked after")

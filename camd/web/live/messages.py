@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -12,6 +13,9 @@ from camd.formats.live import PictureKey
 LONGEST = 16384
 """Bytes of a message; one that watches a hundred cameras has fewer, however long their
 names are."""
+
+
+_ONE_ACK = re.compile(rb'\{"ack": ?\[\[(0|[1-9][0-9]{0,9}), ?(0|[1-9][0-9]{0,9})\]\]\}')
 
 
 class BadMessage(ValueError):
@@ -68,6 +72,15 @@ def read(text: str) -> Said:
         raise BadMessage(f"bad clock: {_shown(clock)} is no number")
     watch = _watch(content["watch"]) if "watch" in content else None
     return Said(watch, _acks(content.get("ack", [])), clock)
+
+
+def one_ack(message: bytes) -> PictureKey | None:
+    """Return the picture that a message acknowledges, where it says no more than that.
+
+    Nearly all do not, and :func:`read` takes some 20 times as long (measured).
+    """
+    found = _ONE_ACK.fullmatch(message)
+    return None if found is None else PictureKey(int(found[1]), int(found[2]))
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -23,7 +23,8 @@ from camd.formats.rendition import Rendition
 from camd.frame import MultipartWire
 from camd.rights import Principal
 from camd.web.live.channel import POLICY, LiveChannel
-from camd.web.live.messages import LONGEST, BadMessage, Wanted, read
+from camd.web.live.frames import CLOSE, FINAL, PONG, TEXT, end_of, short_payload
+from camd.web.live.messages import LONGEST, BadMessage, Wanted, one_ack, read
 from camd.web.rendition import saves_data
 
 MOST_MESSAGES = 100
@@ -71,7 +72,10 @@ class Session:
         self._autos: dict[str, AutoRendition] = {}
         self._saves_data = saves_data(request)
         self._budget, self._budget_at = float(MOST_MESSAGES), channel.clock.seconds()
-        self._unfinished = 0
+        # What has come of a frame that is not all there, and how long the message is so
+        # far that is not.
+        self._rest = b""
+        self._begun = 0
         self._closing: IDelayedCall | None = None
         self._wire: Any = None
 
@@ -111,9 +115,6 @@ class Session:
         """Do what a client asks for."""
         if not self._may_go_on():
             return
-        if len(message.encode()) > LONGEST:
-            self.close(TOO_LONG, f"more than {LONGEST} bytes")
-            return
         try:
             said = read(message)
         except BadMessage as error:
@@ -135,7 +136,6 @@ class Session:
         if not self.connection.pong(bytes(payload)):
             # Those that keep up answer PINGs that nobody waits for.
             self._may_go_on(cost=0.2)
-        self._unfinished = 0
 
     def connectionLost(self, reason: Failure) -> None:
         """Let all go that belongs to the connection."""
@@ -160,24 +160,45 @@ class Session:
     # ---- What comes in
 
     def _received(self, data: bytes) -> None:
-        """Hand on what was read, as long as no message gets too long."""
-        for start in range(0, len(data), LONGEST):
-            if self._closing is not None or self._wire is None:
-                break
-            piece = data[start : start + LONGEST]
-            self._unfinished += len(piece)
-            self._wire.dataReceived(piece)
-            if self._unfinished > 2 * LONGEST:
-                self.close(TOO_LONG, f"more than {LONGEST} bytes")
-        if self._closing is not None and self._wire is not None:
-            self._wait_for_close(data)
+        """Take what was read apart, frame by frame, as long as no message is too long.
 
-    def _wait_for_close(self, data: bytes) -> None:
-        """Drop what still comes; the client's own CLOSE ends the connection."""
+        Once the connection is being closed, only the client's own CLOSE counts.
+        """
+        data, at = self._rest + data, 0
+        while at < len(data) and self._wire is not None:
+            end, size = end_of(data, at)
+            if size + self._begun > LONGEST and self._closing is None:
+                self.close(TOO_LONG, f"more than {LONGEST} bytes")
+            if end > len(data):
+                break
+            if self._closing is None:
+                self._take(data[at:end], size)
+            elif data[at] % 16 == CLOSE:
+                self.hang_up()
+            at = end
+        # What is longer is not waited for: the connection is being closed.
+        self._rest = data[at : at + 2 * LONGEST]
+
+    def _take(self, frame: bytes, size: int) -> None:
+        """Take one whole frame; all but acknowledgements and PONGs is for wsproto."""
+        first = frame[0]
+        if first == TEXT and not self._begun:
+            payload = short_payload(frame, 0)
+            key = None if payload is None else one_ack(payload)
+            if key is not None:
+                if self._may_go_on():
+                    self.connection.acked(key)
+                return
+        elif first == PONG and (payload := short_payload(frame, 0)) is not None:
+            self.pongReceived(payload)
+            return
+        self._wire.dataReceived(frame)
+        if first % 16 < CLOSE:
+            # Pieces without content are counted as well.
+            self._begun = 0 if first & FINAL else self._begun + max(size, 1)
 
     def _may_go_on(self, cost: float = 1) -> bool:
         """Count one message; close the connection when there are too many."""
-        self._unfinished = 0
         if self._closing is not None:
             return False
         now = self._channel.clock.seconds()
@@ -195,6 +216,11 @@ class Session:
             self.connection.send_control(data)
 
     # ---- What goes out
+
+    def hang_up(self) -> None:
+        """End the connection; the client has said that it does."""
+        self._wire = None
+        self.connection.finish()
 
     def close(self, code: int, reason: str) -> None:
         """Say why, and hang up."""
@@ -238,10 +264,14 @@ class Session:
         if name in self._watched:
             self._watch(self._wanted)
 
-    def check(self, now: float, *, report: bool) -> None:
-        """Look for what has not come; every two seconds, report rates."""
-        self.connection.check(now, self._channel.heartbeat)
-        self._follow_link()
+    def check(self, now: float, heartbeat: float, *, report: bool) -> None:
+        """Look for what has not come; every two seconds, report rates.
+
+        :param heartbeat: seconds of silence after which there is a PING; 0 for never.
+        """
+        self.connection.check(now, heartbeat)
+        if self._autos:
+            self._follow_link()
         if not report or self._closing is not None:
             return
         if self._refused:
@@ -302,7 +332,7 @@ class Session:
                 wanted.fps or float("inf")
             ):
                 self.connection.pace()
-                outlet.rendition = number
+                outlet.set_rendition(number)
                 camera.move(viewer, rendition, wanted.fps)
             return
         refusal = self._channel.refusal(camera, self._address)
@@ -408,7 +438,7 @@ class _Facade:
 
     def loseConnection(self) -> None:
         """Hang up: the client has said that it does."""
-        self._session.connection.finish()
+        self._session.hang_up()
 
 
 class _Upgraded:

@@ -342,6 +342,26 @@ def test_a_client_that_says_goodbye() -> None:
     assert client.line.transport.disconnecting
 
 
+def test_a_client_that_agrees_to_the_close() -> None:
+    """The connection ends at once, whatever it has said before that."""
+    client = FakeLiveClient(FakeDaemon())
+    client.send(TextMessage("?"))
+    client.read()
+    client.send_raw(b"\x81\x80\0\0\0\0" * 3 + b"\x88")
+    assert not client.line.transport.disconnecting
+    client.send_raw(b"\x80\0\0\0\0")
+    assert client.line.transport.disconnecting
+
+
+def test_a_message_in_empty_pieces_has_an_end() -> None:
+    """Nor is one kept that goes on and on and gets no longer."""
+    client = FakeLiveClient(FakeDaemon())
+    client.send(TextMessage("", message_finished=False))
+    client.send_raw(b"\x00\x80\0\0\0\0" * (LONGEST + 1))
+    client.read()
+    assert client.closed == (1009, "more than 16384 bytes")
+
+
 def test_a_lost_connection_makes_room() -> None:
     """For viewers, and for connections."""
     daemon = FakeDaemon()
