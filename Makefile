@@ -42,8 +42,8 @@ e2e: $(VENV)/.test $(VENV)/.e2e ## a real daemon, a real video, a real browser
 	@.ci/needs commands certutil=libnss3-tools redis-server ip=iproute2
 	@.ci/needs commands chromium chromedriver=chromium-driver ffmpeg prometheus motion openssl
 	@.ci/needs rtsp
-	# Two files at a time: most of them wait for something most of the time.
-	$(BIN)/python -m pytest e2e -n 2 --dist loadfile $(ARGS)
+	# Three files at a time: most of them wait for something most of the time.
+	$(BIN)/python -m pytest e2e -n 3 --dist loadfile $(ARGS)
 
 e2e-cameras: $(VENV)/.test ## the kernel's camera drivers, in a guest that vcam starts
 	@.ci/needs cv2 $(BIN)/python

@@ -123,6 +123,7 @@ def test_a_byte_from_a_viewer(secured: Daemon, authority: Authority) -> None:
             received += data
 
 
+@pytest.mark.alone
 def test_the_live_channel(secured: Daemon, authority: Authority) -> None:
     """Over TLS too, each picture comes, and the client's own words do no harm."""
     with live(secured, tls=authority.context()) as peer:

@@ -57,9 +57,13 @@ def text(browser: Browser, part: str, camera: str = "robot") -> str:
 
 
 def await_word(browser: Browser, expected: str, camera: str = "robot") -> None:
-    """Wait until a tile tells this state."""
+    """Wait until a tile tells this state; the error has what it told instead."""
     what = f"{camera} is said to be {expected}"
-    until(lambda: word(browser, camera) == expected, what)
+    try:
+        until(lambda: word(browser, camera) == expected, what)
+    except AssertionError as error:
+        told = [text(browser, part, camera) for part in ("word", "numbers", "trouble")]
+        raise AssertionError(f"{error}, but {' | '.join(told)}") from None
 
 
 def await_live(browser: Browser, *cameras: str) -> None:

@@ -1,13 +1,15 @@
 """A camera whose JPEGs say when they were taken, whatever anybody else says of them.
 
 ``python -m fleet.camera ADDRESS PORT FPS BYTES``: each connection is a camera of its
-own. The time stands in a comment behind the JPEG's first marker.
+own. The time stands at the end of the scan, where decoders have all that they want and
+the JPEG's head stays the same, as with most cameras.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import socket
 import sys
 import time
@@ -21,8 +23,8 @@ HEAD = (
 )
 """What a simple camera answers; the body ends with the connection."""
 
-MARK = b"taken "
-"""What the comment begins with; Unix seconds follow."""
+MARK = re.compile(rb"taken ([0-9.]{17})")
+"""What stands at the end: Unix seconds."""
 
 SPREAD = 0.618
 """Share of an interval between two cameras, so that any number of them are spread."""
@@ -47,8 +49,7 @@ def picture(size: int) -> bytes:
 
 def stamped(jpeg: bytes, now: float) -> bytes:
     """Return the JPEG with the time in it."""
-    text = MARK + b"%.6f" % now
-    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
+    return b"%btaken %.6f%b" % (jpeg[:-2], now, jpeg[-2:])
 
 
 class Cameras:

@@ -40,10 +40,9 @@ _LENGTH = re.compile(rb"(?i)content-length: (\d+)")
 _NUMBER = re.compile(rb"(?i)x-frame: (\d+)")
 _TIME = re.compile(rb"(?i)x-timestamp: ([\d.]+)")
 _EDGE = re.compile(rb"(?i)x-edge: (\w+)")
-_TAKEN = re.compile(MARK + rb"([\d.]+)")
 
-HEAD = 600
-"""Bytes of a part that hold its headers and the comment in the JPEG."""
+TAIL = 40
+"""Bytes of a JPEG that hold the time at its end."""
 
 
 class Viewer:
@@ -65,7 +64,6 @@ class Viewer:
         self._stamp = (b"", b"")
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
-        self._skip = 0
         self._is_open = False
 
     def connect(self) -> None:
@@ -73,7 +71,7 @@ class Viewer:
         crowd = self._crowd
         self.retry_at = 0.0
         self._buffer.clear()
-        self._skip, self._is_open = 0, False
+        self._is_open = False
         try:
             self._socket = socket.create_connection(crowd.address, timeout=5)
             request = f"GET {self._path} HTTP/1.0\r\nHost: fleet\r\n"
@@ -106,11 +104,7 @@ class Viewer:
         if not data:
             self.lose()
             return
-        if self._skip >= len(data):
-            self._skip -= len(data)
-            return
-        self._buffer += data[self._skip :] if self._skip else data
-        self._skip = 0
+        self._buffer += data
         while self._part():
             pass
 
@@ -135,13 +129,11 @@ class Viewer:
         if length is None:
             del buffer[: end + 4]
             return True
-        size = int(length[1])
-        if len(buffer) < end + 4 + min(size, 60):
+        whole = end + 4 + int(length[1])
+        if len(buffer) < whole:
             return False
-        taken = _TAKEN.search(buffer, end + 4, end + 4 + 60)
+        taken = MARK.search(buffer, whole - TAIL, whole)
         self._see(head, float(taken[1]) if taken else 0.0)
-        whole = end + 4 + size
-        self._skip = max(0, whole - len(buffer))
         del buffer[:whole]
         return bool(buffer)
 

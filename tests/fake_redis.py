@@ -1,6 +1,6 @@
 """A Redis server in memory, on a clock, and the network to it.
 
-It answers the commands that camd sends, as Redis 7 does, to txredisapi's own protocol.
+It answers the commands that camd sends, as Redis 7 does.
 """
 
 from __future__ import annotations

@@ -179,11 +179,14 @@ def test_it_serves_and_ends(run: Callable[..., Process], how: signal.Signals) ->
     process = run(config())
     port = listening(process)
     viewers = [Viewer(port) for _ in range(3)]
-    pictures = [viewer.parts(3) for viewer in viewers]
-    for first, second, third in pictures:
-        assert len({first, second, third}) == 3
-        assert first.startswith(b"\xff\xd8")
-        assert first.endswith(b"\xff\xd9")
+    for viewer in viewers:
+        pictures: set[bytes] = set()
+        # One whose successor is late is sent again, so that every player shows it.
+        while len(pictures) < 3 and (more := viewer.parts(1)):
+            pictures.update(more)
+        assert len(pictures) >= 3
+        assert all(picture.startswith(b"\xff\xd8") for picture in pictures)
+        assert all(picture.endswith(b"\xff\xd9") for picture in pictures)
     check_the_end(process, viewers, how)
 
 

@@ -16,14 +16,12 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
+from camd.config.names import CAMERA_NAME, TAKEN_NAMES
 from camd.config.overlay import overlay_fault
 from camd.config.source import SourceFault, usable_redis, usable_source
 from camd.formats.jpeg import Damaged, measure
 from camd.formats.rendition import Rendition
 from camd.rights import Right
-
-TAKEN_NAMES = frozenset({"cameras", "live", "qr", "session", "sign"})
-"""Names no camera may have: ``/api/cameras`` and the like mean something else."""
 
 PICTURE_CHOICES = ("placeholder", "hold", "close")
 """What ``offline_picture`` may say; anything else is the path of a JPEG file."""
@@ -49,9 +47,6 @@ TITLE = "a text of one line, up to 100 characters"
 HOST = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
 """A host's name, and perhaps a port."""
 
-# 64 characters: room enough for a name, and a path that no proxy cuts.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
 # As v4l2-ctl writes the kernel's names.
 _CONTROL = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 
@@ -70,7 +65,7 @@ def _fault(words: str) -> PydanticCustomError:
 
 def is_name(text: str) -> str:
     """Refuse what could not stand in an address."""
-    if not _NAME.fullmatch(text):
+    if not CAMERA_NAME.fullmatch(text):
         raise _fault("is not a usable name")
     return text
 

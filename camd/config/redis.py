@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from camd.config.names import CAMERA_NAME
+
 SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 """What such an address begins with."""
 
@@ -31,9 +33,6 @@ _ADDRESS = re.compile(
 _HOST = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?"
 )
-
-# The same as of a camera's name in the settings.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class RedisAddress:
             path.pop()
         name = path.pop() if camera and path else ""
         is_number = name.isdecimal() and not path[has_sentinels:]
-        if camera and (is_number or not _NAME.fullmatch(name)):
+        if camera and (is_number or not CAMERA_NAME.fullmatch(name)):
             # Behind its database's number, a camera may have a number for a name.
             raise ValueError("names no camera at its end")
         service = path.pop(0) if has_sentinels and path else ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from camd.config import redis
+from camd.config.names import CAMERA_NAME
 
 PUSH = "push"
 """The source of a camera that sends its pictures by itself."""
@@ -39,9 +40,6 @@ SCHEMES = (
 )
 """What an address may begin with. The first six are what cameras have; the others are
 opened by FFmpeg as well, but for those of Redis."""
-
-# As in the address of a stream; see camd.config.checks.
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -150,7 +148,7 @@ def _check_relay(address: str) -> None:
         raise SourceFault(f"names no host and port ({form})")
     if parts.query or parts.fragment:
         raise SourceFault("takes nothing behind the name: the full picture is relayed")
-    if not _NAME.fullmatch(parts.path.rpartition("/")[2]):
+    if not CAMERA_NAME.fullmatch(parts.path.rpartition("/")[2]):
         raise SourceFault(f"names no camera of another camd ({form})")
 
 

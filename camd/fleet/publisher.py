@@ -34,6 +34,7 @@ from camd.sources.redis.entries import (
     BadEntry,
     Entry,
     Seen,
+    keep,
     put,
     read_seen,
     want_key,
@@ -414,10 +415,9 @@ class PublishedCamera:
             b"",
         )
         self._said, self._said_at = state, now
-        for answer in self._uplink.redis.send(
-            put(self._camera.settings.name, entry), 2
-        ):
-            answer.addErrback(lambda _: None)
+        name, redis = self._camera.settings.name, self._uplink.redis
+        for words in (put(name, entry), keep(name)):
+            redis.ask(*words).addErrback(lambda _: None)
 
 
 def _ignore(reason: str) -> None:

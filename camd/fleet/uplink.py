@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -23,13 +24,17 @@ from twisted.python.failure import Failure
 from camd.delivery.pacing import Pacer, RoundRobin
 from camd.delivery.tcp import Send
 from camd.frame import Frame, Wire
-from camd.sources.redis.connection import Redis, RedisLost
-from camd.sources.redis.entries import Entry, put
+from camd.sources.redis.connection import Redis, RedisLost, RedisRefused
+from camd.sources.redis.entries import Entry, keep, put
 
 MAX_LATENESS = 1.0
 """Seconds that what is under way may need to Redis, as on the live channel."""
 UNCONFIRMED = 1.06
 """What a round trip that is only supposed is multiplied by, lest it confirms itself."""
+
+KEEP_EVERY = 1.0
+"""Seconds between two times that Redis is told to keep a camera's pictures for longer:
+a new picture in the place of the last one leaves that as it is."""
 
 
 class Uplink:
@@ -74,33 +79,42 @@ class Uplink:
         """Send a picture if it may leave now; else call the outlet when one may."""
         now = self._clock.seconds()
         is_its_turn = not self._waiting or self._picked is outlet
-        if not is_its_turn or not self._send(block):
+        if not is_its_turn or not self._send(outlet, block):
             self._waiting[outlet] = len(block)
             self._call_at(max(now, self._send_at(len(block), now)))
             return False
         self._waiting.pop(outlet, None)
         return True
 
-    def _send(self, block: bytes) -> bool:
+    def _send(self, outlet: PictureOutlet, block: bytes) -> bool:
         """Send a picture if it may leave now; return whether it did."""
         now = self._clock.seconds()
         if not self._is_open or self._send_at(len(block), now) > now:
             return False
         key = next(self._keys)
         try:
-            added, expiry = self.redis.send(block, 2)
+            self.redis.send(block, partial(self._acked, key, now))
+            if now - outlet.kept_at >= KEEP_EVERY:
+                outlet.kept_at = now
+                self.redis.send(outlet.keep, self._answered)
         except RedisLost:
             return False
         self.pacer.sent(key, len(block), now)
-        added.addCallback(self._acked, key, now).addErrback(self._refused)
-        expiry.addErrback(self._refused)
         return True
 
     def _send_at(self, size: int, now: float) -> float:
         """Return when a picture of so many bytes may leave; infinity: not yet known."""
         return math.inf if self._is_sounding else self.pacer.send_at(size, now)
 
-    def _acked(self, _: Any, key: int, sent_at: float) -> None:
+    def _answered(self, said: Any) -> None:
+        """Cut the connection where Redis refuses what it was told."""
+        if isinstance(said, RedisRefused):
+            self._refused(Failure(said))
+
+    def _acked(self, key: int, sent_at: float, said: Any) -> None:
+        if isinstance(said, Exception):
+            self._answered(said)
+            return
         now = self._clock.seconds()
         self.acks += 1
         # When its first byte was there: it waited for the picture before, if for any.
@@ -186,7 +200,7 @@ class PictureWire(Wire):
             frame.size,
             frame.jpeg,
         )
-        return put(self._camera, entry)
+        return self._redis.pack(*put(self._camera, entry))
 
 
 class PictureOutlet:
@@ -195,6 +209,8 @@ class PictureOutlet:
     :ivar camera: its name.
     :ivar wire: how its pictures are laid out.
     :ivar ready: has the viewer send what waits.
+    :ivar keep: the command by which what it sends stays in Redis for a while.
+    :ivar kept_at: when that was sent last.
 
     :param finished: called when the camera ends the stream.
     """
@@ -208,6 +224,8 @@ class PictureOutlet:
         self.camera = camera
         self.wire = wire
         self.ready: Callable[[], None] = _ignore
+        self.keep = uplink.redis.pack(*keep(camera))
+        self.kept_at = -math.inf
         self._uplink = uplink
         self._finished = finished
 

@@ -61,6 +61,7 @@ class RedisCamera:
         self._link: Link | None = None
         self._fps = idle_fps
         self._is_opened = False
+        self._is_told_live = False
         self._pause: Deferred[None] | None = None
 
     @property
@@ -72,7 +73,7 @@ class RedisCamera:
     def start(self, receiver: Receiver, fps: float) -> None:
         """Connect, and wait for pictures."""
         self._receiver, self._fps = receiver, fps
-        self._is_opened = False
+        self._is_opened = self._is_told_live = False
         self._link = Link(
             self._address,
             self._reactor,
@@ -108,6 +109,7 @@ class RedisCamera:
     # ---- With Redis
 
     def _lost(self, reason: str) -> None:
+        self._is_told_live = False
         if self._receiver is not None:
             self._receiver.link_lost(reason)
 
@@ -168,6 +170,7 @@ class RedisCamera:
             receiver.failed(SourceError(f"{self._address}: {fault}"))
             return
         if not entry.jpeg or not entry.number:
+            self._is_told_live = False
             receiver.upstream(entry.state, entry.why or None)
             if entry.jpeg:
                 receiver.placeholder(entry.jpeg, entry.timestamp)
@@ -179,5 +182,7 @@ class RedisCamera:
             self._is_opened = True
             receiver.opened("MJPG")
         captured = min(self._reactor.seconds(), redis.clock.here(entry.taken))
-        receiver.upstream("live", None)
+        if not self._is_told_live:
+            self._is_told_live = True
+            receiver.upstream("live", None)
         receiver.picture(entry.jpeg, captured, Stamp(entry.number, entry.timestamp))

@@ -1,19 +1,21 @@
 """Connections to a Redis server, opened again whenever they are lost.
 
-txredisapi speaks Redis' protocol; it is an extra of camd's, and imported when a
-connection is made. What it would do itself on the global reactor is done here: to
-connect, to sign in, and to try again.
+hiredis reads and writes Redis' protocol; it is an extra of camd's, and imported when a
+connection is made. txredisapi, which stands on it, takes 72 µs to ask for a picture of
+20 KB and to hand it over, where hiredis alone takes 11 (measured).
 """
 
 from __future__ import annotations
 
+import re
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from OpenSSL import SSL
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
@@ -22,19 +24,23 @@ from twisted.internet.endpoints import (
 from twisted.internet.error import ConnectError, ConnectionRefusedError
 from twisted.internet.interfaces import (
     IDelayedCall,
+    IPullProducer,
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from camd.config.redis import RedisAddress
 from camd.formats.splitter import MAX_FLOOD
 from camd.periodic import PeriodicCall
 from camd.sources.http.names import LookUp, Names, UnknownHost, look_up
 from camd.sources.http.tls import trust
+from camd.sources.low_water import LowWater
 from camd.sources.redis.clock import ServerClock
 
 CONNECT = 2.0
@@ -58,6 +64,10 @@ UNACKNOWLEDGED = 3000
 """Milliseconds that what was sent may remain unacknowledged by the other computer."""
 
 
+# The length of a picture, which ends an answer: the first that has so many digits.
+_LARGE = re.compile(rb"\$(\d{4,8})\r\n")
+
+
 class RedisLost(Exception):
     """A connection that does not come about, or is over. Its text is for people."""
 
@@ -65,102 +75,140 @@ class RedisLost(Exception):
 def why_no_redis() -> str | None:
     """Return what is missing for Redis, in one line; None if nothing is."""
     try:
-        import txredisapi  # noqa: F401
+        import hiredis  # noqa: F401
     except ImportError:
-        return "redis: txredisapi is not installed; pip install 'camd-server[redis]'"
+        return "redis: hiredis is not installed; pip install 'camd-server[redis]'"
     return None
 
 
-class Redis:
+class RedisRefused(Exception):
+    """What Redis answers in place of what it was asked for. Its text is Redis' own."""
+
+
+Take = Callable[[Any], None]
+"""Takes an answer, or the exception that came in its place."""
+
+
+class Redis(Protocol):
     """One open connection.
 
     :ivar address: where it leads to, as it may be shown.
     :ivar clock: the server's.
     :ivar heard_at: when something last came, on the reactor's clock.
-
-    :param protocol: txredisapi's.
     """
 
-    def __init__(
-        self,
-        protocol: Any,
-        address: str,
-        clock: ServerClock,
-        reactor: IReactorTime,
-    ) -> None:
+    transport: Any
+
+    def __init__(self, address: str, clock: ServerClock, reactor: IReactorTime) -> None:
+        import hiredis
+
         self.address = address
         self.clock = clock
         self._reactor = reactor
-        now = self._now = reactor.seconds
-        self.heard_at = now()
-        self._protocol = protocol
+        self._now = reactor.seconds
+        self.heard_at = self._now()
+        self._reader = hiredis.Reader(replyError=RedisRefused)
+        self._pack: Callable[[Any], bytes] = hiredis.pack_command
+        # Who waits for the next answer, and for those behind it.
+        self._waiting: deque[Take] = deque()
         self._unread = 0
+        # Bytes that are sure to come of the answer under way.
+        self._missing = 0
         self._pauses: set[Deferred[None]] = set()
         self._trouble: Failure | None = None
-        protocol.whenDisconnected().addCallback(self._disconnected)
-        take, done = protocol.dataReceived, protocol.replyReceived
+        self._way_out: WayOut | None = None
 
-        def data_received(data: bytes) -> None:
-            self.heard_at = now()
-            self._unread += len(data)
-            take(data)
-            if self._unread > MAX_FLOOD:
-                self.close()
+    # ---- What Twisted calls
 
-        def reply_received(reply: object) -> None:
+    def connectionMade(self) -> None:
+        """Have small commands leave at once, and a broken connection end soon."""
+        self._way_out = WayOut(self.transport)
+        self._low_water = LowWater(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand on the answers that are whole by now."""
+        self.heard_at = self._now()
+        reader, is_first = self._reader, not self._unread
+        reader.feed(data)
+        self._unread += len(data)
+        while (answer := reader.gets()) is not False:
             self._unread = 0
-            done(reply)
+            self._waiting.popleft()(answer)
+        if self._unread > MAX_FLOOD:
+            self.close()
+        self._missing = max(0, self._missing - len(data))
+        if is_first and self._unread and (large := _LARGE.search(data)):
+            self._missing = max(0, large.end() + int(large[1]) + 2 - len(data))
+        self._low_water.set(self._missing)
 
-        protocol.dataReceived = data_received
-        protocol.replyReceived = reply_received
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell all that wait."""
+        self._way_out = None
+        waiting, pauses = list(self._waiting), list(self._pauses)
+        self._waiting.clear()
+        for take in waiting:
+            take(RedisLost("the connection is lost"))
+        lost = self._lost
+        for done in pauses:
+            done.errback(lost)
+
+    @property
+    def _lost(self) -> Failure:
+        return self._trouble or Failure(RedisLost("the connection is lost"))
+
+    # ---- What others ask
 
     @property
     def owes(self) -> bool:
         """Whether an answer is due."""
-        return bool(self._protocol.replyQueue.waiting)
+        return bool(self._waiting)
+
+    def pack(self, *words: bytes | str | int) -> bytes:
+        """Return a command as Redis reads it."""
+        return self._pack(words)
+
+    def send(self, command: bytes, take: Take) -> None:
+        """Send a packed command.
+
+        :param take: takes the answer, or :exc:`RedisRefused` or :exc:`RedisLost`.
+        :raises RedisLost: the connection is not there any more.
+        """
+        if self._way_out is None:
+            raise RedisLost("the connection is lost")
+        self._waiting.append(take)
+        self._way_out.write(command)
 
     def ask(self, *words: bytes | str | int) -> Deferred[Any]:
         """Send a command; return the answer.
 
-        :return: fails with :exc:`RedisLost`, and with what txredisapi has for errors.
+        :return: fails with :exc:`RedisRefused` or :exc:`RedisLost`.
         """
-        if not self._protocol.connected:
-            raise RedisLost("the connection is lost")
-        answer: Deferred[Any] = self._protocol.execute_command(*words)
+        answer: Deferred[Any] = Deferred()
+
+        def take(said: Any) -> None:
+            if isinstance(said, Exception):
+                answer.errback(said)
+            else:
+                answer.callback(said)
+
+        self.send(self._pack(words), take)
         return answer
 
-    def send(self, commands: bytes, count: int) -> list[Deferred[Any]]:
-        """Send commands that are built already; return the answers.
-
-        :param count: how many commands they are.
-        """
-        if not self._protocol.connected:
-            raise RedisLost("the connection is lost")
-        protocol = self._protocol
-        protocol.transport.write(commands)
-        return [
-            protocol.replyQueue.get().addCallback(protocol.handle_reply)
-            for _ in range(count)
-        ]
-
-    async def ask_time(self) -> float:
-        """Ask for Redis' time, for :attr:`clock`; return the seconds that it took."""
+    async def ask_time(self) -> None:
+        """Ask for Redis' time, for :attr:`clock`."""
         asked = self._now()
         seconds, microseconds = await self.ask("TIME")
         now = self._now()
         self.clock.answered(asked, now, int(seconds) + int(microseconds) / 1e6)
-        return now - asked
 
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait, at the most until the connection is lost.
 
         :return: fails with :exc:`RedisLost`, or with what :meth:`fail` was told.
         """
+        if self._way_out is None:
+            return fail(self._lost)
         done: Deferred[None] = Deferred()
-        if not self._protocol.connected:
-            self._pauses.add(done)
-            self._disconnected(None)
-            return done
         call = self._reactor.callLater(seconds, done.callback, None)
         self._pauses.add(done)
 
@@ -172,11 +220,6 @@ class Redis:
 
         return done.addBoth(over)
 
-    def _disconnected(self, _: object) -> None:
-        lost = self._trouble or Failure(RedisLost("the connection is lost"))
-        for done in list(self._pauses):
-            done.errback(lost)
-
     def fail(self, trouble: Failure) -> None:
         """Cut the connection for a reason, which :meth:`pause` tells."""
         self._trouble = self._trouble or trouble
@@ -184,7 +227,64 @@ class Redis:
 
     def close(self) -> None:
         """Cut the connection."""
-        self._protocol.transport.abortConnection()
+        self.transport.abortConnection()
+
+
+@implementer(IPullProducer)
+class WayOut:
+    """Writes to a connection: straight into the socket where there is no TLS.
+
+    Through Twisted's own buffer a command takes three calls to the kernel, and a turn
+    of the reactor, in place of one call. What the socket does not take waits here;
+    being the transport's pull producer is Twisted's public way to learn when there is
+    room.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._rest = bytearray()
+        self._send: Callable[[bytes | bytearray], int] | None = None
+        plain = transport
+        while isinstance(plain, TLSMemoryBIOProtocol):
+            plain = plain.transport
+        plain.setTcpNoDelay(True)
+        handle: socket.socket = plain.getHandle()
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)
+        if isinstance(transport, Connection):
+            self._send = handle.send
+            transport.registerProducer(self, False)
+
+    def write(self, data: bytes) -> None:
+        """Send this, or have it wait for room."""
+        if self._send is None:
+            self._transport.write(data)
+            return
+        sent = 0 if self._rest else self._send_some(data)
+        if sent < len(data):
+            self._rest += memoryview(data)[sent:]
+            self._transport.startWriting()
+
+    def _send_some(self, data: bytes | bytearray) -> int:
+        assert self._send is not None
+        try:
+            return self._send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            # Twisted tells everybody in the reactor's next turn.
+            self._transport.abortConnection()
+            return 0
+
+    def resumeProducing(self) -> None:
+        """Go on, as the socket can be written to."""
+        if self._rest:
+            del self._rest[: self._send_some(self._rest)]
+        if self._rest:
+            self._transport.startWriting()
+
+    def stopProducing(self) -> None:
+        """Let go: the connection is gone."""
+        self._rest.clear()
 
 
 class Link:
@@ -279,13 +379,11 @@ class Link:
 
     def _in_words(self, failure: Failure) -> tuple[float, str]:
         """Return the longest delay of the next try, and what went wrong."""
-        import txredisapi
-
         error = failure.value
         match error:
-            case RedisLost() | txredisapi.ConnectionError():
-                return MOST, str(error).lower()
-            case txredisapi.RedisError():
+            case RedisLost():
+                return MOST, str(error)
+            case RedisRefused():
                 told = ascii(str(error)[:120])[1:-1]
                 return REFUSED_MOST, f"it refuses: {told}"
             case UnknownHost():
@@ -337,25 +435,18 @@ class Link:
         return said[0].decode("ascii"), int(said[1])
 
     async def _open(self, host: str, port: int) -> Redis:
-        import txredisapi
-
         self._names.forget()
         found = self._names.find(host, port).addTimeout(SIGN_IN, self._reactor)
         addresses: Sequence[str] = await found
-        factory = Factory.forProtocol(
-            lambda: txredisapi.RedisProtocol(charset=None, convertNumbers=False)
-        )
+        name, clock, reactor = str(self._address), self.clock, self._reactor
+        factory = Factory.forProtocol(lambda: Redis(name, clock, reactor))
         factory.noisy = False
         *others, last = addresses[:4]
         for number in others:
             with suppress(ConnectError):
-                protocol: Any
-                protocol = await self._endpoint(host, number, port).connect(factory)
-                break
-        else:
-            protocol = await self._endpoint(host, last, port).connect(factory)
-        _tune(protocol.transport)
-        return Redis(protocol, str(self._address), self.clock, self._reactor)
+                made = await self._endpoint(host, number, port).connect(factory)
+                return cast(Redis, made)
+        return cast(Redis, await self._endpoint(host, last, port).connect(factory))
 
     def _endpoint(self, host: str, number: str, port: int) -> IStreamClientEndpoint:
         kind = TCP6ClientEndpoint if ":" in number else TCP4ClientEndpoint
@@ -381,12 +472,3 @@ class Link:
 
     def _in_time(self, answer: Deferred[Any]) -> Deferred[Any]:
         return answer.addTimeout(SIGN_IN, self._reactor)
-
-
-def _tune(transport: Any) -> None:
-    """Have small commands leave at once, and a broken connection end soon."""
-    while isinstance(transport, TLSMemoryBIOProtocol):
-        transport = transport.transport
-    transport.setTcpNoDelay(True)
-    plain: socket.socket = transport.getHandle()
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)

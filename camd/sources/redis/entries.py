@@ -23,7 +23,8 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from camd.formats.jpeg import Size
 
@@ -42,6 +43,8 @@ GONE = "gone"
 
 FIELDS = (b"c", b"t", b"n", b"s", b"y", b"w", b"h", b"j")
 
+_values = itemgetter(*FIELDS)
+
 _WORD = 20
 """Letters of a state."""
 
@@ -53,8 +56,7 @@ class BadEntry(Exception):
     """What stands in Redis is nothing that a camd has written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One picture, or a change of state without one.
 
     :ivar timestamp: when it was taken, in Unix seconds of its origin.
@@ -112,35 +114,19 @@ def want_key(camera: str) -> bytes:
     return b"camd:{%b}:want" % camera.encode()
 
 
-def command(*words: bytes) -> bytes:
-    """Return the bytes of one command, as Redis reads them (RESP).
-
-    txredisapi would copy a picture three times to make them.
-    """
-    sized = [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-    return b"".join([b"*%d\r\n" % len(words), *sized])
-
-
-def put(camera: str, entry: Entry) -> bytes:
-    """Return the commands that make an entry a camera's newest; there are two."""
-    key = picture_key(camera)
-    values = (
-        repr(entry.timestamp).encode(),
-        repr(entry.taken).encode(),
-        b"%d" % entry.number,
-        entry.state.encode(),
-        entry.why.encode(errors="replace"),
-        b"%d" % entry.size.width,
-        b"%d" % entry.size.height,
-        entry.jpeg,
+def put(camera: str, entry: Entry) -> tuple[bytes | str | int, ...]:
+    """Return the words of the command that makes an entry a camera's newest."""
+    return (
+        *("XADD", picture_key(camera), "MAXLEN", 1, "*"),
+        *(b"c", repr(entry.timestamp), b"t", repr(entry.taken), b"n", entry.number),
+        *(b"s", entry.state, b"y", entry.why.encode(errors="replace")),
+        *(b"w", entry.size.width, b"h", entry.size.height, b"j", entry.jpeg),
     )
-    fields = [word for pair in zip(FIELDS, values, strict=True) for word in pair]
-    return b"".join(
-        (
-            command(b"XADD", key, b"MAXLEN", b"1", b"*", *fields),
-            command(b"PEXPIRE", key, b"%d" % (1000 * EXPIRES)),
-        )
-    )
+
+
+def keep(camera: str) -> tuple[bytes | str | int, ...]:
+    """Return the words of the command by which its newest entry stays for a while."""
+    return "PEXPIRE", picture_key(camera), 1000 * EXPIRES
 
 
 def read_entry(fields: Sequence[Any]) -> Entry:
@@ -151,13 +137,13 @@ def read_entry(fields: Sequence[Any]) -> Entry:
     """
     try:
         said = dict(zip(fields[::2], fields[1::2], strict=True))
-        c, t, n, s, y, w, h, jpeg = (said[name] for name in FIELDS)
+        c, t, n, s, y, w, h, jpeg = _values(said)
         entry = Entry(
             float(c),
             float(t),
             int(n),
             s.decode("ascii"),
-            _line(y.decode()),
+            _line(y.decode()) if y else "",
             Size(int(w), int(h)),
             jpeg,
         )

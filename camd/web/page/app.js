@@ -161,8 +161,7 @@ function openArrange() {
 
 async function signOut() {
   await fetch(`${root}api/session`, {method: "DELETE"}).catch(() => {});
-  feed.stop();
-  signIn(root, begin);
+  feed.signOut();
 }
 
 const KEYS = {

@@ -17,7 +17,7 @@ const feed = new Feed(root, {
   rates: ({cameras}) => { tile.captureFps = cameras[name]?.capture_fps ?? null; },
   picture: (_, picture) => tile.show(picture),
   way: (way) => tile.showImage(way === "img" ? `${root}${path}/stream?${stream}` : null),
-  signedOut: () => { tile.refused = "this link has ended"; },
+  signedOut: tell,
 }, {live: `${path}/live?${live}`, query: frame, only: {name, title, state: "starting"}});
 
 const tile = new Tile(name, feed.clock, (_, picture, grown) => {
@@ -45,9 +45,14 @@ function watch() {
   feed.watch(document.hidden || !width ? {} : {[name]: {width, auto: true}});
 }
 
+function tell() {
+  const now = performance.now(), closed = feed.isSignedOut ? "link ended" : null;
+  tile.tell(now, {closed, connected: feed.connected(now)});
+}
+
 take({name, title, state: "starting"});
 new ResizeObserver(arrange).observe(wall);
 document.addEventListener("visibilitychange", watch);
-setInterval(() => tile.tell(performance.now(), feed.connected(performance.now())), 50);
+setInterval(tell, 50);
 setInterval(() => tile.meter.tick(performance.now()), 1000);
 feed.start();

@@ -19,11 +19,13 @@ const LONGEST_WAIT = 10000;
  * `way` is "live", "pull", "img", or null while there is no connection.
  *
  * @property way - as above.
+ * @property isSignedOut - whether camd lets this page in no more.
  * @property clock - camd's clock.
  * @property root - camd's address, with a slash at its end.
  */
 export class Feed {
   way = null;
+  isSignedOut = false;
   clock = new Clock();
   root;
   #listener;
@@ -48,7 +50,10 @@ export class Feed {
     this.#address = new URL(live, root.replace(/^http/, "ws")).href;
   }
 
-  start() { this.#openLive(); }
+  start() {
+    this.isSignedOut = false;
+    this.#openLive();
+  }
 
   /** End all connections; `start` begins again. */
   stop() {
@@ -58,6 +63,13 @@ export class Feed {
     this.#source = this.#next = null;
     this.clock.forget();
     this.#become(null);
+  }
+
+  /** End all connections, as camd lets this page in no more. */
+  signOut() {
+    this.isSignedOut = true;
+    this.stop();
+    this.#listener.signedOut();
   }
 
   /** Whether camd was heard lately. */
@@ -138,7 +150,7 @@ export class Feed {
       },
       closed: (status) => {
         clearTimeout(this.#timer);
-        if (status === 401) this.#signedOut();
+        if (status === 401) this.signOut();
         else this.#again(this.#wait());
       },
       unable: () => this.#become("img"),
@@ -154,10 +166,5 @@ export class Feed {
   #again(wait) {
     this.stop();
     this.#timer = setTimeout(() => this.#openLive(), wait);
-  }
-
-  #signedOut() {
-    this.stop();
-    this.#listener.signedOut();
   }
 }

@@ -145,13 +145,17 @@ export class Tile {
     else if (this.image.getAttribute("src") !== source) this.image.src = source;
   }
 
-  /** Say what is on the screen at this moment. */
-  tell(now, connected, busy = false) {
+  /**
+   * Say what is on the screen at this moment.
+   *
+   * @param seen - `connected`, `closed` and `busy`, as verdict.js has them.
+   */
+  tell(now, seen) {
     const {entry, meter} = this, isImage = !this.image.hidden;
     const age = this.shown && !isImage ? meter.age(now) : null;
     const fps = Math.min(entry.fps ?? Infinity, this.captureFps ?? Infinity);
     const verdict = judge({
-      connected, busy, state: entry.state, why: entry.why, refused: this.refused, age,
+      ...seen, state: entry.state, why: entry.why, refused: this.refused, age,
       picture: this.shown !== null || isImage, paused: this.paused, interval: fps > 0 && fps < Infinity ? 1 / fps : 0,
     });
     if (verdict.word !== this.word || verdict.grade !== this.#grade) {

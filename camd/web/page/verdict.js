@@ -30,6 +30,7 @@ export function numbers(age, error, fps) {
  * Judge a tile.
  *
  * @param seen - what is known of it:
+ *     closed: why camd lets this page in no more, or null;
  *     connected: whether camd was heard lately;
  *     state: the camera's, as camd says; why: its last error or null; refused: why camd
  *     sends this camera's pictures no more, or null;
@@ -43,6 +44,7 @@ export function numbers(age, error, fps) {
 export function judge(seen) {
   const {connected, state, age, picture, paused} = seen, colour = grade(age);
   const verdict = (word, cause = "", worst = colour) => ({word, cause, grade: worst});
+  if (seen.closed) return verdict(seen.closed, seen.closed, "old");
   if (!connected) return verdict("no connection", "no connection to camd", "old");
   if (paused) return verdict("paused");
   if (seen.refused) return verdict("refused", seen.refused, "old");

@@ -207,14 +207,16 @@ export class Wall {
   /** Say how old each picture is, at this moment. */
   tell() {
     if (document.hidden) return;
-    const now = performance.now(), connected = this.#feed.connected(now);
+    const now = performance.now();
     // Where this timer comes late, so do pictures, however quick the link is.
     this.#late += (Math.min(1000, now - this.#told - TELL) - this.#late) / 20;
     this.#told = now;
+    const closed = this.#feed.isSignedOut ? "signed out" : null;
+    const seen = {closed, connected: this.#feed.connected(now), busy: this.#late > BUSY};
     for (const name of this.shown) {
       const tile = this.tiles.get(name), before = tile.word;
       if (tile.root.hidden) continue;
-      tile.tell(now, connected, this.#late > BUSY);
+      tile.tell(now, seen);
       if (before && before !== tile.word) this.#announce(tile);
     }
   }

@@ -3,7 +3,7 @@ import test from "node:test";
 
 import {grade, judge, numbers, span} from "../../../camd/web/page/verdict.js";
 
-const WELL = {connected: true, state: "live", why: null, refused: null, age: 0.1, picture: true, paused: false, interval: 1 / 15};
+const WELL = {closed: null, connected: true, state: "live", why: null, refused: null, age: 0.1, picture: true, paused: false, interval: 1 / 15};
 
 test("neutral under half a second, amber up to two, red above", () => {
   assert.deepEqual([0, 0.49, 0.5, 1.99, 2, 60, null].map(grade),
@@ -28,13 +28,13 @@ test("a fresh picture of a camera that works is live", () => {
 
 test("nothing else is ever called live", () => {
   const kinds = {
-    connected: [true, false], state: ["starting", "live", "stalled", "offline", "idle"], why: [null, "x"], refused: [null, "full"],
+    closed: [null, "signed out"], connected: [true, false], state: ["starting", "live", "stalled", "offline", "idle"], why: [null, "x"], refused: [null, "full"],
     age: [0.1, 0.6, 2.5, 100, null], picture: [true, false], paused: [true, false], interval: [0, 1 / 15, 10],
   };
   const all = Object.entries(kinds).reduce((seen, [key, values]) => seen.flatMap((s) => values.map((v) => ({...s, [key]: v}))), [{}]);
   for (const seen of all) {
     if (judge(seen).word !== "live") continue;
-    assert.ok(seen.connected && seen.state === "live" && !seen.refused && seen.picture && !seen.paused && seen.age < 0.5, JSON.stringify(seen));
+    assert.ok(!seen.closed && seen.connected && seen.state === "live" && !seen.refused && seen.picture && !seen.paused && seen.age < 0.5, JSON.stringify(seen));
   }
 });
 
@@ -47,6 +47,12 @@ test("it says which side is slow", () => {
   assert.equal(word({age: 9, state: "stalled"}), "camera silent");
   assert.equal(word({age: 9, connected: false}), "no connection");
   assert.equal(word({age: 9, state: "offline"}), "offline");
+});
+
+test("who is signed out is told that, whatever else there is", () => {
+  const signedOut = {word: "signed out", cause: "signed out", grade: "old"};
+  for (const connected of [true, false])
+    assert.deepEqual(judge({...WELL, closed: "signed out", connected, refused: "too many viewers"}), signedOut);
 });
 
 test("a cause stands over a picture only when it is old, or there is none to come", () => {
