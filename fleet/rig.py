@@ -282,11 +282,21 @@ class Fleet:
             program.kill()
 
 
-def wait(true: Callable[[], bool], what: str, seconds: float = 30) -> float:
-    """Wait for something; return the seconds that it took."""
+def wait(
+    true: Callable[[], bool],
+    what: str,
+    seconds: float = 30,
+    program: Program | None = None,
+) -> float:
+    """Wait for something; return the seconds that it took.
+
+    :param program: whose last words are told when it does not come true.
+    """
     began = time.monotonic()
     while not true():
-        assert time.monotonic() - began < seconds, f"{what}: not within {seconds:g} s"
+        if time.monotonic() - began >= seconds:
+            last = program.log.read_text()[-2000:] if program is not None else ""
+            raise AssertionError(f"{what}: not within {seconds:g} s\n{last}")
         time.sleep(0.1)
     return time.monotonic() - began
 

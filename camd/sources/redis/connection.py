@@ -144,11 +144,13 @@ class Redis(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell all that wait."""
         self._way_out = None
-        waiting, pauses = list(self._waiting), list(self._pauses)
+        if reason.check(SSL.Error):
+            # The connection is made before TLS is agreed on.
+            self._trouble = self._trouble or reason
+        lost, waiting, pauses = self._lost, list(self._waiting), list(self._pauses)
         self._waiting.clear()
         for take in waiting:
-            take(RedisLost("the connection is lost"))
-        lost = self._lost
+            take(lost.value)
         for done in pauses:
             done.errback(lost)
 
@@ -170,7 +172,8 @@ class Redis(Protocol):
     def send(self, command: bytes, take: Take) -> None:
         """Send a packed command.
 
-        :param take: takes the answer, or :exc:`RedisRefused` or :exc:`RedisLost`.
+        :param take: takes the answer, or :exc:`RedisRefused`, or why the connection was
+            lost, which mostly is :exc:`RedisLost`.
         :raises RedisLost: the connection is not there any more.
         """
         if self._way_out is None:
@@ -181,7 +184,7 @@ class Redis(Protocol):
     def ask(self, *words: bytes | str | int) -> Deferred[Any]:
         """Send a command; return the answer.
 
-        :return: fails with :exc:`RedisRefused` or :exc:`RedisLost`.
+        :return: fails with what :meth:`send` has for exceptions.
         """
         answer: Deferred[Any] = Deferred()
 

@@ -28,6 +28,7 @@ from zope.interface import implementer
 from camd import __version__
 from camd.formats import live
 from camd.formats.live import Picture
+from camd.sources.low_water import LowWater
 from camd.sources.relay.address import Origin
 
 LARGEST = 16 * 1024 * 1024
@@ -55,6 +56,41 @@ _MEANINGS = {
     503: "it has no room for another viewer, or is not up yet",
     504: "it is not there behind its proxy (504 Gateway Timeout)",
 }
+
+
+_LENGTHS = {126: 2, 127: 8}
+"""Bytes that a length takes where one byte is not enough, by what stands in that."""
+
+
+class Frames:
+    """Follows the frames of a server by their lengths (RFC 6455 5.2).
+
+    wsproto reads them, and does not say how long the one under way is.
+    """
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._missing = 0
+
+    def missing_behind(self, data: bytes) -> int:
+        """Return how many bytes of the frame under way have yet to come, behind these.
+
+        0 where its length is not known yet.
+        """
+        head, at = self._head, 0
+        while at < len(data):
+            if self._missing:
+                step = min(self._missing, len(data) - at)
+                self._missing -= step
+                at += step
+                continue
+            head.append(data[at])
+            at += 1
+            longer = _LENGTHS.get(head[1] & 127, 0) if len(head) > 1 else 2
+            if len(head) == 2 + longer:
+                self._missing = int.from_bytes(head[2:] or head[1:2], "big")
+                head.clear()
+        return self._missing
 
 
 class Listener(Interface):
@@ -96,6 +132,9 @@ class LiveClient(Protocol):
         self._origin = origin
         self._clock = clock
         self._ws = WSConnection(ConnectionType.CLIENT)
+        # What follows the answer to the upgrade; None as long as that has not come.
+        self._frames: Frames | None = None
+        self._answer_end = b""
         self._data = bytearray()
         self._text = StringIO()
         self._allowance, self._allowed_at = float(BURST), clock()
@@ -107,6 +146,7 @@ class LiveClient(Protocol):
         # An acknowledgement must not wait for the one before it (RFC 896).
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
+        self._low_water = LowWater(self.transport)
         origin = self._origin
         headers = [(b"User-Agent", f"camd/{__version__}".encode())]
         if origin.key:
@@ -117,6 +157,7 @@ class LiveClient(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Take what has come, and hand on the newest picture of each camera."""
         self.heard_at = self._clock()
+        self._wait_for_more(data)
         pictures: dict[int, Picture] = {}
         try:
             self._ws.receive_data(data)
@@ -129,6 +170,17 @@ class LiveClient(Protocol):
             self._end(f"it does not speak as a camd does: {shown}")
         if pictures and self.listener is not None:
             self.listener.came(pictures)
+
+    def _wait_for_more(self, data: bytes) -> None:
+        """Be woken up when all of the frame under way has come."""
+        if self._frames is None:
+            answer = self._answer_end + data
+            _, end, data = answer.partition(b"\r\n\r\n")
+            if not end:
+                self._answer_end = answer[-3:]
+                return
+            self._frames = Frames()
+        self._low_water.set(self._frames.missing_behind(data))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Say that it hung up, if nobody has."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from camd.config.redis import RedisAddress
 from camd.formats.splitter import MAX_FLOOD
@@ -165,3 +167,13 @@ def test_it_ends_at_any_moment(step: int) -> None:
     harness.network.run(5)
     assert harness.reasons == []
     assert harness.network.getDelayedCalls() == []
+
+
+def test_a_certificate_that_is_not_trusted(harness: Harness) -> None:
+    """What is wrong with TLS shows when the connection is made already, and is told."""
+    harness.network.run(0.1)
+    harness.network.wires[-1]._protocol.connectionLost(Failure(SSL.Error([])))
+    harness.network.run(0.01)
+    assert harness.reasons == [
+        "redis://10.0.0.1:6379/0: no TLS connection; is its certificate trusted?"
+    ]
