@@ -8,7 +8,6 @@ without an end, such as a camera's stream, goes past that parser.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 from collections.abc import Callable, Sequence
@@ -35,6 +34,8 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from camd.sources.low_water import LowWater
+
 CONNECT = 5.0
 """Seconds to connect to one of a host's addresses."""
 
@@ -43,10 +44,6 @@ HEAD = 64 * 1024
 
 READ = 64 * 1024
 """Bytes that are read at once: most pictures, and as many as Twisted reads."""
-
-AT_ONCE = 128 * 1024
-"""Bytes of a picture that are waited for at the most before some are read: the kernel
-is to hold no more, and makes room for twice as many."""
 
 Receive = Callable[[bytes], int]
 """Takes bytes of a body; returns how many must come at least before it can go on."""
@@ -194,7 +191,7 @@ class _BodyReader:
         self._transport = transport
         self._receive: Receive | None = receive
         self._socket: socket.socket = transport.getHandle()
-        self._least = 0
+        self._low_water = LowWater(transport)
         transport.stopReading()
         transport.reactor.addReader(self)
 
@@ -225,27 +222,13 @@ class _BodyReader:
         if not data:
             return CONNECTION_DONE
         receive = self._receive
-        least = 0 if receive is None else min(receive(data), AT_ONCE)
-        if least != self._least:
-            self._wait_for(least)
+        if receive is not None:
+            self._low_water.set(receive(data))
         return None
 
     def connectionLost(self, reason: Failure) -> None:
         """Tell the transport, which closes the socket."""
         self._transport.connectionLost(reason)
-
-    def _wait_for(self, least: int) -> None:
-        """Be woken up when so many bytes have come, or when no more come.
-
-        Over a network of 100 Mbit/s a picture of 40 KB comes in 28 packets, each of
-        which would wake the process. TLS is left out: what it holds of a record is not
-        in the socket any more.
-        """
-        self._least = least
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVLOWAT, max(1, least)
-            )
 
 
 if TYPE_CHECKING:

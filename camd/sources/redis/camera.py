@@ -181,7 +181,7 @@ class RedisCamera:
         if not self._is_opened:
             self._is_opened = True
             receiver.opened("MJPG")
-        captured = min(self._reactor.seconds(), redis.clock.here(entry.taken))
+        captured = redis.clock.here(entry.taken, self._reactor.seconds())
         if not self._is_told_live:
             self._is_told_live = True
             receiver.upstream("live", None)

@@ -41,7 +41,7 @@ from camd.periodic import PeriodicCall
 from camd.sources.http.names import LookUp, Names, UnknownHost, look_up
 from camd.sources.http.tls import trust
 from camd.sources.low_water import LowWater
-from camd.sources.redis.clock import ServerClock
+from camd.sources.remote_clock import RemoteClock
 
 CONNECT = 2.0
 """Seconds to connect. A connection that is tried while a network is down sends its
@@ -99,7 +99,7 @@ class Redis(Protocol):
 
     transport: Any
 
-    def __init__(self, address: str, clock: ServerClock, reactor: IReactorTime) -> None:
+    def __init__(self, address: str, clock: RemoteClock, reactor: IReactorTime) -> None:
         import hiredis
 
         self.address = address
@@ -202,7 +202,7 @@ class Redis(Protocol):
         asked = self._now()
         seconds, microseconds = await self.ask("TIME")
         now = self._now()
-        self.clock.answered(asked, now, int(seconds) + int(microseconds) / 1e6)
+        self.clock.answered(asked, int(seconds) + int(microseconds) / 1e6, now)
 
     def pause(self, seconds: float) -> Deferred[None]:
         """Wait, at the most until the connection is lost.
@@ -315,7 +315,7 @@ class Link:
         verify_tls: bool = True,
         find: LookUp = look_up,
     ) -> None:
-        self.clock = ServerClock()
+        self.clock = RemoteClock()
         self.reason = "not connected yet"
         self._address = address
         self._reactor = reactor

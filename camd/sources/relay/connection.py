@@ -29,7 +29,7 @@ from camd.sources.http.names import LookUp, Names, look_up
 from camd.sources.http.tls import trust
 from camd.sources.relay.address import Origin
 from camd.sources.relay.client import LiveClient
-from camd.sources.relay.clock import OriginClock
+from camd.sources.remote_clock import RemoteClock
 
 CONNECT = 3.0
 """Seconds to connect to one address. A kernel repeats its SYN after 1 s and after 3 s:
@@ -146,7 +146,7 @@ class OriginConnection:
         self._wall = wall
         self._policy = trust(origin.verify_tls)
         self._entries: dict[str, Entry] = {}
-        self._clocks: dict[str, OriginClock] = {}
+        self._clocks: dict[str, RemoteClock] = {}
         self._asked: list[float] = []
         self._asked_at = 0.0
         self._acks: dict[int, int] = {}
@@ -330,10 +330,10 @@ class OriginConnection:
 
     def _captured(self, name: str | None, timestamp: float, now: float) -> float:
         clock = self._clocks.get(name or "")
-        captured = clock.captured(timestamp, now) if clock is not None else None
-        if captured is None:
-            # It should have told its time first; then both clocks must be right.
-            captured = min(now, now - self._wall() + timestamp)
+        if clock is not None:
+            return clock.here(timestamp, now)
+        # It should have told its time first; then both clocks must be right.
+        captured: float = min(now, now - self._wall() + timestamp)
         return captured
 
     def _tell(self, member: Member) -> None:
@@ -372,7 +372,7 @@ class OriginConnection:
             name = member.camera
             own = times.get(name, time) if isinstance(times, dict) else time
             if (there := _number(own)) is not None:
-                clock = self._clocks.setdefault(name, OriginClock())
+                clock = self._clocks.setdefault(name, RemoteClock())
                 clock.answered(asked_at, there, now)
             self._guarded(member.heard)
 

@@ -19,11 +19,11 @@ from twisted.python.failure import Failure
 
 from camd.sources.http.body import Body
 from camd.sources.http.connection import (
-    AT_ONCE,
     HEAD,
     Connection,
     tolerant_head,
 )
+from camd.sources.low_water import MOST
 from tests.fakes import FakeReactor, tcp_pair
 from tests.fakes_http import answer
 from tests.sources.http.test_body import FakeConsumer
@@ -216,7 +216,7 @@ def test_a_picture_that_comes_in_many_packets_wakes_once() -> None:
         (reader,) = reactor_of(link).readers
         near = socket.socket(fileno=os.dup(reader.fileno()))
         with near:
-            for missing[0], least in ((30_000, 30_000), (1 << 30, AT_ONCE), (0, 1)):
+            for missing[0], least in ((30_000, 30_000), (1 << 30, MOST), (0, 1)):
                 near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
                 far.sendall(b"some")
                 reactor_of(link).read()
