@@ -199,6 +199,7 @@ def scaled(fleet: Fleet, crowd: Crowd) -> Row:
     alone = crowd.seen_after("3 to 1")
     for edge in EDGES[1:]:
         fleet.programs[edge].start()
+    for edge in EDGES[1:]:
         wait_for(fleet, edge, set(CAMERAS))
     three = crowd.seen_after("1 to 3")
     worst = max(1e9 if s is None else s for s in (alone, three))
