@@ -22,4 +22,4 @@ def test_a_fleet_lives_through_trouble(tmp_path: Path) -> None:
     assert shutil.which("redis-server"), "redis-server is missing"
     rows = list(measured(parsed(SHORT), tmp_path))
     assert [f"{row.what}: {row.seen}" for row in rows if not row.met] == []
-    assert len(rows) == 11
+    assert len(rows) == 13

@@ -41,11 +41,12 @@ def measured(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
         ):
             yield from _with_robots(made, options)
     if only in (None, "cameras"):
-        with (
-            machines(*scenarios.MACHINES) as network,
-            fleet(network, folder / "cameras") as made,
-        ):
-            yield from scenarios.many(made, options.cameras, options.watch)
+        for many in (scenarios.through_redis, scenarios.over_a_channel):
+            with (
+                machines(*scenarios.MACHINES) as network,
+                fleet(network, folder / many.__name__) as made,
+            ):
+                yield from many(made, options.cameras, options.watch)
 
 
 def _with_robots(made: Fleet, options: argparse.Namespace) -> Iterator[Row]:

@@ -41,6 +41,11 @@ def balancing(edges: Mapping[str, str]) -> str:
     return "".join((text, "    http-response set-header X-Edge %s\n", *servers))
 
 
+def own_cameras(names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of cameras that stand beside a camd."""
+    return {name: {"source": f"http://127.0.0.1:{CAMERA_PORT}/"} for name in names}
+
+
 class Program:
     """A program on a machine, which can be killed and started again."""
 
@@ -218,27 +223,32 @@ class Fleet:
         host = self.network.addresses["core"]
         return f"redis://camd:${{REDIS_PASSWORD}}@{host}:{REDIS_PORT}/0"
 
-    def origin(self, machine: str, cameras: Sequence[str], **settings: Any) -> Program:
+    def origin(self, machine: str, cameras: Sequence[str]) -> Program:
         """Start a camd that publishes cameras."""
-        source = f"http://127.0.0.1:{CAMERA_PORT}/"
-        own = {name: {"source": source} for name in cameras}
-        return self._camd(machine, {"publish": self.server, "cameras": own, **settings})
+        own = own_cameras(cameras)
+        return self.camd(machine, {"publish": self.server, "cameras": own})
 
-    def edge(self, machine: str, **settings: Any) -> Program:
+    def edge(self, machine: str) -> Program:
         """Start a camd that shows what is published."""
         given = {
             "cameras_from": self.server,
             "signing_key": "s" * 32,
-            "max_viewers_per_address": 0,
             # So that viewers see a placeholder before the trouble is over.
             "offline_after": 3,
         }
-        return self._camd(machine, {**given, **settings})
+        return self.camd(machine, given)
 
-    def _camd(self, machine: str, settings: Mapping[str, Any]) -> Program:
+    def cameras_of(self, machine: str, names: Sequence[str]) -> dict[str, Any]:
+        """Return the settings of cameras that come from another machine's camd."""
+        origin = f"camd+http://{KEY}@{self.network.addresses[machine]}:{PORT}"
+        return {name: {"source": f"{origin}/{name}"} for name in names}
+
+    def camd(self, machine: str, settings: Mapping[str, Any]) -> Program:
+        """Start a camd, which lets in whoever has :data:`KEY`."""
         folder = self._folder / machine
         folder.mkdir(parents=True, exist_ok=True)
-        given = {"listen": f"tcp:{PORT}", "api_keys": {"fleet": KEY}, **settings}
+        given: dict[str, Any] = {"listen": f"tcp:{PORT}", "api_keys": {"fleet": KEY}}
+        given |= {"max_viewers_per_address": 0, **settings}
         (folder / "camd.yaml").write_text(json.dumps(given))
         twistd = str(Path(sys.executable).parent / "twistd")
         command = [twistd, "-n", "--pidfile=", "camd", "-c", "camd.yaml"]
