@@ -12,9 +12,9 @@ class PeriodicCall:
     """Makes a call at all multiples of an interval on the clock.
 
     So what is done once a second is done at the same moment for all cameras, by one
-    timer, and wakes the process once. To be woken up is what such a call costs most;
-    Twisted's ``LoopingCall`` makes 30 calls of its own besides, and its list of timers
-    takes ten for each of hundreds of cameras' (counted).
+    timer for all intervals, and wakes the process once. To be woken up is what such a
+    call costs most; Twisted's ``LoopingCall`` makes 30 calls of its own besides, and
+    its list of timers takes ten for each of hundreds of cameras' (counted).
 
     :ivar running: whether it is repeated.
 
@@ -25,6 +25,7 @@ class PeriodicCall:
         self.running = False
         self._act = act
         self._clock = clock
+        self._interval = 0.0
 
     def start(self, interval: float, now: bool = True) -> None:
         """Repeat the call from now on; only while it is not running.
@@ -33,9 +34,10 @@ class PeriodicCall:
         :param now: make one at once as well.
         """
         self.running = True
-        place = self._clock, interval
-        self._beat = _beats.setdefault(place, _Beat(*place))
-        self._beat.add(self)
+        self._interval = interval
+        if self._clock not in _beats:
+            _beats[self._clock] = _Beat(self._clock)
+        _beats[self._clock].add(self, interval)
         if now:
             self._act()
 
@@ -43,7 +45,7 @@ class PeriodicCall:
         """Make no more calls; no harm if it is not running."""
         if self.running:
             self.running = False
-            self._beat.remove(self)
+            _beats[self._clock].remove(self, self._interval)
 
     def end(self) -> None:
         """Stop for good, and hold the owner of the call no longer."""
@@ -58,41 +60,58 @@ class PeriodicCall:
 
 
 class _Beat:
-    """All calls of one interval on one clock."""
+    """All calls on one clock, by their intervals."""
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, interval: float) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._interval = interval
-        self._calls: dict[PeriodicCall, None] = {}
-        self._turn = 0
+        self._calls: dict[float, dict[PeriodicCall, None]] = {}
+        # By interval, which multiple of it is the next one. Counted, as a moment
+        # divided by the interval may be rounded to the last one.
+        self._turns: dict[float, int] = {}
+        # The moment that is waited for.
+        self._due = 0.0
         self._next: IDelayedCall | None = None
 
-    def add(self, call: PeriodicCall) -> None:
+    def add(self, call: PeriodicCall, interval: float) -> None:
         """Make this call as well."""
-        self._calls[call] = None
-        if self._next is None:
-            self._turn = int(self._clock.seconds() / self._interval)
+        if interval not in self._calls:
+            self._calls[interval] = {}
+            self._turns[interval] = int(self._clock.seconds() / interval) + 1
+            self._plan()
+        self._calls[interval][call] = None
+
+    def remove(self, call: PeriodicCall, interval: float) -> None:
+        """Make this call no more."""
+        del self._calls[interval][call]
+        if not self._calls[interval]:
+            del self._calls[interval], self._turns[interval]
             self._plan()
 
-    def remove(self, call: PeriodicCall) -> None:
-        """Make this call no more."""
-        del self._calls[call]
-        if not self._calls and self._next is not None:
-            self._next.cancel()
-            del _beats[self._clock, self._interval]
-
     def _plan(self) -> None:
-        now = self._clock.seconds()
-        # Counted, as a moment divided by the interval may be rounded to the last turn.
-        self._turn = max(self._turn, int(now / self._interval)) + 1
-        delay = max(0.0, self._turn * self._interval - now)
-        self._next = self._clock.callLater(delay, self._run)
+        """Wait for the earliest of all moments."""
+        due = min((turn * each for each, turn in self._turns.items()), default=0.0)
+        if self._next is not None and (due != self._due or not self._turns):
+            self._next.cancel()
+            self._next = None
+        if not self._turns:
+            del _beats[self._clock]
+        elif self._next is None:
+            self._due = due
+            delay = max(0.0, due - self._clock.seconds())
+            self._next = self._clock.callLater(delay, self._run)
 
     def _run(self) -> None:
+        # Rounded, the clock may show a little less than what was waited for.
+        self._next, now = None, max(self._clock.seconds(), self._due)
+        calls: list[PeriodicCall] = []
+        for interval, turn in self._turns.items():
+            if turn * interval <= now:
+                self._turns[interval] = max(turn, int(now / interval)) + 1
+                calls += self._calls[interval]
         self._plan()
-        for call in list(self._calls):
+        for call in calls:
             if call.running:  # One of the others may have stopped it.
                 try:
                     call.call()
@@ -100,8 +119,8 @@ class _Beat:
                     self._log.failure("A periodic call")
 
 
-_beats: dict[tuple[IReactorTime, float], _Beat] = {}
-"""Those that have calls to make, by clock and interval."""
+_beats: dict[IReactorTime, _Beat] = {}
+"""Those that have calls to make, by clock."""
 
 
 def _nothing() -> None:

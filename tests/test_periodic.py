@@ -90,14 +90,28 @@ def test_an_exception_does_not_end_the_calls(clock: Clock) -> None:
 
 
 def test_calls_share_a_timer(clock: Clock) -> None:
-    """However many calls there are of one interval, the clock has one timer."""
+    """However many calls there are, of whatever intervals, the clock has one timer."""
     owners = [Owner(clock) for _ in range(10)]
-    for owner in owners:
-        owner.periodic.start(1)
+    for number, owner in enumerate(owners):
+        owner.periodic.start(1 + number % 3)
     assert len(clock.getDelayedCalls()) == 1
     for owner in owners:
         owner.periodic.stop()
     assert not clock.getDelayedCalls()
+
+
+def test_intervals_keep_apart(clock: Clock) -> None:
+    """Each call is made at the multiples of its own interval, whichever began first."""
+    slow, fast = Owner(clock), Owner(clock)
+    slow.periodic.start(1, now=False)
+    fast.periodic.start(0.4, now=False)
+    for _ in range(100):
+        clock.advance(0.025)
+    assert slow.times == pytest.approx([11, 12])
+    assert fast.times == pytest.approx([10.4, 10.8, 11.2, 11.6, 12, 12.4, 12.8])
+    fast.periodic.stop()
+    clock.advance(0.2)
+    assert slow.times[2:] == [pytest.approx(13)]
 
 
 def test_a_call_that_another_one_stops(clock: Clock) -> None:

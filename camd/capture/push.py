@@ -25,7 +25,7 @@ from camd.capture.pull import PullIntake
 from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
 from camd.formats import jpeg as jpeg_format
-from camd.formats.jpeg import Damaged, Head, is_as_known
+from camd.formats.jpeg import Damaged, Head, Size, is_as_known
 from camd.frame import Stamp
 from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
 
@@ -40,6 +40,9 @@ one."""
 
 EARLY = 0.1
 """Share of an interval that timers may fire early by."""
+
+_Picture = tuple[bytes, float, Stamp | None, Size | None]
+"""What :meth:`PushIntake.picture` takes."""
 
 Job = Callable[[Reader], Probe]
 Tell = Callable[["Probe | Failure"], None]
@@ -155,7 +158,7 @@ class PushIntake:
         self._arrived_at = 0.0
         # The newest of the pictures that exceeded the rate. It may be the last one
         # ahead of a silence; then it is taken after all.
-        self._held: tuple[tuple[bytes, float, Stamp | None], float] | None = None
+        self._held: tuple[_Picture, float] | None = None
         # Of the newest picture of another camd. Kept when the source is started again:
         # what that one shows first may be no new picture.
         self._stamp: Stamp | None = None
@@ -250,7 +253,13 @@ class PushIntake:
         """See :class:`camd.sources.Receiver`, and so for what follows."""
         self._format, self._told_fps = format, fps
 
-    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
+    def picture(
+        self,
+        jpeg: bytes,
+        captured: float,
+        stamp: Stamp | None = None,
+        size: Size | None = None,
+    ) -> None:
         """Take a picture, if it is a new one and the rate allows it."""
         if not self._is_open:
             return
@@ -261,13 +270,13 @@ class PushIntake:
                 return
             self._stamp = stamp
         if now < self._due - self._interval:
-            self._held = (jpeg, captured, stamp), now
+            self._held = (jpeg, captured, stamp, size), now
             if self._late is None:
                 self._late = self._clock.callLater(self._interval, self._take_late)
             return
         self._held = None
         self._due = max(self._due, now) + self._interval
-        self._take(jpeg, captured, stamp)
+        self._take(jpeg, captured, stamp, size)
 
     def heard(self) -> None:
         """Keep the source although it is silent."""
@@ -381,14 +390,17 @@ class PushIntake:
 
     # ---- Pictures
 
-    def _take(self, jpeg: bytes, captured: float, stamp: Stamp | None) -> None:
+    def _take(
+        self, jpeg: bytes, captured: float, stamp: Stamp | None, size: Size | None
+    ) -> None:
         """Check a picture if anybody is to see it, and tell the capture of it."""
-        capture, mode, known = self._capture, self._mode, self._known
+        capture, mode = self._capture, self._mode
         if capture is None:
             return
         try:
             is_wanted = capture.wants_frame
-            if mode is None or (is_wanted and self._redraw is None):
+            if size is None and (mode is None or (is_wanted and not self._redraw)):
+                known = self._known
                 # Nearly every picture is as the last one, and whole.
                 if known is None or not is_as_known(jpeg, known, self._max_pixels):
                     # It came in a frame of its own: all of it is there, whatever it
@@ -396,19 +408,21 @@ class PushIntake:
                     whole = jpeg_format.whole(
                         jpeg, self._max_pixels, is_framed=True, known=known
                     )
-                    jpeg, known = whole.jpeg, whole.head
-                    self._known = known
-                assert known is not None
-                size = known.size
-                if mode is None:
-                    mode = self._mode = CameraMode(
-                        size.width, size.height, self._told_fps, self._format
-                    )
+                    jpeg, self._known = whole.jpeg, whole.head
+                    size = whole.size
+                else:
+                    size = known.size
+            if mode is None:
+                assert size is not None
+                mode = self._mode = CameraMode(
+                    size.width, size.height, self._told_fps, self._format
+                )
             if self._redraw is not None:
                 job: Job = Reader.take if is_wanted else Reader.probe
                 raw = RawFrame(jpeg, captured, stamp)
                 self._redraw.offer(raw, mode, job, self._redrawn)
             elif is_wanted:
+                assert size is not None
                 capture.took(
                     CheckedJpeg(captured, mode, jpeg, size, True, None, stamp=stamp)
                 )

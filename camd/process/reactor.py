@@ -25,7 +25,10 @@ class FrameReactor(EPollReactor):
         """
         while True:
             wait = -1 if timeout is None else timeout
-            for descriptor, event in self._poller.poll(wait, len(self._selectables)):
+            events = self._poller.poll(wait, len(self._selectables))
+            if not events:
+                return
+            for descriptor, event in events:
                 # One that was read before it may have closed it.
                 selectable = self._selectables.get(descriptor)
                 if selectable is not None:

@@ -172,12 +172,19 @@ class Receiver(Protocol):
         """
         ...
 
-    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
+    def picture(
+        self,
+        jpeg: bytes,
+        captured: float,
+        stamp: Stamp | None = None,
+        size: Size | None = None,
+    ) -> None:
         """Take a JPEG, whole or not.
 
         :param captured: when it was taken, on the reactor's clock (seconds).
         :param stamp: what another camd calls it. The frame has the same number and
             time; one that comes twice is no new picture.
+        :param size: of one that is known to be whole; None where that is to be checked.
         """
         ...
 

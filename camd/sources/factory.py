@@ -24,6 +24,7 @@ from camd.sources.opencv_check import prepare, why_no_opencv
 
 if TYPE_CHECKING:
     from camd.config.settings import CameraSettings, Settings
+    from camd.sources.folder import Folder
     from camd.sources.relay.connection import Origins
     from camd.sources.v4l2.controlled import DeviceControls
 
@@ -110,7 +111,28 @@ def push_source(
         from camd.sources.ingest.source import Ingest
 
         return Ingest(camera.name, camera.camera_fps, reactor)
+    if not is_redrawn(camera) and is_path(camera.source):
+        path = Path(camera.source)
+        if path.is_dir():
+            from camd.sources.film import Film
+
+            folder = _folder(camera, clock, time.sleep)
+            return Film(camera.name, folder, camera.camera_fps, reactor)
     return None
+
+
+def _folder(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Folder:
+    """Return the source of a folder of JPEGs, or of one."""
+    from camd.sources.folder import Folder
+
+    return Folder(
+        Path(camera.source),
+        camera.camera_fps,
+        timeout=camera.camera_timeout,
+        max_pixels=camera.max_pixels,
+        clock=clock,
+        sleep=sleep,
+    )
 
 
 def needs_opencv(camera: CameraSettings) -> bool:
@@ -159,16 +181,7 @@ def _plain_source(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
     """Return the source of pictures as they come, without controls or drawing."""
     address, fps = camera.source, camera.camera_fps
     if _names_jpegs(address):
-        from camd.sources.folder import Folder
-
-        return Folder(
-            Path(address),
-            fps,
-            timeout=camera.camera_timeout,
-            max_pixels=camera.max_pixels,
-            clock=clock,
-            sleep=sleep,
-        )
+        return _folder(camera, clock, sleep)
     _require_opencv()
     if address == "pattern":
         from camd.sources.pattern import Pattern

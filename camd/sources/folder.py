@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from camd.formats.jpeg import MAX_PIXELS, Damaged, Whole
@@ -35,7 +36,8 @@ class Folder:
     A film's pictures count as taken when they fell due, new ones when their file was
     written.
 
-    :param path: the folder, or one JPEG file.
+    :ivar path: the folder, or one JPEG file.
+
     :param fps: the film's rate, and how often a second to look for something new.
     :param timeout: seconds for which the newest picture may be returned again.
     :param wall: returns Unix seconds.
@@ -54,7 +56,7 @@ class Folder:
         max_pixels: int = MAX_PIXELS,
         cached: int = CACHED,
     ) -> None:
-        self._path = path
+        self.path = path
         self._fps = fps
         self._clock = clock
         self._sleep = sleep
@@ -78,17 +80,17 @@ class Folder:
         """
         self.close()
         try:
-            place = str(self._path)
+            place = str(self.path)
             files = list_pictures(place)
             if self._incoming is None:
                 self._incoming = IncomingFiles(
-                    self._path, self._max_pixels, clock=self._clock, wall=self._wall
+                    self.path, self._max_pixels, clock=self._clock, wall=self._wall
                 )
                 if place in files:
                     self._is_fed = True
                     self._incoming.expect(place)
         except OSError as error:
-            raise SourceError(f"{self._path}: {words(error)}") from error
+            raise SourceError(f"{self.path}: {words(error)}") from error
         self._pace = Pace(self._fps, self._clock, self._sleep)
         problem = "there is no JPEG (*.jpg, *.jpeg) in it"
         for path in files:
@@ -99,7 +101,32 @@ class Folder:
                 continue
             self._is_open = True
             return CameraMode(size.width, size.height, self._fps, "JPEG")
-        raise SourceError(f"{self._path}: {problem}")
+        raise SourceError(f"{self.path}: {problem}")
+
+    def film(self) -> Sequence[Whole]:
+        """Open, and return all pictures of a film that can be kept in memory.
+
+        :return: none where it is something else: it was fed, is a single file, has more
+            bytes than are kept, or has pictures that are not whole.
+        :raises SourceError: as :meth:`open`.
+        """
+        self.open()
+        incoming = self._incoming
+        if self._is_fed or incoming is None:
+            return ()
+        if sum(each.size for each in incoming.files.values()) > self._cached:
+            return ()
+        try:
+            return [read_picture(p, self._max_pixels)[0] for p in incoming.paths]
+        except (Damaged, OSError):
+            return ()
+
+    def is_unchanged(self) -> bool:
+        """Whether the files are those that they were when it was opened first."""
+        try:
+            return self._incoming is not None and not self._incoming.has_changed()
+        except OSError:
+            return False
 
     def read(self) -> RawFrame:
         """Wait for the film's next picture to fall due, or for a new one.
@@ -109,7 +136,7 @@ class Folder:
         :raises Damaged: when the one that is due, or new, is not whole.
         """
         if self._incoming is None or not self._is_open:
-            raise SourceError(f"{self._path} is not open")
+            raise SourceError(f"{self.path} is not open")
         try:
             if self._is_fed:
                 return self._wait_for_new(self._incoming)
@@ -119,7 +146,7 @@ class Folder:
                 picture = self._film_picture(self._incoming, index)
                 return RawFrame(picture.jpeg, due, size=picture.size)
         except OSError as error:
-            raise SourceError(f"{self._path}: {words(error)}") from error
+            raise SourceError(f"{self.path}: {words(error)}") from error
         self._is_fed = True
         self._contents.clear()
         self._newest, self._read_at = new, self._clock()
@@ -133,7 +160,7 @@ class Folder:
     def _film_picture(self, incoming: IncomingFiles, index: int) -> Whole:
         paths = incoming.paths
         if not paths:
-            raise SourceError(f"{self._path}: there is no JPEG in it any more")
+            raise SourceError(f"{self.path}: there is no JPEG in it any more")
         path = paths[index % len(paths)]
         known = self._contents.get(path)
         if known is not None and known[0] == incoming.files[path]:
@@ -156,9 +183,9 @@ class Folder:
                 if has_rested and age <= self._timeout:
                     break
                 if now - began > SILENCE:
-                    raise SourceError(f"{self._path}: nothing new came for {age:.0f} s")
+                    raise SourceError(f"{self.path}: nothing new came for {age:.0f} s")
             elif now - began > SILENCE:
-                raise SourceError(f"{self._path}: no whole JPEG came")
+                raise SourceError(f"{self.path}: no whole JPEG came")
             self._sleep(min(max(0.5 / self._fps, 0.01), 0.1))
         self._newest, self._read_at = new or newest, self._clock()
         assert self._newest is not None

@@ -57,9 +57,7 @@ class IncomingFiles:
         :raises Damaged: when something new is not whole, and does not change any more.
         :raises OSError: when the folder or the file is gone.
         """
-        modified = os.stat(self._path).st_mtime_ns
-        if modified != self._modified or self._clock() - self._scanned >= RESCAN:
-            self._scan(modified)
+        self._look()
         if not self._pending:
             return None
         newest = sorted(self._pending, key=self._age)
@@ -81,19 +79,34 @@ class IncomingFiles:
             return RawFrame(picture.jpeg, captured, size=picture.size)
         return None
 
+    def has_changed(self) -> bool:
+        """Whether any file is new, was written again, or is gone, since the last call.
+
+        :raises OSError: when the folder or the file is gone.
+        """
+        return self._look() or bool(self._pending)
+
+    def _look(self) -> bool:
+        """Look through the folder, if it is time; return whether it has changed."""
+        modified = os.stat(self._path).st_mtime_ns
+        if modified == self._modified and self._clock() - self._scanned < RESCAN:
+            return False
+        return self._scan(modified)
+
     def _age(self, path: str) -> float:
         """Return the seconds since a file was written."""
         return max(0.0, self._wall() - self.files[path].modified / 1e9)
 
-    def _scan(self, modified: int) -> None:
+    def _scan(self, modified: int) -> bool:
         self._modified = modified
         self._scanned = self._clock()
         found = list_pictures(self._path)
         if found == self.files:
-            return
+            return False
         for path, version in found.items():
             if self.files.get(path) != version:
                 self._pending[path] = self._scanned
         for path in self._pending.keys() - found.keys():
             del self._pending[path]
         self.files, self.paths = found, [*found]
+        return True

@@ -20,6 +20,7 @@ from camd.sources.factory import (
     needs_opencv,
     push_source,
 )
+from camd.sources.film import Film
 from camd.sources.folder import Folder
 from camd.sources.http.camera import HttpCamera
 from camd.sources.live import Live
@@ -134,6 +135,14 @@ def test_sources_that_push(source: str) -> None:
 def test_sources_that_are_pulled(source: str) -> None:
     """What blocks does not push."""
     assert push_source(settings(source), NO_REACTOR, ORIGINS) is None
+
+
+def test_a_folder_is_a_film(tmp_path: Path) -> None:
+    """Its pictures push, out of memory, unless they are redrawn."""
+    camera = settings(str(tmp_path))
+    assert isinstance(push_source(camera, NO_REACTOR, ORIGINS), Film)
+    camera.rotate = 180
+    assert push_source(camera, NO_REACTOR, ORIGINS) is None
 
 
 def test_another_camd() -> None:
