@@ -151,7 +151,7 @@ class Simulation:
 
     def _look(self, now: float) -> None:
         pacer, before = self.pacer, self._auto.number
-        bandwidth, at_best = pacer.bandwidth, pacer.bandwidth_at_best
+        bandwidth, at_best = pacer.bandwidth, pacer.bandwidth_at_best(now)
         if bandwidth and at_best and pacer.round_trip is not None:
             known = bandwidth, at_best, pacer.round_trip, self._late
             if self._auto.choose(self.renditions, *known, now) != before:

@@ -39,6 +39,10 @@ GRACE = 0.05
 DRAWING = 0.03
 """Seconds that a viewer may need to draw a picture: two turns of a screen."""
 
+LEARNT_HOLDS = 30.0
+"""Seconds that a bandwidth limits what is tried. Nothing new is learnt while pictures
+keep up and are not paced, and it may have been measured in a bad moment."""
+
 WAIT = 0.05
 """Share of its own time that a picture should wait for the one before to be through:
 with none, each jitter would leave the link idle."""
@@ -138,11 +142,15 @@ class Pacer:
         """Bytes a second that get through; None before the first acknowledgement."""
         return self._bytes / max(self._seconds, 1e-6) if self._bytes else None
 
-    @property
-    def bandwidth_at_best(self) -> float | None:
-        """The same, if the viewer needed :data:`DRAWING` for each picture."""
+    def bandwidth_at_best(self, now: float) -> float | None:
+        """Return the same, if the viewer needed :data:`DRAWING` for each picture.
+
+        :return: infinity if what was learnt is older than :data:`LEARNT_HOLDS`.
+        """
         if not self._bytes:
             return None
+        if now - self._acked_at > LEARNT_HOLDS:
+            return math.inf
         return self._bytes / max(self._seconds - DRAWING, self._seconds / 4, 1e-6)
 
     def send_at(self, size: int, now: float) -> float:

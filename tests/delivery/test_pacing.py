@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camd.delivery.pacing import PROBE_MOST, Pacer, RoundRobin
+from camd.delivery.pacing import DRAWING, PROBE_MOST, Pacer, RoundRobin
 from tests.simulated_link import CameraTraits, LinkTraits, Simulation
 
 SIZE = 40_000
@@ -50,6 +50,13 @@ def test_it_learns_round_trip_and_bandwidth(pacer: Pacer) -> None:
     """The first from the PONG, the second from what came behind that."""
     assert pacer.round_trip == pytest.approx(0.1)
     assert pacer.bandwidth == pytest.approx(100_000)
+
+
+def test_what_it_has_learnt_does_not_limit_tries_for_ever(pacer: Pacer) -> None:
+    """While pictures keep up it learns nothing, and the moment may have been bad."""
+    known = pacer.bandwidth_at_best(20.0)
+    assert known == pytest.approx(SIZE / (SIZE / 100_000 - DRAWING))
+    assert pacer.bandwidth_at_best(40.0) == math.inf
 
 
 def test_the_next_leaves_just_in_time(pacer: Pacer) -> None:

@@ -33,6 +33,14 @@ MOST_MESSAGES = 100
 CLOSING = 2
 """Seconds that a client has to answer a CLOSE."""
 
+SETTLES = 5.0
+"""Seconds for which the first estimates of a link decide nothing, as long as a picture
+takes no more than :data:`DRAWN_WITHIN`. A page that has just been opened draws slowly,
+and what is under way grows with each picture: thirty cameras are there after 3 s."""
+
+DRAWN_WITHIN = 0.25
+"""Seconds that a picture may take because of the page alone."""
+
 GOING_AWAY, NOT_TEXT, BAD, TOO_LONG = 1001, 1003, 1007, 1009
 """Close codes (RFC 6455 7.4.1)."""
 
@@ -70,6 +78,7 @@ class Session:
         self._watched: dict[str, tuple[Camera, LiveOutlet, Viewer]] = {}
         self._refused: dict[str, str] = {}
         self._autos: dict[str, AutoRendition] = {}
+        self._settled_at = 0.0
         self._saves_data = saves_data(request)
         self._budget, self._budget_at = float(MOST_MESSAGES), channel.clock.seconds()
         # What has come of a frame that is not all there, and how long the message is so
@@ -361,19 +370,34 @@ class Session:
     ) -> Rendition | None:
         """Return what fits the link, not larger than what was asked for."""
         now, settings = self._channel.clock.seconds(), camera.settings
+        if not self._autos:
+            self._settled_at = now + SETTLES
         if name not in self._autos:
             self._autos[name] = AutoRendition(settings.auto_fps, MAX_LATENESS, now)
         pacer, auto = self.connection.pacer, self._autos[name]
         choices = camera.choices(largest, saves_data=self._saves_data)
-        if pacer.bandwidth is None or pacer.round_trip is None:
-            return choices[min(auto.number, len(choices) - 1)][0]
+        rendition, size = choices[min(auto.number, len(choices) - 1)]
+        bandwidth, at_best = pacer.bandwidth, pacer.bandwidth_at_best(now)
+        if bandwidth is None or at_best is None or pacer.round_trip is None:
+            return rendition
+        if name not in self._watched:
+            return rendition
+        is_drawing = size / bandwidth < DRAWN_WITHIN
+        if now < self._settled_at and is_drawing and not auto.number:
+            # It begins to judge when that is over.
+            self._autos[name] = AutoRendition(settings.auto_fps, MAX_LATENESS, now)
+            return rendition
         auto.fps = min(settings.auto_fps, self._wanted[name].fps or settings.stream_fps)
         weights = sum(self._wanted[n].weight for n in self._watched) or 1
-        share = self._wanted[name].weight / weights if name in self._watched else 1
+        share = self._wanted[name].weight / weights
+        # What gets through in time is no estimate.
+        viewer, proven = self._watched[name][2], 0.0
+        if viewer.screen_age is not None and viewer.screen_age < MAX_LATENESS / 2:
+            proven = viewer.fps(now) * size
         number = auto.choose(
             [size for _, size in choices],
-            pacer.bandwidth * share,
-            (pacer.bandwidth_at_best or pacer.bandwidth) * share,
+            max(bandwidth * share, proven),
+            max(at_best * share, proven),
             pacer.round_trip,
             self.connection.late,
             now,

@@ -449,6 +449,18 @@ def test_auto_to_save_data(wish: str, number: int) -> None:
     assert {picture.rendition for picture in client.pictures} == {number}
 
 
+def test_a_page_that_begins_slowly_has_the_full_size() -> None:
+    """The first pictures are drawn late, as by any page; the link is not to blame."""
+    names = [f"camera-{number}" for number in range(8)]
+    daemon = FakeDaemon(*names, renditions=("1/2@60",))
+    daemon.environment.scaler.cuts = True
+    client = FakeLiveClient(daemon)
+    client.say(watch={name: {"auto": True} for name in names})
+    client.advance(0.3)
+    client.advance(7, acks=True)
+    assert {picture.rendition for picture in client.pictures} == {0}
+
+
 # ---- Pictures of another camd
 
 
