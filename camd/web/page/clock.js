@@ -2,6 +2,7 @@
 
 const KEPT = 30000; // ms for which a sample is believed
 const DRIFT = 5e-5; // seconds a second by which two quartz clocks may part
+const COARSE = 0.005; // seconds by which browsers may round the time
 
 /** Estimates how far camd's clock is ahead of `performance.now()`. */
 export class Clock {
@@ -14,9 +15,13 @@ export class Clock {
    * @param time - what camd said, in Unix seconds.
    */
   sample(asked, heard, time) {
-    const error = (heard - asked) / 2000;
-    this.#samples = this.#samples.filter((sample) => heard - sample.heard < KEPT);
-    this.#samples.push({heard, error, ahead: time - (asked + heard) / 2000});
+    const error = (heard - asked) / 2000, ahead = time - (asked + heard) / 2000;
+    // Two that cannot both be true: a clock was set since, or stood still while this
+    // device slept. The later one counts.
+    const agrees = (sample) =>
+      Math.abs(sample.ahead - ahead) <= sample.error + error + (heard - sample.heard) / 1000 * DRIFT + COARSE;
+    this.#samples = this.#samples.filter((sample) => heard - sample.heard < KEPT && agrees(sample));
+    this.#samples.push({heard, error, ahead});
   }
 
   /** Start again: the next answers may come from another machine. */

@@ -3,6 +3,7 @@
 const AT_ONCE = 5; // requests under way: HTTP/1.1 has six connections for a host
 const EVERY = 3000; // ms between two looks at the list of cameras
 const PAUSE = 1000; // ms after a camera had no picture
+const OVERTAKES = 10; // seconds by which an answer may be later than one that was asked for behind it
 
 /**
  * Pulls pictures. It reports, until it is closed, to `listener`:
@@ -145,8 +146,9 @@ export class Pull {
     if (head.has("X-Frame-Age")) this.#listener?.clock(asked, captured + Number(head.get("X-Frame-Age")), now);
     const blob = await answer.blob();
     state.etag = head.get("ETag");
-    // Numbers begin again when the daemon does; the time goes on.
-    if (!this.#listener || captured < state.captured) return;
+    // Numbers begin again when the daemon does; the time goes on, unless it was set.
+    const overtaken = captured < state.captured && captured > state.captured - OVERTAKES;
+    if (!this.#listener || overtaken) return;
     const repeat = frame === state.frame && captured === state.captured;
     Object.assign(state, {frame, captured});
     this.#listener.picture(name, {

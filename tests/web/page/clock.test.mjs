@@ -30,3 +30,18 @@ test("what one machine said is forgotten for another one", () => {
   clock.forget();
   assert.equal(clock.read(100), null);
 });
+
+for (const step of [-3600, -0.8, 0.8, 3600])
+  test(`a clock that was set by ${step} s is believed with the next answer`, () => {
+    const clock = new Clock();
+    clock.sample(1000, 1010, 100.005);
+    clock.sample(3000, 3200, 102.1 + step);
+    assert.ok(Math.abs(clock.read(3200).time - 102.2 - step) < 0.11);
+  });
+
+test("an answer that took longer does not unseat a better one that it agrees with", () => {
+  const clock = new Clock();
+  clock.sample(1000, 1010, 100.005);
+  clock.sample(3000, 4000, 102.9);
+  assert.ok(Math.abs(clock.read(4000).time - 103) < 0.01);
+});
