@@ -352,6 +352,7 @@ def test_a_key_that_may_only_see(browser: Driver, start: Start) -> None:
     assert [summary.text for summary in summaries] == ["Use it elsewhere"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("is_new", [False, True], ids=["again", "first"])
 def test_the_first_picture_comes_soon(
     browser: Driver, shapes: Daemon, is_new: bool
