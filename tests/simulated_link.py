@@ -108,7 +108,7 @@ class Simulation:
         self._tokens, self._filled_at = float(self.link.burst), 0.0
         self._paused_until = 0.0
         self._late = 0
-        self.turns = RoundRobin()
+        self.turns: RoundRobin[str] = RoundRobin()
         self._random = Random(self.seed)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._counter = itertools.count()

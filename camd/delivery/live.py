@@ -17,11 +17,12 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from camd.delivery.outlet import Outlet
-from camd.delivery.pacing import Pacer, RoundRobin
+from camd.delivery.pacing import Pacer
 from camd.delivery.tcp import Send
+from camd.delivery.turns import Turns
 from camd.delivery.viewer import Viewer
 from camd.formats import live
 from camd.formats.live import PictureKey
@@ -239,12 +240,8 @@ class LiveConnection:
         self.outlets: dict[int, LiveOutlet] = {}
         self._outlet = outlet
         self._clock = clock
-        self._turns = RoundRobin()
-        # Those that have a picture and may not send it yet, and its bytes.
-        self._waiting: dict[LiveOutlet, int] = {}
-        self._picked: LiveOutlet | None = None
+        self._turns: Turns[LiveOutlet] = Turns(clock)
         self._controls: list[bytes] = []
-        self._call: IDelayedCall | None = None
         self._in_time = 0
         self._batches = 0
         self._sent_at = clock.seconds()
@@ -263,11 +260,8 @@ class LiveConnection:
     def close(self) -> None:
         """Leave no call behind; the connection is gone."""
         self.is_open = False
-        self._waiting.clear()
         self._controls.clear()
-        if self._call is not None and self._call.active():
-            self._call.cancel()
-        self._call = None
+        self._turns.close()
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -283,18 +277,17 @@ class LiveConnection:
     def add(self, outlet: LiveOutlet, weight: float) -> None:
         """Let one more camera send."""
         self.outlets[outlet.camera.number] = outlet
-        self._turns.set(outlet.name, weight)
+        self._turns.set(outlet, weight)
 
     def set_weight(self, outlet: LiveOutlet, weight: float) -> None:
         """Change a camera's share of the link."""
-        self._turns.set(outlet.name, weight)
+        self._turns.set(outlet, weight)
 
     def remove(self, outlet: LiveOutlet) -> None:
         """Let a camera send no more; no harm if it was removed before."""
         if self.outlets.pop(outlet.camera.number, None) is not None:
             self._note_last(outlet)
-            self._waiting.pop(outlet, None)
-            self._turns.remove(outlet.name)
+            self._turns.remove(outlet)
 
     def send_control(self, data: bytes) -> None:
         """Send a small message: at once, or between two pictures.
@@ -311,7 +304,7 @@ class LiveConnection:
 
     def direct_send(self) -> Send | None:
         """Return what sends straight to the socket; None while pictures are paced."""
-        if self._in_time < IN_TIME or self._controls or self._waiting:
+        if self._in_time < IN_TIME or self._controls or self._turns:
             return None
         return self._outlet.direct_send()
 
@@ -324,17 +317,17 @@ class LiveConnection:
             return True
         now = self._clock.seconds()
         if not self._may_send(outlet, len(block), now):
-            self._waiting[outlet] = len(block)
+            self._turns.wait(outlet, len(block))
             return False
         content = live.content_of(block)
         of = content.camera, content.rendition
         if not self._outlet.send(
             live.as_repeat(block) if content == self._last.get(of) else block
         ):
-            self._waiting[outlet] = len(block)
+            self._turns.wait(outlet, len(block))
             return False
         self._last[of] = content
-        self._waiting.pop(outlet, None)
+        self._turns.sent(outlet)
         self.pacer.sent(live.key_of(block), len(block), now)
         self._sent_at = now
         if self._outlet.busy:
@@ -344,30 +337,20 @@ class LiveConnection:
     def _may_send(self, outlet: LiveOutlet, size: int, now: float) -> bool:
         if not self.is_open or self._outlet.busy or self._controls:
             return False
-        if self._waiting and self._picked is not outlet:
-            self._call_at(now)  # It is for the turns to say who is next.
+        if not self._turns.is_turn_of(outlet):
+            self._turns.call_at(now, self._go_on)
             return False
         at = self.pacer.send_at(size, now)
         if at > now:
             self._in_time = 0
             self._sound(now)
-            self._call_at(at)
+            self._turns.call_at(at, self._go_on)
         return at <= now
 
     def _sound(self, now: float) -> None:
         """Measure the round trip again if it is time."""
         if self.pacer.sound_at(now) <= now:
             self.send_control(live.probe(self.pacer.sounded(now)))
-
-    def _call_at(self, at: float) -> None:
-        """Go on at this moment, infinity for not before something is heard."""
-        if at == math.inf:
-            return
-        delay = max(0.0, at - self._clock.seconds())
-        if self._call is not None and self._call.active():
-            self._call.reset(delay)
-        else:
-            self._call = self._clock.callLater(delay, self._go_on)
 
     def _go_on(self) -> None:
         """Send what waits and may be sent: small messages first, then by turns."""
@@ -380,23 +363,14 @@ class LiveConnection:
         if self._outlet.busy:
             self.pace()
             return
-        while self._waiting and not self._outlet.busy:
+        while self._turns and not self._outlet.busy:
             now = self._clock.seconds()
-            at = self.pacer.send_at(max(self._waiting.values()), now)
+            at = self.pacer.send_at(self._turns.largest, now)
             if at > now:
                 self._sound(now)
-                self._call_at(at)
+                self._turns.call_at(at, self._go_on)
                 return
-            sizes = {outlet.name: size for outlet, size in self._waiting.items()}
-            name = self._turns.pick(sizes)
-            outlet = next(o for o in self._waiting if o.name == name)
-            del self._waiting[outlet]
-            self._picked = outlet
-            try:
-                outlet.ready()
-            finally:
-                self._picked = None
-            if outlet in self._waiting:
+            if not self._turns.send_next():
                 return  # There was no room after all.
 
     def pong(self, payload: bytes) -> bool:
@@ -471,7 +445,7 @@ class LiveConnection:
                 break
         if heartbeat and now - self._sent_at >= heartbeat:
             self.send_control(live.ping())
-        if self._waiting and self.is_open:
+        if self._turns and self.is_open:
             self._go_on()
 
     def _is_overdue(self, outlet: LiveOutlet, now: float) -> bool:
@@ -500,7 +474,7 @@ class LiveConnection:
             self._batches += 1
             self.pacer.sent(("batch", self._batches), under_way, self._clock.seconds())
             self._controls.append(live.probe(self.pacer.probed()))
-            self._call_at(self._clock.seconds())
+            self._turns.call_at(self._clock.seconds(), self._go_on)
 
     def _note_last(self, outlet: LiveOutlet) -> None:
         """Note what a viewer was sent last, as its batch may have sent it."""

@@ -18,6 +18,9 @@ import math
 from collections import deque
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 ROUND_TRIP_HOLDS = 30.0
 """Seconds that a shortest round trip is believed: routes change."""
@@ -324,7 +327,7 @@ class Pacer:
         return True
 
 
-class RoundRobin:
+class RoundRobin(Generic[T]):
     """Whose turn it is, of several who share a link: deficit round robin.
 
     Each has its share of the *bytes* by its weight, be its pictures large or small
@@ -332,33 +335,33 @@ class RoundRobin:
     """
 
     def __init__(self) -> None:
-        self._weights: dict[str, float] = {}
-        self._deficits: dict[str, float] = {}
-        self._order: deque[str] = deque()
+        self._weights: dict[T, float] = {}
+        self._deficits: dict[T, float] = {}
+        self._order: deque[T] = deque()
 
-    def set(self, name: str, weight: float) -> None:
+    def set(self, one: T, weight: float) -> None:
         """Have this one take turns, or change its weight; greater than 0."""
-        if name not in self._weights:
-            self._order.append(name)
-            self._deficits[name] = 0.0
-        self._weights[name] = weight
+        if one not in self._weights:
+            self._order.append(one)
+            self._deficits[one] = 0.0
+        self._weights[one] = weight
 
-    def remove(self, name: str) -> None:
+    def remove(self, one: T) -> None:
         """Have this one take no more turns."""
-        self._order.remove(name)
-        del self._weights[name], self._deficits[name]
+        self._order.remove(one)
+        del self._weights[one], self._deficits[one]
 
-    def pick(self, sizes: Mapping[str, int]) -> str:
+    def pick(self, sizes: Mapping[T, int]) -> T:
         """Return whose turn it is, and count it as sent.
 
         :param sizes: those that have something to send, and how many bytes; not empty.
         """
         quantum = max(sizes.values())
         while True:
-            name = self._order[0]
-            if name in sizes and self._deficits[name] >= sizes[name]:
-                self._deficits[name] -= sizes[name]
-                return name
-            if name in sizes:
-                self._deficits[name] += quantum * self._weights[name]
+            one = self._order[0]
+            if one in sizes and self._deficits[one] >= sizes[one]:
+                self._deficits[one] -= sizes[one]
+                return one
+            if one in sizes:
+                self._deficits[one] += quantum * self._weights[one]
             self._order.rotate(-1)

@@ -18,11 +18,12 @@ from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from camd.delivery.pacing import Pacer, RoundRobin
+from camd.delivery.pacing import Pacer
 from camd.delivery.tcp import Send
+from camd.delivery.turns import Turns
 from camd.frame import Frame, Wire
 from camd.sources.redis.connection import Redis, RedisLost, RedisRefused
 from camd.sources.redis.entries import Entry, keep, put
@@ -51,10 +52,7 @@ class Uplink:
         self.pacer = Pacer(MAX_LATENESS)
         self._clock = clock
         self._keys = count()
-        self._turns = RoundRobin()
-        self._waiting: dict[PictureOutlet, int] = {}
-        self._picked: PictureOutlet | None = None
-        self._call: IDelayedCall | None = None
+        self._turns: Turns[PictureOutlet] = Turns(clock)
         self._is_open = True
         self._acked_at = -math.inf
         self._is_sounding = False
@@ -62,28 +60,25 @@ class Uplink:
     def close(self) -> None:
         """Send nothing more, and leave no call behind."""
         self._is_open = False
-        self._waiting.clear()
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        self._turns.close()
 
     def add(self, outlet: PictureOutlet) -> None:
         """Let one more camera take its turns."""
-        self._turns.set(outlet.camera, 1)
+        self._turns.set(outlet, 1)
 
     def remove(self, outlet: PictureOutlet) -> None:
         """Let a camera send no more."""
-        self._waiting.pop(outlet, None)
-        self._turns.remove(outlet.camera)
+        self._turns.remove(outlet)
 
     def send(self, outlet: PictureOutlet, block: bytes) -> bool:
         """Send a picture if it may leave now; else call the outlet when one may."""
-        now = self._clock.seconds()
-        is_its_turn = not self._waiting or self._picked is outlet
-        if not is_its_turn or not self._send(outlet, block):
-            self._waiting[outlet] = len(block)
-            self._call_at(max(now, self._send_at(len(block), now)))
+        if not self._turns.is_turn_of(outlet) or not self._send(outlet, block):
+            self._turns.wait(outlet, len(block))
+            if self._is_open:
+                at = self._send_at(len(block), self._clock.seconds())
+                self._turns.call_at(at, self._go_on)
             return False
-        self._waiting.pop(outlet, None)
+        self._turns.sent(outlet)
         return True
 
     def _send(self, outlet: PictureOutlet, block: bytes) -> bool:
@@ -145,34 +140,15 @@ class Uplink:
         if self._is_open:
             self.redis.fail(failure)
 
-    def _call_at(self, at: float) -> None:
-        """Go on at this moment, infinity for not before something is heard."""
-        if at == math.inf or not self._is_open:
-            return
-        delay = max(0.0, at - self._clock.seconds())
-        if self._call is not None and self._call.active():
-            self._call.reset(delay)
-        else:
-            self._call = self._clock.callLater(delay, self._go_on)
-
     def _go_on(self) -> None:
         """Have those that wait send by turns, as long as something may leave."""
-        while self._waiting and self._is_open:
+        while self._turns and self._is_open:
             now = self._clock.seconds()
-            at = self._send_at(max(self._waiting.values()), now)
+            at = self._send_at(self._turns.largest, now)
             if at > now:
-                self._call_at(at)
+                self._turns.call_at(at, self._go_on)
                 return
-            sizes = {outlet.camera: size for outlet, size in self._waiting.items()}
-            name = self._turns.pick(sizes)
-            outlet = next(o for o in self._waiting if o.camera == name)
-            del self._waiting[outlet]
-            self._picked = outlet
-            try:
-                outlet.ready()
-            finally:
-                self._picked = None
-            if outlet in self._waiting:
+            if not self._turns.send_next():
                 return
 
 

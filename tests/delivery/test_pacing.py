@@ -240,7 +240,7 @@ def test_cameras_share_a_link_by_weight(sizes: tuple[int, int], weight: float) -
 
 def test_who_has_left_takes_no_turn() -> None:
     """And the others go on in turns."""
-    turns = RoundRobin()
+    turns: RoundRobin[str] = RoundRobin()
     for name in ("a", "b", "c"):
         turns.set(name, 1)
     turns.remove("b")
