@@ -109,14 +109,7 @@ def test_without_upgrade_there_is_the_frame(
 needs_links = pytest.mark.skipif(bool(why_no_link()), reason=str(why_no_link()))
 
 
-@pytest.fixture
-def quiet() -> None:
-    """A machine that is not so busy that ages tell of nothing else."""
-    if why := ages.too_busy():
-        pytest.skip(f"nothing can be timed: {why}")
-
-
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.alone
 @needs_links
 @pytest.mark.parametrize("name", ages.SCENES)
 def test_pictures_are_fresh_on_a_slow_link(ways: dict[str, Daemon], name: str) -> None:
@@ -130,7 +123,7 @@ FALL = {"full": ((), 1.5), "auto": (("--auto",), 0.6)}
 """Options of ``camd watch``, and the age that pictures have again after a fall."""
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.alone
 @needs_links
 @pytest.mark.parametrize("name", FALL)
 def test_a_link_that_falls(ways: dict[str, Daemon], name: str) -> None:
@@ -151,7 +144,6 @@ def test_a_link_that_falls(ways: dict[str, Daemon], name: str) -> None:
     assert [way for way, it in totals.items() if it["age_p95"] > most] == [], totals
 
 
-@pytest.mark.usefixtures("quiet")
 @needs_links
 def test_a_link_that_jumps(ways: dict[str, Daemon]) -> None:
     """1 and 3 Mbit/s by turns of ten seconds: the rendition stays nearly still."""

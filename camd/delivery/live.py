@@ -145,6 +145,22 @@ class LiveOutlet:
 
     repeats = False
 
+    # As in Viewer: there may be thousands.
+    __slots__ = (
+        "_connection",
+        "acked_at",
+        "bytes_before",
+        "camera",
+        "due_at",
+        "name",
+        "observe",
+        "offered_wire",
+        "ready",
+        "rendition",
+        "viewer",
+        "wire",
+    )
+
     def __init__(
         self,
         connection: LiveConnection,
@@ -227,6 +243,27 @@ class LiveConnection:
     :param finished: called with an outlet whose viewer's stream is to end.
     """
 
+    __slots__ = (
+        "_batches",
+        "_call",
+        "_clock",
+        "_controls",
+        "_in_time",
+        "_lag",
+        "_last",
+        "_outlet",
+        "_picked",
+        "_sent_at",
+        "_turns",
+        "_waiting",
+        "acks",
+        "finished",
+        "is_open",
+        "late",
+        "outlets",
+        "pacer",
+    )
+
     def __init__(
         self,
         outlet: Outlet,
@@ -247,6 +284,7 @@ class LiveConnection:
         self._sent_at = clock.seconds()
         # Camera and rendition -> what was sent of them last.
         self._last: dict[tuple[int, int], live.Content] = {}
+        self._lag = 0.0
         self.is_open = False
 
     def open(self) -> None:
@@ -398,7 +436,7 @@ class LiveConnection:
         self, key: PictureKey, outlet: LiveOutlet | None, now: float
     ) -> bool:
         """Note that a picture has arrived; return whether it was under way."""
-        was_late = self.pacer.is_late(now)
+        was_late = self.pacer.is_late(now - self._lag)
         if not self.pacer.acked(key, now):
             return False
         self._in_time = 0 if was_late else self._in_time + 1
@@ -422,25 +460,28 @@ class LiveConnection:
         asked = outlet.wire.asked_up_to(frame)
         if asked is not None and asked.built_at > max(outlet.acked_at, viewer.came):
             self.acks += 1
-            within = self.pacer.ack_within(asked.size)
+            within = self.pacer.ack_within(asked.size) + self._lag
             outlet.acked(asked, now, within)
             if now - asked.built_at > within:
                 self.pace()
         elif viewer.last is not None and viewer.last.number & 0xFFFFFFFF != frame:
             self.pace()
 
-    def check(self, now: float, heartbeat: float) -> None:
+    def check(self, now: float, heartbeat: float, lag: float = 0.0) -> None:
         """Look, ten times a second, for what has not come.
 
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
+        :param lag: seconds by which the daemon itself is late: what has come since then
+            may not have been read yet.
         """
+        self._lag, seen = lag, now - lag
         if self.pacer.unacked:
-            if self.pacer.is_late(now):
+            if self.pacer.is_late(seen):
                 self._in_time = 0
-            if self.pacer.probe_at() <= now:
+            if self.pacer.probe_at() <= seen:
                 self.send_control(live.probe(self.pacer.probed()))
         for outlet in self.outlets.values():
-            if now > outlet.due_at and self._is_overdue(outlet, now):
+            if seen > outlet.due_at and self._is_overdue(outlet, seen):
                 self.pace()
                 break
         if heartbeat and now - self._sent_at >= heartbeat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.task import Clock
 
 from camd.delivery.fanout import FanOut
@@ -29,6 +30,7 @@ class LiveViewer:
 
     :ivar out: the connection's way out.
     :ivar ages: what it has reported.
+    :ivar lag: seconds by which the daemon itself is late.
 
     :param beside: another one of the same camera.
     """
@@ -56,6 +58,7 @@ class LiveViewer:
         self.fan_out.subscribe(self.viewer)
         self.viewer.open(self.fan_out.newest_for(self.viewer))
         self.number = 0
+        self.lag = 0.0
 
     def publish(self, *, acks: bool = True, after: float = 0.01) -> None:
         """Publish one frame; answer its PING and acknowledge it, some time later."""
@@ -67,7 +70,7 @@ class LiveViewer:
             self.answer_ping()
             self.clock.advance(after)
             self.acknowledge()
-        self.connection.check(self.clock.seconds(), 5)
+        self.connection.check(self.clock.seconds(), 5, self.lag)
         self.clock.advance(max(0.0, EVERY - 2 * after))
 
     def answer_ping(self) -> None:
@@ -138,6 +141,16 @@ def test_late_acknowledgements_end_it() -> None:
         viewer.publish(acks=False)
     # Not one picture more, only the probe.
     assert [block for block in viewer.out.sent[before:] if len(block) > 100] == []
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.2])
+def test_a_daemon_that_is_late_itself_blames_no_viewer(lag: float) -> None:
+    """What has come by then it may not have read yet."""
+    viewer = fast()
+    viewer.lag = lag
+    for _ in range(ASKS_EACH):
+        viewer.publish(after=0.1)
+    assert viewer.viewer.is_fast == bool(lag)
 
 
 def test_a_client_that_sees_nothing_more_ends_it() -> None:

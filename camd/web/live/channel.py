@@ -6,6 +6,7 @@ Everything that is told to many is made once: what a camera does, when that chan
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 CHECK_EVERY = 0.1
 """Seconds between two looks at what should have been acknowledged: a viewer that falls
 behind is sent one or two pictures too many until then."""
+
+LAG_MOST, LAG_FADES = 0.5, 0.8
+"""Seconds of the daemon's own lateness that excuse late acknowledgements, at the most,
+and how much of them at the next look: a busy machine is late again and again."""
 
 POLICY = 1008
 """Close code of what is not allowed (RFC 6455 7.4.1)."""
@@ -61,12 +66,16 @@ class LiveChannel:
         self._known: WeakKeyDictionary[Camera, LiveCamera] = WeakKeyDictionary()
         self._told: dict[str, object] = {}
         self._looks = 0
+        # When the next look is due, and how late looks have been.
+        self._look_at = math.inf
+        self._lag = 0.0
         self._checks: PeriodicCall | None = None
 
     def join(self, session: Session) -> None:
         """Look after one more connection."""
         if not self.sessions:
             self._told = self._states()
+            self._look_at, self._lag = self.clock.seconds() + CHECK_EVERY, 0.0
             self._checks = PeriodicCall(self._check, self.clock)
             self._checks.start(CHECK_EVERY, now=False)
         self.sessions.add(session)
@@ -137,12 +146,14 @@ class LiveChannel:
         told, self._told = self._told, self._states()
         if told != self._told:
             self._tell(told)
+        lag = min(now - self._look_at, LAG_MOST)
+        self._lag, self._look_at = max(lag, LAG_FADES * self._lag), now + CHECK_EVERY
         heartbeat = self.heartbeat
         for place, session in enumerate(list(self.sessions)):
             # Not to all at the same moment, which would hold up a frame.
             report = (self._looks + place) % RATES_EVERY == 0
             try:
-                session.check(now, heartbeat, report=report)
+                session.check(now, heartbeat, self._lag, report=report)
             except Exception:
                 # An exception would end the looks, and with them everybody's pictures.
                 self._log.failure("A live connection could not be looked after")

@@ -273,12 +273,13 @@ class Session:
         if name in self._watched:
             self._watch(self._wanted)
 
-    def check(self, now: float, heartbeat: float, *, report: bool) -> None:
+    def check(self, now: float, heartbeat: float, lag: float, *, report: bool) -> None:
         """Look for what has not come; every two seconds, report rates.
 
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
+        :param lag: seconds by which the daemon itself is late.
         """
-        self.connection.check(now, heartbeat)
+        self.connection.check(now, heartbeat, lag)
         if self._autos:
             self._follow_link()
         if not report or self._closing is not None:
