@@ -76,6 +76,10 @@ class AutoRendition:
         self._fits_since = now
         self._went_down_at = now - LASTS
 
+    def fits(self, now: float) -> None:
+        """Note that what is sent fits: its viewer keeps up."""
+        self._fits_since = now
+
     def choose(
         self,
         sizes: Sequence[int],
@@ -97,7 +101,7 @@ class AutoRendition:
         self.number = min(self.number, len(sizes) - 1)
         size = sizes[self.number]
         if size * self.fps <= bandwidth:
-            self._fits_since = now
+            self.fits(now)
         too_large = now - self._fits_since > LASTS
         takes = size / bandwidth + round_trip
         is_late = late >= LATE and now - self._went_down_at > LASTS

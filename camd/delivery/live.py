@@ -135,7 +135,7 @@ class LiveOutlet:
     """The way out to one viewer of one camera, on a connection that others share.
 
     :ivar viewer: whose way out it is; None until it is admitted.
-    :ivar camera: the camera, with the times of its pictures.
+    :ivar camera: the camera as this channel knows it.
     :ivar rendition: the number of what is sent, 0 for the full picture.
     :ivar wire: how pictures are laid out for those that keep up.
     :ivar offered_wire: how they are for :meth:`send`: each is to be acknowledged.

@@ -45,6 +45,14 @@ def test_a_slow_link_has_what_fits_at_once() -> None:
     assert chosen[20:] == [2] * len(chosen[20:])
 
 
+def test_what_is_known_to_fit_is_not_left_at_once() -> None:
+    """The bandwidth must be too low for a second, however long nobody has asked."""
+    auto = AutoRendition(8, 1.0, 0)
+    auto.fits(60)
+    assert over(auto, lambda now: 300_000, 1, since=60) == [0] * 10
+    assert over(auto, lambda now: 300_000, 1, since=61)[-1] == 1
+
+
 def test_below_the_smallest_there_is_nothing() -> None:
     """Then there are fewer pictures a second."""
     assert over(AutoRendition(8, 1.0, 0), lambda now: 1_000, 5)[-1] == 2

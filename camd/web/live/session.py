@@ -281,7 +281,7 @@ class Session:
         """
         self.connection.check(now, heartbeat, lag)
         if self._autos:
-            self._follow_link()
+            self._follow_link(now)
         if not report or self._closing is not None:
             return
         if self._refused:
@@ -405,16 +405,20 @@ class Session:
         )
         return choices[number][0]
 
-    def _follow_link(self) -> None:
+    def _follow_link(self, now: float) -> None:
         """Send what fits the link, where that is for camd to choose."""
         changed = {}
-        for name in list(self._autos):
-            if name in self._watched:
-                camera, outlet, _ = self._watched[name]
-                before = outlet.rendition
-                self._show(name, camera, self._wanted[name])
-                if outlet.rendition != before:
-                    changed[name] = self._given(name)
+        for name, auto in list(self._autos.items()):
+            if name not in self._watched:
+                continue
+            camera, outlet, viewer = self._watched[name]
+            if viewer.is_fast and not auto.number:
+                auto.fits(now)  # Nothing is larger, and nothing new known of the link.
+                continue
+            before = outlet.rendition
+            self._show(name, camera, self._wanted[name])
+            if outlet.rendition != before:
+                changed[name] = self._given(name)
         if changed:
             self._say(watch=changed)
 
