@@ -23,6 +23,7 @@ from twisted.web.resource import Resource
 
 from camd.rights import EVERY_RIGHT
 from camd.web.answers import Answer, Missing
+from camd.web.modules import joined
 
 KINDS = {
     "css": "text/css; charset=utf-8",
@@ -32,6 +33,9 @@ KINDS = {
     "webmanifest": "application/manifest+json",
 }
 """What is answered of the folder, by the end of a file's name, and as what."""
+
+FIRST = ("app", "embed", "sign-in")
+"""The modules that the pages begin with; each is answered with all that it imports."""
 
 TITLE = "camd"
 """What the page is called where the settings say nothing."""
@@ -61,9 +65,17 @@ Escape = Callable[[str], str]
 
 @cache
 def _contents() -> Mapping[str, bytes]:
-    """The files of the page, read on first use only."""
+    """The files of the page as they are answered, read on first use only."""
     folder = files("camd.web").joinpath("page")
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    found = {
+        file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()
+    }
+    modules = {
+        name.removesuffix(".js"): found.pop(name).decode()
+        for name in list(found)
+        if name.endswith(".js")
+    }
+    return found | {f"{each}.js": joined(each, modules).encode() for each in FIRST}
 
 
 @cache

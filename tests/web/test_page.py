@@ -212,20 +212,12 @@ def test_policy() -> None:
         (page.embed("robot", "", "", QUERIES), "embed.js"),
     ],
 )
-def test_all_modules_are_loaded_at_once(html: bytes, first: str) -> None:
+def test_a_page_has_one_file_of_code(html: bytes, first: str) -> None:
     """No module waits until another one that names it has come."""
-    links = Document(html).all("link")
-    ahead = [link["href"] for link in links if link["rel"] == "modulepreload"]
-    needed = {first}
-    while more := {n for m in needed for n in imports(m)} - needed:
-        needed |= more
-    folder = f"/page/{page.version()}"
-    assert sorted(map(str, ahead)) == sorted(f"{folder}/{n}" for n in needed - {first})
-
-
-def imports(name: str) -> list[str]:
-    """Return the names of the modules that a module imports."""
-    return re.findall(r'from "\./([^"]+)"', (FOLDER / name).read_text())
+    address = f"/page/{page.version()}/{first}"
+    assert [script["src"] for script in Document(html).all("script")] == [address]
+    code = FakeDaemon().ask(address, key=None).body
+    assert re.findall(rb"^(?:im|ex)port\b", code, re.MULTILINE) == []
 
 
 # ---- Its form
@@ -255,7 +247,7 @@ def test_every_icon_is_on_the_sheet() -> None:
 def test_small() -> None:
     """All that a browser loads of the page has less than 60 KB on its way."""
     daemon = FakeDaemon()
-    names = [*MODULES, "style.css", "icon.svg", "icon.png", "manifest.webmanifest"]
+    names = ["app.js", "style.css", "icon.svg", "icon.png", "manifest.webmanifest"]
     sizes = {n: len(packed(daemon, n).body) for n in names}
     assert sum(sizes.values()) + len(render(cameras("robot"))) < LARGEST, sizes
 
@@ -287,12 +279,12 @@ def test_a_file_says_what_it_is(name: str, kind: str) -> None:
 
 def test_files_are_packed_for_those_who_can_unpack() -> None:
     """Who offers gzip gets it, and everybody has the same bytes in the end."""
-    daemon, plain = FakeDaemon(), (FOLDER / "app.js").read_bytes()
+    daemon = FakeDaemon()
+    plain = daemon.ask("/page/app.js").body
     line = packed(daemon, "app.js")
     assert line.headers["content-encoding"] == "gzip"
     assert len(line.body) < len(plain) / 2
     assert gzip.decompress(line.body) == plain
-    assert daemon.ask("/page/app.js").body == plain
     for coding in ("br", "gzip;q=0", "identity"):
         line = daemon.ask("/page/app.js", f"Accept-Encoding: {coding}")
         assert "content-encoding" not in line.headers

@@ -37,6 +37,8 @@ const feed = new Feed(root, {
   way: () => wall.way(),
   signedOut: () => signIn(root, begin),
 });
+// The connection is made while the rest is set up.
+begin();
 const panel = new Panel(find("panel"), feed, session);
 const wall = new Wall(feed, find("wall"), find("news"), show);
 let wantsPanel = false;
@@ -197,7 +199,6 @@ document.addEventListener("visibilitychange", keepAwake);
 /** Ask what is allowed, and begin. */
 async function begin() {
   feed.start();
-  keepAwake();
   try {
     const answer = await fetch(`${root}api/session`, {cache: "no-store", headers: {Accept: "application/json"}});
     if (answer.ok) Object.assign(session, await answer.json());
@@ -206,4 +207,4 @@ async function begin() {
 }
 
 show();
-begin();
+keepAwake();
