@@ -16,9 +16,9 @@ from collections.abc import Sequence
 MAX_LATENESS = 1.0
 """Seconds; a picture that is older on the screen is late."""
 
-SHARE = 0.8
-"""Share of the bandwidth that a rendition may take to be chosen: links vary, and others
-need some. One that is sent already may take all of it."""
+SHARE, FULL = 0.8, 0.95
+"""Share of the bandwidth that a rendition may take to be chosen, and to stay: links
+vary, and others need some."""
 
 LASTS = 1.0
 """Seconds that a rendition must be too large to be left: one picture may have been held
@@ -73,12 +73,8 @@ class AutoRendition:
         self._rooms = _Room(now), _Room(now)
         # The last step up, as long as it may fail: when it was, and for which room.
         self._went_up: tuple[float, _Room] | None = None
-        self._fits_since = now
+        self._fits_since = self._chose_at = now
         self._went_down_at = now - LASTS
-
-    def fits(self, now: float) -> None:
-        """Note that what is sent fits: its viewer keeps up."""
-        self._fits_since = now
 
     def choose(
         self,
@@ -91,6 +87,8 @@ class AutoRendition:
     ) -> int:
         """Return the rendition to send from now on.
 
+        What was sent while nobody asked is taken to have fitted.
+
         :param sizes: bytes of a picture in each, the largest first; not empty.
         :param bandwidth: bytes a second that this viewer can have.
         :param at_best: the same, if all the time that is not known to be the link's
@@ -100,8 +98,9 @@ class AutoRendition:
         """
         self.number = min(self.number, len(sizes) - 1)
         size = sizes[self.number]
-        if size * self.fps <= bandwidth:
-            self.fits(now)
+        if size * self.fps <= FULL * bandwidth or now - self._chose_at > LASTS:
+            self._fits_since = now
+        self._chose_at = now
         too_large = now - self._fits_since > LASTS
         takes = size / bandwidth + round_trip
         is_late = late >= LATE and now - self._went_down_at > LASTS
@@ -133,7 +132,7 @@ class AutoRendition:
         if self._went_up is not None:
             self._went_up[1].failed += 1
             self._went_up = None
-            if sizes[below] * self.fps <= bandwidth:
+            if sizes[below] * self.fps <= FULL * bandwidth:
                 most = sizes[below]  # It was good enough until the try.
         fit = [number for number, size in enumerate(sizes) if size <= most]
         self.number = max(below, min(fit, default=smallest))

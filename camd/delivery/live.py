@@ -204,6 +204,17 @@ class LiveOutlet:
         self.viewer.screen_age = age = now - asked.captured
         self.observe(age)
 
+    def oldest_unacked(self) -> Asked | None:
+        """Return what its batch has asked for first and was not acknowledged."""
+        oldest = None
+        if self.viewer is not None and self.viewer.is_fast:
+            since = max(self.acked_at, self.viewer.fast_since)
+            for asked in reversed(self.wire.asked.values()):
+                if asked.built_at <= since:
+                    break
+                oldest = asked
+        return oldest
+
     def open(self, ready: Callable[[], None]) -> None:
         """Begin; the connection is open already."""
         self.ready = ready
@@ -238,6 +249,7 @@ class LiveConnection:
     :ivar acks: how many acknowledgements of anything under way have come.
     :ivar pacer: what is known of the link.
     :ivar late: acknowledgements in a row that came late.
+    :ivar look_at: when :meth:`check` may find something, at the earliest.
 
     :param outlet: the way out of the whole connection.
     :param finished: called with an outlet whose viewer's stream is to end.
@@ -260,6 +272,7 @@ class LiveConnection:
         "finished",
         "is_open",
         "late",
+        "look_at",
         "outlets",
         "pacer",
     )
@@ -285,6 +298,7 @@ class LiveConnection:
         # Camera and rendition -> what was sent of them last.
         self._last: dict[tuple[int, int], live.Content] = {}
         self._lag = 0.0
+        self.look_at = -math.inf
         self.is_open = False
 
     def open(self) -> None:
@@ -314,6 +328,7 @@ class LiveConnection:
 
     def add(self, outlet: LiveOutlet, weight: float) -> None:
         """Let one more camera send."""
+        self.look_at = -math.inf
         self.outlets[outlet.camera.number] = outlet
         self._turns.set(outlet, weight)
 
@@ -354,6 +369,7 @@ class LiveConnection:
             self.pace()
             return True
         now = self._clock.seconds()
+        self.look_at = now
         if not self._may_send(outlet, len(block), now):
             self._turns.wait(outlet, len(block))
             return False
@@ -488,34 +504,32 @@ class LiveConnection:
             self.send_control(live.ping())
         if self._turns and self.is_open:
             self._go_on()
+        if not self.pacer.unacked:
+            due = [outlet.due_at for outlet in self.outlets.values()]
+            self.look_at = min(self._sent_at + (heartbeat or math.inf), *due, math.inf)
 
     def _is_overdue(self, outlet: LiveOutlet, now: float) -> bool:
         """Whether a viewer that keeps up has not acknowledged what it should have."""
-        viewer = outlet.viewer
-        if viewer is None or not viewer.is_fast:
-            return False
-        since = max(outlet.acked_at, viewer.fast_since)
-        for asked in reversed(outlet.wire.asked.values()):
-            if asked.built_at <= since:
-                return False
-            if now - asked.built_at > self.pacer.ack_within(asked.size):
-                return True
-        return False
+        asked = outlet.oldest_unacked()
+        return bool(asked and now - asked.built_at > self.pacer.ack_within(asked.size))
 
     def pace(self) -> None:
         """Pace pictures from now on, and ask when those that have left arrived."""
-        self._in_time, under_way = 0, 0
+        self.look_at, self._in_time, under_way = -math.inf, 0, 0
+        now = since = self._clock.seconds()
         for outlet in self.outlets.values():
             viewer = outlet.viewer
             if viewer is not None and viewer.is_fast:
+                if (asked := outlet.oldest_unacked()) is not None:
+                    since = min(since, asked.built_at)
                 self._note_last(outlet)
                 viewer.leave_batch()
                 under_way += viewer.sent_bytes - outlet.bytes_before
         if under_way:
             self._batches += 1
-            self.pacer.sent(("batch", self._batches), under_way, self._clock.seconds())
+            self.pacer.sent(("batch", self._batches), under_way, since)
             self._controls.append(live.probe(self.pacer.probed()))
-            self._turns.call_at(self._clock.seconds(), self._go_on)
+            self._turns.call_at(now, self._go_on)
 
     def _note_last(self, outlet: LiveOutlet) -> None:
         """Note what a viewer was sent last, as its batch may have sent it."""

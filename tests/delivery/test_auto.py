@@ -45,10 +45,9 @@ def test_a_slow_link_has_what_fits_at_once() -> None:
     assert chosen[20:] == [2] * len(chosen[20:])
 
 
-def test_what_is_known_to_fit_is_not_left_at_once() -> None:
-    """The bandwidth must be too low for a second, however long nobody has asked."""
+def test_what_nobody_asked_about_has_fitted() -> None:
+    """The bandwidth must be too low for a second from then on."""
     auto = AutoRendition(8, 1.0, 0)
-    auto.fits(60)
     assert over(auto, lambda now: 300_000, 1, since=60) == [0] * 10
     assert over(auto, lambda now: 300_000, 1, since=61)[-1] == 1
 

@@ -63,13 +63,15 @@ class LiveViewer:
     def publish(self, *, acks: bool = True, after: float = 0.01) -> None:
         """Publish one frame; answer its PING and acknowledge it, some time later."""
         self.number += 1
+        is_asked = not self.viewer.is_fast or self.number % ASKS_EACH == 0
         now = self.clock.seconds()
         self.fan_out.publish(Frame(JPEG, self.number, now, now, Size(8, 8)))
         self.clock.advance(after)
         if acks:
             self.answer_ping()
             self.clock.advance(after)
-            self.acknowledge()
+            if is_asked:
+                self.acknowledge()
         self.connection.check(self.clock.seconds(), 5, self.lag)
         self.clock.advance(max(0.0, EVERY - 2 * after))
 
@@ -79,9 +81,8 @@ class LiveViewer:
         self.connection.pong(live.picture(b"", key, 0, 0, Size(1, 1), asks=True)[2:10])
 
     def acknowledge(self) -> None:
-        """Acknowledge the newest picture where it asks for that."""
-        if not self.viewer.is_fast or self.number % ASKS_EACH == 0:
-            self.connection.acked(PictureKey(1, self.number))
+        """Acknowledge the newest picture."""
+        self.connection.acked(PictureKey(1, self.number))
 
 
 def fast() -> LiveViewer:
@@ -151,6 +152,16 @@ def test_a_daemon_that_is_late_itself_blames_no_viewer(lag: float) -> None:
     for _ in range(ASKS_EACH):
         viewer.publish(after=0.1)
     assert viewer.viewer.is_fast == bool(lag)
+
+
+def test_nothing_is_looked_for_before_it_can_be_missing() -> None:
+    """Until the next acknowledgement is due; at once where pictures are paced."""
+    viewer = fast()
+    for _ in range(2 * ASKS_EACH):
+        viewer.publish()
+    assert viewer.connection.look_at > viewer.clock.seconds()
+    viewer.connection.pace()
+    assert viewer.connection.look_at < viewer.clock.seconds()
 
 
 def test_a_client_that_sees_nothing_more_ends_it() -> None:

@@ -152,6 +152,9 @@ class LiveChannel:
         for place, session in enumerate(list(self.sessions)):
             # Not to all at the same moment, which would hold up a frame.
             report = (self._looks + place) % RATES_EVERY == 0
+            at_rest = session.is_settled and now < session.connection.look_at
+            if at_rest and not report:
+                continue
             try:
                 session.check(now, heartbeat, self._lag, report=report)
             except Exception:

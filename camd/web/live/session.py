@@ -51,6 +51,8 @@ class Session:
     :ivar connection: its pictures and other messages.
     :ivar principal: who has it.
     :ivar visible: the cameras that it may watch.
+    :ivar is_settled: whether a look finds nothing to choose, while the connection has
+        none to do.
 
     :param only: the one camera that it is for; None for all.
     """
@@ -65,6 +67,9 @@ class Session:
         only: Camera | None = None,
     ) -> None:
         self.principal = principal
+        self.is_settled = False
+        # Whether the last report was left out.
+        self._left_out = False
         self._channel = channel
         self._request = request
         self._http: Any = request.channel
@@ -276,17 +281,20 @@ class Session:
     def check(self, now: float, heartbeat: float, lag: float, *, report: bool) -> None:
         """Look for what has not come; every two seconds, report rates.
 
+        Where all keep up, each second report is left out: it costs more than a picture.
+
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
         :param lag: seconds by which the daemon itself is late.
         """
         self.connection.check(now, heartbeat, lag)
-        if self._autos:
-            self._follow_link(now)
+        self._follow_link()
         if not report or self._closing is not None:
             return
         if self._refused:
             self._watch(self._wanted)  # There may be room by now.
-        if self._watched:
+        keep_up = all(viewer.is_fast for _, _, viewer in self._watched.values())
+        self._left_out = keep_up and not self._left_out
+        if self._watched and not self._left_out:
             self._say(rates=self._rates(now))
 
     def _rates(self, now: float) -> dict[str, Any]:
@@ -405,17 +413,16 @@ class Session:
         )
         return choices[number][0]
 
-    def _follow_link(self, now: float) -> None:
+    def _follow_link(self) -> None:
         """Send what fits the link, where that is for camd to choose."""
-        changed = {}
+        changed, self.is_settled = {}, True
         for name, auto in list(self._autos.items()):
             if name not in self._watched:
                 continue
             camera, outlet, viewer = self._watched[name]
             if viewer.is_fast and not auto.number:
-                auto.fits(now)  # Nothing is larger, and nothing new known of the link.
-                continue
-            before = outlet.rendition
+                continue  # Nothing is larger, and nothing new is known of the link.
+            before, self.is_settled = outlet.rendition, False
             self._show(name, camera, self._wanted[name])
             if outlet.rendition != before:
                 changed[name] = self._given(name)
