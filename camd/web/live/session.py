@@ -16,6 +16,7 @@ from camd.cameras.camera import Camera
 from camd.delivery.auto import MAX_LATENESS, AutoRendition
 from camd.delivery.live import LiveConnection, LiveOutlet
 from camd.delivery.outlet import Outlet, RequestOutlet, SocketOutlet
+from camd.delivery.pacing import DRAWING
 from camd.delivery.viewer import Viewer
 from camd.formats import live
 from camd.formats.multipart import Form
@@ -399,6 +400,9 @@ class Session:
         auto.fps = min(settings.auto_fps, self._wanted[name].fps or settings.stream_fps)
         weights = sum(self._wanted[n].weight for n in self._watched) or 1
         share = self._wanted[name].weight / weights
+        if size / bandwidth < DRAWING:
+            # It may all be the page's: smaller pictures are not drawn much sooner.
+            bandwidth = at_best
         # What gets through in time is no estimate.
         viewer, proven = self._watched[name][2], 0.0
         if viewer.screen_age is not None and viewer.screen_age < MAX_LATENESS / 2:
