@@ -141,10 +141,14 @@ class MultipartWire(Wire):
 
     def build(self, frame: Frame) -> bytes:
         """Lay out one frame, from behind one boundary to the end of the next."""
-        pieces = multipart.pieces(
-            self.form, frame.jpeg, frame.timestamp, frame.number, frame.state
+        return multipart.block(
+            self.form,
+            frame.jpeg,
+            frame.timestamp,
+            frame.number,
+            frame.state,
+            self.chunked,
         )
-        return multipart.chunk(*pieces) if self.chunked else b"".join(pieces)
 
 
 WIRES = {

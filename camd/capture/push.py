@@ -398,7 +398,7 @@ class PushIntake:
         if capture is None:
             return
         try:
-            is_wanted = capture.wants_frame
+            is_wanted = capture.awake or capture.is_asked
             if size is None and (mode is None or (is_wanted and not self._redraw)):
                 known = self._known
                 # Nearly every picture is as the last one, and whole.

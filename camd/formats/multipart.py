@@ -51,6 +51,7 @@ _LINE = b"--" + BOUNDARY + b"\r\n"
 # ffmpeg, VLC and GStreamer show nothing (measured).
 _TYPE = b"Content-Type: image/jpeg\r\n"
 _EARLY_HEADERS = _TYPE + b"\r\n"
+_HEADERS = _TYPE + b"Content-Length: %d\r\nX-Timestamp: %.6f\r\nX-Frame: %d\r\n%b\r\n"
 # The CRLF ahead of a boundary line belongs to that line (RFC 2046 5.1.1).
 _PLAIN_END = b"\r\n" + _LINE
 _EARLY_END = _PLAIN_END + _EARLY_HEADERS
@@ -91,12 +92,15 @@ def opening(form: Form) -> bytes:
     return _LINE if form is Form.PLAIN else _LINE + _EARLY_HEADERS
 
 
-def pieces(
-    form: Form, jpeg: bytes, timestamp: float, number: int, state: str = ""
-) -> tuple[bytes, ...]:
+def block(
+    form: Form,
+    jpeg: bytes,
+    timestamp: float,
+    number: int,
+    state: str = "",
+    chunked: bool = False,
+) -> bytes:
     """Return one frame, from behind one boundary line to the end of the next.
-
-    The pieces are not joined yet.
 
     :param jpeg: a whole JPEG.
     :param timestamp: when the picture was captured, in Unix seconds. A heartbeat keeps
@@ -105,19 +109,13 @@ def pieces(
     :param state: what the camera does, on a placeholder; empty on its own pictures. All
         three are only in the plain form: in the early one the headers leave before the
         frame is known.
+    :param chunked: whether it is one chunk of an HTTP/1.1 body; see :func:`chunk`.
     """
-    if form is Form.EARLY:
-        return jpeg, _EARLY_END
-    headers = b"%bContent-Length: %d\r\nX-Timestamp: %.6f\r\nX-Frame: %d\r\n%b\r\n"
-    more = b"X-Camera-State: %b\r\n" % state.encode() if state else b""
-    return headers % (_TYPE, len(jpeg), timestamp, number, more), jpeg, _PLAIN_END
-
-
-def block(
-    form: Form, jpeg: bytes, timestamp: float, number: int, state: str = ""
-) -> bytes:
-    """Return one frame as one object; see :func:`pieces`."""
-    return b"".join(pieces(form, jpeg, timestamp, number, state))
+    pieces: tuple[bytes, ...] = jpeg, _EARLY_END
+    if form is Form.PLAIN:
+        more = b"X-Camera-State: %b\r\n" % state.encode() if state else b""
+        pieces = _HEADERS % (len(jpeg), timestamp, number, more), jpeg, _PLAIN_END
+    return chunk(*pieces) if chunked else b"".join(pieces)
 
 
 def chunk(*data: bytes) -> bytes:

@@ -192,6 +192,7 @@ class _BodyReader:
         self._receive: Receive | None = receive
         self._socket: socket.socket = transport.getHandle()
         self._low_water = LowWater(transport)
+        self._missing = 0
         transport.stopReading()
         transport.reactor.addReader(self)
 
@@ -223,7 +224,11 @@ class _BodyReader:
             return CONNECTION_DONE
         receive = self._receive
         if receive is not None:
-            self._low_water.set(receive(data))
+            missing = receive(data)
+            # Mostly nothing is, and nothing is to be set.
+            if missing != self._missing:
+                self._missing = missing
+                self._low_water.set(missing)
         return None
 
     def connectionLost(self, reason: Failure) -> None:
