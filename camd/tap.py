@@ -11,9 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -50,8 +50,10 @@ from camd.sources.factory import (
 )
 from camd.sources.opencv_check import prepare, why_no_opencv
 from camd.sources.redis.connection import why_no_redis
-from camd.sources.relay.connection import Origins
 from camd.sources.v4l2.controlled import DeviceControls
+
+if TYPE_CHECKING:
+    from camd.sources.relay.connection import Origins
 
 _log = Logger(namespace="camd")
 
@@ -262,7 +264,6 @@ class ReactorEnvironment:
     def __init__(self, reactor: Any, encode_threads: int = 1) -> None:
         self.clock = reactor
         self._encoders = ThreadPool(0, encode_threads, "encode")
-        self._origins = Origins(reactor, self.wall)
         # eventfd(2) is Linux' own.
         has_eventfd = hasattr(os, "eventfd")
         self._calls: ThreadCalls = EventCalls(reactor) if has_eventfd else reactor
@@ -291,7 +292,14 @@ class ReactorEnvironment:
 
     def new_push_source(self, settings: CameraSettings) -> PushSource | None:
         """Make a camera's source that pushes, stopped; None where it is pulled."""
-        return push_source(settings, self.clock, self._origins)
+        return push_source(settings, self.clock, lambda: self._origins)
+
+    @cached_property
+    def _origins(self) -> Origins:
+        # Imported for the first camera of another camd: it takes 1 MB.
+        from camd.sources.relay.connection import Origins
+
+        return Origins(self.clock, self.wall)
 
     def new_encoder(self, quality: int) -> Encoder:
         """Make an encoder of this JPEG quality."""

@@ -65,7 +65,7 @@ def make_controls(camera: CameraSettings) -> DeviceControls | None:
 def push_source(
     camera: CameraSettings,
     reactor: Any,
-    origins: Origins,
+    origins: Callable[[], Origins],
     clock: Clock = time.monotonic,
     random: Callable[[], float] = random.random,
 ) -> PushSource | None:
@@ -73,7 +73,7 @@ def push_source(
 
     They are not redrawn yet.
 
-    :param origins: the connections to other camds.
+    :param origins: returns the connections to other camds.
     :param clock: the same as the reactor's.
     :param random: returns a number from 0 to 1.
     :return: None for a camera that is pulled, by :func:`make_source`.
@@ -99,7 +99,7 @@ def push_source(
         from camd.sources.relay.camera import RelayedCamera
 
         verify_tls = camera.camera_verify_tls
-        return RelayedCamera(camera.source, verify_tls=verify_tls, origins=origins)
+        return RelayedCamera(camera.source, verify_tls=verify_tls, origins=origins())
     if is_program(camera.source):
         from camd.sources.program.command import exec_words, rpicam_words
         from camd.sources.program.source import Program

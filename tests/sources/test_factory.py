@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from tests.fakes_http import FakeWeb, answer, picture_answer
 NO_REACTOR = None
 """The reactor that no source may touch before it is started."""
 
-ORIGINS = Origins(NO_REACTOR, time.time)
+ORIGINS = partial(Origins, NO_REACTOR, time.time)
 
 
 @dataclass
