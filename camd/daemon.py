@@ -10,8 +10,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.internet import TimerService
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.web.resource import Resource
@@ -31,6 +30,7 @@ from camd.listening.endpoints import (
     with_defaults,
 )
 from camd.logs.observer import SUMMARIES, LogObserver
+from camd.periodic import PeriodicCall
 from camd.process.file_limit import FileLimit
 from camd.process.garbage import GarbageCollection
 from camd.rights import ITSELF
@@ -49,18 +49,23 @@ if TYPE_CHECKING:
     from camd.web.access.cloudflare import CloudflareAccess
 
 
-class Summaries(TimerService):
+class Summaries(Service):
     """Logs, from time to time and at the end, how many lines were held back."""
 
     def __init__(self, observer: LogObserver, clock: Any) -> None:
-        super().__init__(SUMMARIES, observer.tell_held)
-        self.clock = clock
         self._observer = observer
+        self._calls = PeriodicCall(observer.tell_held, clock)
 
-    def stopService(self) -> Any:
+    def startService(self) -> None:
+        """Begin to log it."""
+        super().startService()
+        self._calls.start(SUMMARIES)
+
+    def stopService(self) -> None:
         """Log it a last time."""
+        super().stopService()
+        self._calls.end()
         self._observer.tell_held()
-        return super().stopService()
 
 
 class Daemon(MultiService):

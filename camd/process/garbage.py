@@ -6,8 +6,10 @@ import ctypes
 import gc
 from collections.abc import Callable
 
-from twisted.application.internet import TimerService
+from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
+
+from camd.periodic import PeriodicCall
 
 YOUNG = 20_000
 """New objects until the collector looks at the young ones: those of some 100 viewers,
@@ -54,7 +56,7 @@ def tune_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, KEEP)
 
 
-class GarbageCollection(TimerService):
+class GarbageCollection(Service):
     """Collect reference cycles from time to time, less often with many viewers.
 
     By itself the collector looks at old objects too seldom to matter. camd leaves no
@@ -72,11 +74,20 @@ class GarbageCollection(TimerService):
         clock: IReactorTime,
         collect: Callable[[], object] = gc.collect,
     ) -> None:
-        super().__init__(COLLECT_EVERY, self._collect_or_postpone)
-        self.clock = clock
+        self._calls = PeriodicCall(self._collect_or_postpone, clock)
         self._viewers = viewers
         self._collect = collect
         self._postponed = 0
+
+    def startService(self) -> None:
+        """Collect, and begin to do so again and again."""
+        super().startService()
+        self._calls.start(COLLECT_EVERY)
+
+    def stopService(self) -> None:
+        """Collect no more."""
+        super().stopService()
+        self._calls.end()
 
     def _collect_or_postpone(self) -> None:
         if self._viewers() > FEW_VIEWERS and self._postponed < POSTPONED_MOST:
