@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from twisted.logger import capturedLogs
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
+from camd.delivery.pacing import UnderWay
 from camd.formats.live import ACKNOWLEDGE, PLACEHOLDER, REPEAT
-from camd.frame import Stamp
+from camd.frame import Frame, Stamp
 from camd.rights import TO_COUNT
 from camd.web.access.keys import Keys
 from camd.web.limits import ViewerLimits
@@ -459,6 +461,21 @@ def test_a_page_that_begins_slowly_has_the_full_size() -> None:
     client.advance(0.3)
     client.advance(7, acks=True)
     assert {picture.rendition for picture in client.pictures} == {0}
+
+
+def test_a_client_that_acknowledges_late_leaves_nothing_behind() -> None:
+    """However long it goes on, there are no more frames, nor more that wait."""
+    client = FakeLiveClient(FakeDaemon("robot", "door"))
+    client.say(watch={"robot": {}, "door": {}})
+    kept = []
+    for _ in range(2):
+        for _ in range(4):
+            client.advance(1)
+            client.ack_fresh()
+        gc.collect()
+        kept.append(sum(type(each) in (Frame, UnderWay) for each in gc.get_objects()))
+    assert len(client.pictures) > 4
+    assert kept[1] <= kept[0]
 
 
 # ---- Pictures of another camd
