@@ -53,6 +53,9 @@ its picture: a picture says as much, and comes once a second."""
 WAIT = 1000
 """Milliseconds that Redis waits for somebody to want a camera, until it says no."""
 
+LISTEN_AGAIN = 0.05
+"""Seconds until it is asked again who wants a camera, as many are wanted at once."""
+
 REMEMBERED = 24 * 3600
 """Seconds that Redis keeps what is said of a camera that is not there any more."""
 
@@ -228,6 +231,7 @@ class Publisher(Service):
                 read[name] = entries[-1][0]
                 if (published := self._published.get(name)) is not None:
                     published.want()
+            await redis.pause(LISTEN_AGAIN)
             for name in names:
                 # The entries that it had are gone, and their numbers may begin again.
                 if not (published := self._published.get(name)) or published.is_over:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
 from camd.config.redis import RedisAddress
 from camd.frame import Stamp
@@ -62,7 +64,14 @@ class RedisCamera:
         self._fps = idle_fps
         self._is_opened = False
         self._is_told_live = False
-        self._pause: Deferred[None] | None = None
+        self._key = picture_key(address.camera)
+        # What belongs to one connection: which it is, the number of the last entry, and
+        # when the next one is asked for, where that has to wait.
+        self._redis: Redis | None = None
+        self._last = b"0"
+        self._next_ask: IDelayedCall | None = None
+        self._was_watched = False
+        self._refreshed_at = self._silent_since = 0.0
 
     @property
     def _is_watched(self) -> bool:
@@ -87,8 +96,9 @@ class RedisCamera:
     def set_rate(self, fps: float) -> None:
         """Want each picture that there is, or look for one now and then."""
         self._fps = fps
-        if self._pause is not None and not self._pause.called:
-            self._pause.callback(None)
+        if self._next_ask is not None:
+            self._next_ask.cancel()
+            self._ask()
 
     def why_silent(self, seconds: float) -> SourceError:
         """Return the error to tell when no picture has come for so long."""
@@ -115,38 +125,55 @@ class RedisCamera:
 
     async def _read(self, redis: Redis) -> None:
         """Hand on each newest entry, for as long as the connection lasts."""
-        key = picture_key(self._address.camera)
-        last, refreshed_at = b"0", -REFRESH
-        silent_since = self._reactor.seconds()
-        while True:
-            now = self._reactor.seconds()
-            if now - refreshed_at >= REFRESH:
-                self._refresh(redis)
-                refreshed_at = now
-            was_watched = self._is_watched
-            wait = WAIT if was_watched else WAIT_AT_REST
-            words = "XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", key, last
-            found = await redis.ask(*words)
-            now = self._reactor.seconds()
-            if found:
-                last, fields = found[0][1][-1]
-                silent_since = now
-                self._take(fields, redis)
-            else:
-                self._note_silence()
-            if now - silent_since > WANTED:
-                # Numbers may have begun again, as Redis was replaced or its clock set.
-                last, silent_since = b"0", now
-            if found and not self._is_watched:
-                self._pause = redis.pause(AT_REST / self._fps)
-                await self._pause
-                self._pause = None
-            if self._is_watched and not was_watched:
-                refreshed_at = -REFRESH
+        self._redis, self._last = redis, b"0"
+        self._was_watched, self._refreshed_at = False, -REFRESH
+        self._silent_since = self._reactor.seconds()
+        self._ask()
+        try:
+            await redis.until_lost()
+        finally:
+            self._redis = None
+            if self._next_ask is not None:
+                self._next_ask.cancel()
+                self._next_ask = None
 
-    def _note_silence(self) -> None:
-        if self._receiver is not None:
+    def _ask(self) -> None:
+        """Ask for what is newer than the last entry, and wait for that."""
+        self._next_ask = None
+        redis, now, is_watched = self._redis, self._reactor.seconds(), self._is_watched
+        if redis is None:
+            return
+        is_news = is_watched and not self._was_watched
+        self._was_watched = is_watched
+        if is_news or now - self._refreshed_at >= REFRESH:
+            # Ahead of the question: no other one is looked at while that one waits.
+            self._refresh(redis)
+            self._refreshed_at = now
+        wait = WAIT if is_watched else WAIT_AT_REST
+        words = "XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", self._key, self._last
+        redis.send(redis.pack(*words), self._answered)
+
+    def _answered(self, said: Any) -> None:
+        redis, now = self._redis, self._reactor.seconds()
+        if redis is None:
+            return
+        if isinstance(said, Exception):
+            redis.fail(Failure(said))
+            return
+        if said:
+            self._last, fields = said[0][1][-1]
+            self._silent_since = now
+            self._take(fields, redis)
+        elif self._receiver is not None:
             self._receiver.heard()
+        if now - self._silent_since > WANTED:
+            # Numbers may have begun again, as Redis was replaced or its clock set.
+            self._last, self._silent_since = b"0", now
+        if said and not self._is_watched and self._redis is not None:
+            wait = AT_REST / self._fps
+            self._next_ask = self._reactor.callLater(wait, self._ask)
+        else:
+            self._ask()
 
     def _refresh(self, redis: Redis) -> None:
         """Ask what time it is, and say that somebody watches, if so."""

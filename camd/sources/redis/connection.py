@@ -131,9 +131,13 @@ class Redis(Protocol):
         reader, is_first = self._reader, not self._unread
         reader.feed(data)
         self._unread += len(data)
-        while (answer := reader.gets()) is not False:
-            self._unread = 0
-            self._waiting.popleft()(answer)
+        try:
+            while (answer := reader.gets()) is not False:
+                self._unread = 0
+                self._waiting.popleft()(answer)
+        except Exception:
+            # No Redis answers so; or it is a fault of camd's, which the log shows.
+            self.fail(Failure())
         if self._unread > MAX_FLOOD:
             self.close()
         self._missing = max(0, self._missing - len(data))
@@ -204,19 +208,28 @@ class Redis(Protocol):
         now = self._now()
         self.clock.answered(asked, int(seconds) + int(microseconds) / 1e6, now)
 
-    def pause(self, seconds: float) -> Deferred[None]:
-        """Wait, at the most until the connection is lost.
+    def until_lost(self) -> Deferred[None]:
+        """Wait until the connection is lost.
 
-        :return: fails with :exc:`RedisLost`, or with what :meth:`fail` was told.
+        :return: fails then, with :exc:`RedisLost` or with what :meth:`fail` was told.
         """
         if self._way_out is None:
             return fail(self._lost)
         done: Deferred[None] = Deferred()
-        call = self._reactor.callLater(seconds, done.callback, None)
         self._pauses.add(done)
 
         def over(outcome: Any) -> Any:
             self._pauses.discard(done)
+            return outcome
+
+        return done.addBoth(over)
+
+    def pause(self, seconds: float) -> Deferred[None]:
+        """Wait, at the most until the connection is lost, as :meth:`until_lost`."""
+        done = self.until_lost()
+        call = self._reactor.callLater(seconds, done.callback, None)
+
+        def over(outcome: Any) -> Any:
             if call.active():
                 call.cancel()
             return outcome
@@ -224,7 +237,7 @@ class Redis(Protocol):
         return done.addBoth(over)
 
     def fail(self, trouble: Failure) -> None:
-        """Cut the connection for a reason, which :meth:`pause` tells."""
+        """Cut the connection for a reason, which :meth:`until_lost` tells."""
         self._trouble = self._trouble or trouble
         self.close()
 
