@@ -105,6 +105,7 @@ class Pacer:
 
     __slots__ = (
         "_acked_at",
+        "_bandwidth",
         "_bytes",
         "_confirmed_at",
         "_deviation",
@@ -131,6 +132,7 @@ class Pacer:
         # What one picture has, and how long it takes. Two averages, so that two
         # acknowledgements that come in a bunch do not look like a fast link.
         self._bytes = self._seconds = 0.0
+        self._bandwidth: float | None = None
         self._lead = self._late = self._deviation = 0.0
         # How many probes there were, the last picture ahead of the one under way.
         self._probes = 0
@@ -143,7 +145,7 @@ class Pacer:
     @property
     def bandwidth(self) -> float | None:
         """Bytes a second that get through; None before the first acknowledgement."""
-        return self._bytes / max(self._seconds, 1e-6) if self._bytes else None
+        return self._bandwidth
 
     def bandwidth_at_best(self, now: float) -> float | None:
         """Return the same, if the viewer needed :data:`DRAWING` for each picture.
@@ -161,7 +163,7 @@ class Pacer:
 
         :return: ``now`` or less: at once. Infinity: not before something is heard.
         """
-        bandwidth, round_trip = self.bandwidth, self.round_trip
+        bandwidth, round_trip = self._bandwidth, self.round_trip
         if self._must_sound(now):
             return math.inf  # All must arrive first, and then a PING alone.
         if not self._under_way:
@@ -183,7 +185,7 @@ class Pacer:
         return bool(self._under_way) and now > self._overdue_at()
 
     def _overdue_at(self) -> float:
-        first, bandwidth = self._under_way[0], self.bandwidth
+        first, bandwidth = self._under_way[0], self._bandwidth
         if bandwidth is None:
             return first.expected_at
         expected_at = max(first.expected_at, self._acked_at + first.size / bandwidth)
@@ -205,7 +207,7 @@ class Pacer:
         picture = UnderWay(key, size, now, now + FIRST_ACK, held)
         self._under_way.append(picture)
         self.unacked += size
-        bandwidth, round_trip = self.bandwidth, self.round_trip
+        bandwidth, round_trip = self._bandwidth, self.round_trip
         if bandwidth is not None and round_trip is not None:
             picture.expected_at = self._through_at(bandwidth, round_trip)
 
@@ -283,6 +285,7 @@ class Pacer:
             news = NEWS if self._bytes else 1.0
             self._bytes += news * (size - self._bytes)
             self._seconds += news * (seconds - self._seconds)
+            self._bandwidth = self._bytes / max(self._seconds, 1e-6)
         self._acked_at = now
         self._probe, self._probe_after = None, PROBE_AFTER
 

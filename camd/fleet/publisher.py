@@ -9,7 +9,6 @@ it changes. Nothing waits here for Redis but the newest frame of each camera.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -250,7 +249,7 @@ class Publisher(Service):
             published = self._published.pop(name)
             published.leave()
             if name not in self._cameras:
-                gone = replace(published.seen(), state=GONE).written()
+                gone = published.seen()._replace(state=GONE).written()
                 uplink.redis.ask("HSET", SEEN, name, gone).addErrback(lambda _: None)
         for name, camera in self._cameras.items():
             if name not in self._published and camera.running:

@@ -43,7 +43,7 @@ from camd.sources.http.tls import trust
 from camd.sources.low_water import LowWater
 from camd.sources.remote_clock import RemoteClock
 
-CONNECT = 2.0
+CONNECT = 1.5
 """Seconds to connect. A connection that is tried while a network is down sends its
 first packet again after 1 s, then after 2 more: later than a new try would."""
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -76,8 +75,7 @@ class Entry(NamedTuple):
     jpeg: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What an origin says of one camera.
 
     :ivar title: for people.
@@ -101,7 +99,7 @@ class Seen:
 
     def written(self) -> bytes:
         """Return it as it stands in Redis."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self._asdict()).encode()
 
 
 def picture_key(camera: str) -> bytes:
