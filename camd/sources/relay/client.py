@@ -30,9 +30,7 @@ from camd.formats import live
 from camd.formats.live import Picture
 from camd.sources.low_water import LowWater
 from camd.sources.relay.address import Origin
-
-LARGEST = 16 * 1024 * 1024
-"""The most bytes of one picture, as in a stream (``camd.formats.multipart.Parser``)."""
+from camd.sources.relay.frames import LARGEST, Frames, TooLarge
 
 LONGEST = 1024 * 1024
 """The most characters of one text message: the list of 3,000 cameras."""
@@ -56,41 +54,6 @@ _MEANINGS = {
     503: "it has no room for another viewer, or is not up yet",
     504: "it is not there behind its proxy (504 Gateway Timeout)",
 }
-
-
-_LENGTHS = {126: 2, 127: 8}
-"""Bytes that a length takes where one byte is not enough, by what stands in that."""
-
-
-class Frames:
-    """Follows the frames of a server by their lengths (RFC 6455 5.2).
-
-    wsproto reads them, and does not say how long the one under way is.
-    """
-
-    def __init__(self) -> None:
-        self._head = bytearray()
-        self._missing = 0
-
-    def missing_behind(self, data: bytes) -> int:
-        """Return how many bytes of the frame under way have yet to come, behind these.
-
-        0 where its length is not known yet.
-        """
-        head, at = self._head, 0
-        while at < len(data):
-            if self._missing:
-                step = min(self._missing, len(data) - at)
-                self._missing -= step
-                at += step
-                continue
-            head.append(data[at])
-            at += 1
-            longer = _LENGTHS.get(head[1] & 127, 0) if len(head) > 1 else 2
-            if len(head) == 2 + longer:
-                self._missing = int.from_bytes(head[2:] or head[1:2], "big")
-                head.clear()
-        return self._missing
 
 
 class Listener(Interface):
@@ -157,30 +120,39 @@ class LiveClient(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Take what has come, and hand on the newest picture of each camera."""
         self.heard_at = self._clock()
-        self._wait_for_more(data)
         pictures: dict[int, Picture] = {}
         try:
-            self._ws.receive_data(data)
-            for event in self._ws.events():
-                if self.listener is None:
-                    return
-                self._take(event, pictures)
+            messages, data = self._split(data)
+            if data:
+                self._ws.receive_data(data)
+                for event in self._ws.events():
+                    if self.listener is None:
+                        return
+                    self._take(event, pictures)
+            for message in messages:
+                self._take_picture(message, pictures)
         except ProtocolError as error:
             shown = ascii(str(error))[1:80].rstrip("'")
             self._end(f"it does not speak as a camd does: {shown}")
+        except TooLarge:
+            self._end(f"it sends a picture of more than {LARGEST} bytes")
         if pictures and self.listener is not None:
             self.listener.came(pictures)
 
-    def _wait_for_more(self, data: bytes) -> None:
-        """Be woken up when all of the frame under way has come."""
+    def _split(self, data: bytes) -> tuple[list[bytearray], bytes]:
+        """Return the pictures that are whole by now, and what is for wsproto."""
         if self._frames is None:
             answer = self._answer_end + data
-            _, end, data = answer.partition(b"\r\n\r\n")
+            _, end, behind = answer.partition(b"\r\n\r\n")
+            self._answer_end = answer[-3:]
             if not end:
-                self._answer_end = answer[-3:]
-                return
+                return [], data
             self._frames = Frames()
-        self._low_water.set(self._frames.missing_behind(data))
+            messages, rest = self._frames.split(behind)
+            return messages, data[: len(data) - len(behind)] + rest
+        split = self._frames.split(data)
+        self._low_water.set(self._frames.missing)
+        return split
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Say that it hung up, if nobody has."""
@@ -220,7 +192,9 @@ class LiveClient(Protocol):
                 if len(self._data) > LARGEST:
                     self._end(f"it sends a picture of more than {LARGEST} bytes")
                 elif is_finished:
-                    self._take_picture(pictures)
+                    # Some proxy has cut it into several frames.
+                    message, self._data = self._data, bytearray()
+                    self._take_picture(message, pictures)
             case Ping():
                 self._spend(SMALLEST / 4)
                 self.transport.write(self._ws.send(event.response()))
@@ -239,8 +213,7 @@ class LiveClient(Protocol):
                 told = f": {ascii(reason[:60])[1:-1]}" if reason else ""
                 self._end(f"it ended the connection ({code:d}{told})")
 
-    def _take_picture(self, pictures: dict[int, Picture]) -> None:
-        message, self._data = self._data, bytearray()
+    def _take_picture(self, message: bytearray, pictures: dict[int, Picture]) -> None:
         self._spend(SMALLEST / 4)
         picture = live.read_picture(message)
         if picture is not None:

@@ -9,13 +9,14 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 from camd.frame import Stamp
 from camd.sources import Refused
-from camd.sources.relay.client import BURST, LARGEST, LONGEST, SMALLEST
+from camd.sources.relay.client import BURST, LONGEST, SMALLEST
 from camd.sources.relay.connection import (
     ANSWER,
     REFUSED_FOR,
     SHARED_MOST,
     SILENCE,
 )
+from camd.sources.relay.frames import LARGEST
 from tests.fakes_camera import EPOCH, tiny_jpeg
 from tests.fakes_relay import (
     ADDRESS,
