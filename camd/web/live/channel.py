@@ -152,8 +152,7 @@ class LiveChannel:
         for place, session in enumerate(list(self.sessions)):
             # Not to all at the same moment, which would hold up a frame.
             report = (self._looks + place) % RATES_EVERY == 0
-            at_rest = session.is_settled and now < session.connection.look_at
-            if at_rest and not report:
+            if session.is_at_rest and now < session.connection.look_at and not report:
                 continue
             try:
                 session.check(now, heartbeat, self._lag, report=report)

@@ -52,8 +52,8 @@ class Session:
     :ivar connection: its pictures and other messages.
     :ivar principal: who has it.
     :ivar visible: the cameras that it may watch.
-    :ivar is_settled: whether a look finds nothing to choose, while the connection has
-        none to do.
+    :ivar is_at_rest: whether there is no rendition to be chosen, for as long as its
+        connection has nothing to look for.
 
     :param only: the one camera that it is for; None for all.
     """
@@ -68,7 +68,7 @@ class Session:
         only: Camera | None = None,
     ) -> None:
         self.principal = principal
-        self.is_settled = False
+        self.is_at_rest = False
         # Whether the last report was left out.
         self._left_out = False
         self._channel = channel
@@ -419,14 +419,14 @@ class Session:
 
     def _follow_link(self) -> None:
         """Send what fits the link, where that is for camd to choose."""
-        changed, self.is_settled = {}, True
+        changed, self.is_at_rest = {}, True
         for name, auto in list(self._autos.items()):
             if name not in self._watched:
                 continue
             camera, outlet, viewer = self._watched[name]
             if viewer.is_fast and not auto.number:
                 continue  # Nothing is larger, and nothing new is known of the link.
-            before, self.is_settled = outlet.rendition, False
+            before, self.is_at_rest = outlet.rendition, False
             self._show(name, camera, self._wanted[name])
             if outlet.rendition != before:
                 changed[name] = self._given(name)
