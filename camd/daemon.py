@@ -20,8 +20,6 @@ from camd.cameras.pipeline import Environment
 from camd.config.changes import NEEDS, Needs
 from camd.config.redis import RedisAddress
 from camd.config.settings import CameraSettings, Settings
-from camd.fleet.discovery import Discovery, settings_of
-from camd.fleet.publisher import Publisher
 from camd.listening.certificates import KINDS, Certificate
 from camd.listening.endpoints import (
     Listener,
@@ -34,7 +32,6 @@ from camd.periodic import PeriodicCall
 from camd.process.file_limit import FileLimit
 from camd.process.garbage import GarbageCollection
 from camd.rights import ITSELF
-from camd.sources.redis.entries import Seen
 from camd.stats import ViewerCount
 from camd.web.access.access import Access
 from camd.web.access.keys import Keys, keys_of
@@ -46,6 +43,9 @@ from camd.web.site import MOST_CONNECTIONS, CamdSite
 from camd.web.tree import tree
 
 if TYPE_CHECKING:
+    from camd.fleet.discovery import Discovery
+    from camd.fleet.publisher import Publisher
+    from camd.sources.redis.entries import Seen
     from camd.web.access.cloudflare import CloudflareAccess
 
 
@@ -223,6 +223,10 @@ class Daemon(MultiService):
 
     def _all_cameras(self, settings: Settings) -> Mapping[str, CameraSettings]:
         """Return the settings' own cameras, and those that were found elsewhere."""
+        if not self._found:
+            return settings.cameras
+        from camd.fleet.discovery import settings_of
+
         found = settings_of(self._found, settings, settings.cameras)
         return {**settings.cameras, **found}
 
@@ -232,6 +236,8 @@ class Daemon(MultiService):
             discovery.disownServiceParent()
             self._discovery, self._found = None, {}
         if self._discovery is None and settings.cameras_from:
+            from camd.fleet.discovery import Discovery
+
             self._discovery = Discovery(
                 settings.cameras_from,
                 self._cameras_found,
@@ -251,6 +257,8 @@ class Daemon(MultiService):
             self._publisher.disownServiceParent()
             self._publisher = None
         if self._publisher is None and settings.publish:
+            from camd.fleet.publisher import Publisher
+
             self._publisher = Publisher(
                 RedisAddress.parse(settings.publish),
                 self.cameras,

@@ -49,7 +49,6 @@ from camd.sources.factory import (
     scale,
 )
 from camd.sources.opencv_check import prepare, why_no_opencv
-from camd.sources.redis.connection import why_no_redis
 from camd.sources.v4l2.controlled import DeviceControls
 
 if TYPE_CHECKING:
@@ -96,9 +95,12 @@ class Options(usage.Options):
         :raises camd.config.ConfigError: something is wrong with them.
         """
         loaded = config.load(_path(self["config"]), os.environ)
-        missing = why_no_redis() if needs_redis(loaded.settings) else None
-        if missing is not None:
-            raise config.ConfigError([missing])
+        if needs_redis(loaded.settings):
+            from camd.sources.redis.connection import why_no_redis
+
+            missing = why_no_redis()
+            if missing is not None:
+                raise config.ConfigError([missing])
         for warning in loaded.warnings:
             _log.warn("{warning}", warning=warning)
         return loaded.settings
