@@ -19,7 +19,7 @@ HTTP_BARS = {1: 2.3, 5: 2.3, 50: 1.5}
 in Go, costs 2.3 times the floor with one viewer and twice with five (measured)."""
 
 FOLDER_BARS = {1: 3.3, 5: 2.3, 50: 1.5}
-"""The same where camd reads files, which takes a thread. µStreamer costs 2.4 times the
+"""The same where camd shows a folder's film. µStreamer costs 2.4 times the
 floor with one viewer and 2.3 times with five (measured)."""
 
 MANY_BARS = {16: 2.0, 64: 2.0}
@@ -41,7 +41,7 @@ def by_http(rig: Rig, viewers: int) -> Row:
 
 
 def by_folder(rig: Rig, viewers: int) -> Row:
-    """CPU per delivered frame of a folder, which is read in a thread."""
+    """CPU per delivered frame of a folder, a film that is shown out of memory."""
     with camd(str(rig.vga)) as ours, floor(rig.vga) as least:
         pairs = rig.beside(ours, least, viewers=viewers)
     return _row(f"1 camera by files, {_viewers(viewers)}", pairs, FOLDER_BARS[viewers])
