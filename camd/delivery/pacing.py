@@ -63,8 +63,9 @@ FIRST_ACK = 1.0
 """Seconds that the first acknowledgement may take, while nothing is known."""
 
 SOUND_AGAIN = 2.0
-"""Seconds until a PING that measures the round trip is sent again. A client that
-answers none is sent no more pictures."""
+"""Seconds until a PING that measures the round trip is sent again, and each time twice
+as many: only the last one's answer counts. A client that answers none is sent no more
+pictures."""
 
 PROBE_AFTER = 0.5
 """Seconds that an acknowledgement is overdue until the connection itself is asked."""
@@ -116,6 +117,7 @@ class Pacer:
         "_probe_after",
         "_probes",
         "_seconds",
+        "_sound_again",
         "_sounded_at",
         "_sounding",
         "_under_way",
@@ -140,6 +142,7 @@ class Pacer:
         # The PING alone that is under way, and when the last one was sent.
         self._sounding: int | None = None
         self._sounded_at = -math.inf
+        self._sound_again = SOUND_AGAIN
         self._probe_after = PROBE_AFTER
 
     @property
@@ -244,10 +247,12 @@ class Pacer:
         """
         if self._under_way or not self._must_sound(now):
             return math.inf
-        return max(now, self._sounded_at + SOUND_AGAIN)
+        return max(now, self._sounded_at + self._sound_again)
 
     def sounded(self, now: float) -> int:
         """Note that such a PING was sent; return its number."""
+        if self._sounding is not None:
+            self._sound_again *= 2
         self._probes += 1
         self._sounding, self._sounded_at = self._probes, now
         return self._probes
@@ -318,7 +323,7 @@ class Pacer:
         :return: whether that probe was under way.
         """
         if number == self._sounding:
-            self._sounding = None
+            self._sounding, self._sound_again = None, SOUND_AGAIN
             self.round_trip, self._confirmed_at = now - self._sounded_at, now
             return True
         if self._probe is None or number != self._probes:

@@ -103,6 +103,21 @@ def test_a_round_trip_is_measured_again_alone(pacer: Pacer) -> None:
     assert pacer.send_at(SIZE, 40.4) <= 40.4
 
 
+def test_a_long_round_trip_is_measured_again() -> None:
+    """However long it is, the answer comes before the PING is sent once more."""
+    pacer = Pacer(1.0)
+    pacer.probe_answered(pacer.sounded(0.0), 5.0)
+    now, answers = pacer.sound_at(40.0), list[tuple[int, float]]()
+    while now < 60:
+        answers.append((pacer.sounded(now), now + 5.0))
+        now = pacer.sound_at(now)
+        for number, at in answers:
+            if at <= now:
+                pacer.probe_answered(number, at)
+        now = pacer.sound_at(now)
+    assert now == math.inf
+
+
 def test_a_ping_that_comes_with_its_picture_tells_nothing_of_the_link() -> None:
     """As where packets travel as one: the picture took as long as the two together."""
     pacer = Pacer(2.0)
