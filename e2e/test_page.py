@@ -243,6 +243,7 @@ def look(browser: Browser) -> tuple[float, str, int | None]:
     return now, told, number if plain else None
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("any_browser", ["chromium", "firefox"], indirect=True)
 def test_the_age_is_that_of_the_pixels(
     any_browser: Browser, start: Start, camera: HttpCamera

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
-"""Seconds; far more than anything here takes on an idle machine."""
+PATIENCE = 60.0
+"""Seconds until a wait is broken off. Nothing promises them: what camd promises, a test
+says in seconds of its own."""
 
 
 def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:

@@ -48,12 +48,14 @@ class Row:
     :ivar seen: what was seen.
     :ivar bar: what it must be.
     :ivar met: whether it is.
+    :ivar is_cost: whether that is a matter of how fast the machine is.
     """
 
     what: str
     seen: str
     bar: str
     met: bool
+    is_cost: bool = False
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -343,4 +345,5 @@ def _many(
         " / ".join(f"{value:.2f}" for value in per_frame) + " ms",
         f"<= {CPU:g} ms at either end",
         max(per_frame[:2]) <= CPU,
+        is_cost=True,
     )
