@@ -71,8 +71,8 @@ class AutoRendition:
         self._max_lateness = max_lateness
         # By the bandwidth, and by the one at best.
         self._rooms = _Room(now), _Room(now)
-        # The last step up, as long as it may fail: when it was, and for which room.
-        self._went_up: tuple[float, _Room] | None = None
+        # The last step up, as long as it may fail: when, and what saw room for it.
+        self._went_up: tuple[float, list[_Room]] | None = None
         self._fits_since = self._chose_at = now
         self._went_down_at = now - LASTS
 
@@ -108,21 +108,23 @@ class AutoRendition:
             self._go_down(sizes, bandwidth, now)
             return self.number
         if self._went_up is not None and now - self._went_up[0] > HOLDS:
-            self._went_up[1].failed, self._went_up = 0, None
+            for room in self._went_up[1]:
+                room.failed = 0
+            self._went_up = None
         if self.number:
             next_size = sizes[self.number - 1]
+            seen = []
             for room, has in zip(self._rooms, (bandwidth, at_best), strict=True):
-                self._try(room, next_size * self.fps <= SHARE * has, now)
+                if next_size * self.fps <= SHARE * has:
+                    seen.append(room)
+                else:
+                    room.lacked_at = now
+            went_up = self._went_up is not None
+            if any(now - r.lacked_at > r.wait(went_up=went_up) for r in seen):
+                self.number -= 1
+                self._went_up = now, seen
+                self._begin(now)
         return self.number
-
-    def _try(self, room: _Room, has_room: bool, now: float) -> None:
-        """Go one up when there has been room for long enough."""
-        if not has_room:
-            room.lacked_at = now
-        elif now - room.lacked_at > room.wait(went_up=self._went_up is not None):
-            self.number -= 1
-            self._went_up = now, room
-            self._begin(now)
 
     def _go_down(self, sizes: Sequence[int], bandwidth: float, now: float) -> None:
         """Take the largest that fits; one smaller at least, if there is one."""
@@ -130,7 +132,8 @@ class AutoRendition:
         below = min(smallest, self.number + 1)
         most = SHARE * bandwidth / self.fps
         if self._went_up is not None:
-            self._went_up[1].failed += 1
+            for room in self._went_up[1]:
+                room.failed += 1
             self._went_up = None
             if sizes[below] * self.fps <= FULL * bandwidth:
                 most = sizes[below]  # It was good enough until the try.
