@@ -144,6 +144,7 @@ def test_a_link_that_falls(ways: dict[str, Daemon], name: str) -> None:
     assert [way for way, it in totals.items() if it["age_p95"] > most] == [], totals
 
 
+@pytest.mark.alone
 @needs_links
 def test_a_link_that_jumps(ways: dict[str, Daemon]) -> None:
     """1 and 3 Mbit/s by turns of ten seconds: the rendition stays nearly still."""
