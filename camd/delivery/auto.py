@@ -43,11 +43,12 @@ class _Room:
 
     :ivar lacked_at: when there was none, the last time.
     :ivar failed: tries for which it was the reason, and which failed, since one held.
+    :ivar failed_to: the rendition of the last one.
     """
 
     def __init__(self, now: float) -> None:
         self.lacked_at = now
-        self.failed = 0
+        self.failed = self.failed_to = 0
 
     def wait(self, *, went_up: bool) -> float:
         """Return the seconds that there must be room until the next try."""
@@ -123,6 +124,9 @@ class AutoRendition:
             if any(now - r.lacked_at > r.wait(went_up=went_up) for r in seen):
                 self.number -= 1
                 self._went_up = now, seen
+                for room in self._rooms:
+                    if self.number < room.failed_to:
+                        room.failed = 0  # The one that failed has fitted.
                 self._begin(now)
         return self.number
 
@@ -134,6 +138,7 @@ class AutoRendition:
         if self._went_up is not None:
             for room in self._went_up[1]:
                 room.failed += 1
+                room.failed_to = self.number
             self._went_up = None
             if sizes[below] * self.fps <= FULL * bandwidth:
                 most = sizes[below]  # It was good enough until the try.

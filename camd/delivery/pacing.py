@@ -29,8 +29,13 @@ SAME = 1.05
 """Round trips up to this many times the shortest confirm it."""
 
 NEWS = 0.3
-"""Weight of the latest sample of the bandwidth. A link that changes at once is believed
-after three or four pictures; one picture that was held up changes little."""
+"""Weight of the latest sample of the bandwidth: one picture that was held up changes
+little."""
+
+FALLEN = 0.5
+"""Share of the bandwidth below which two pictures in a row say that the link has
+fallen: then the second one is believed alone. With the average there would be three
+pictures too many under way, and the next smaller rendition would seem to fit."""
 
 JITTER = 0.02
 """Seconds that a PING may be on its way longer than the shortest, for no picture's
@@ -106,10 +111,11 @@ class Pacer:
 
     __slots__ = (
         "_acked_at",
-        "_bandwidth",
         "_bytes",
         "_confirmed_at",
+        "_counted_on",
         "_deviation",
+        "_has_fallen",
         "_late",
         "_lead",
         "_max_lateness",
@@ -134,7 +140,9 @@ class Pacer:
         # What one picture has, and how long it takes. Two averages, so that two
         # acknowledgements that come in a bunch do not look like a fast link.
         self._bytes = self._seconds = 0.0
-        self._bandwidth: float | None = None
+        # The bandwidth by which pictures are sent, and whether it may have fallen.
+        self._counted_on: float | None = None
+        self._has_fallen = False
         self._lead = self._late = self._deviation = 0.0
         # How many probes there were, the last picture ahead of the one under way.
         self._probes = 0
@@ -148,7 +156,7 @@ class Pacer:
     @property
     def bandwidth(self) -> float | None:
         """Bytes a second that get through; None before the first acknowledgement."""
-        return self._bandwidth
+        return self._bytes / max(self._seconds, 1e-6) if self._bytes else None
 
     def bandwidth_at_best(self, now: float) -> float | None:
         """Return the same, if the viewer needed :data:`DRAWING` for each picture.
@@ -166,7 +174,7 @@ class Pacer:
 
         :return: ``now`` or less: at once. Infinity: not before something is heard.
         """
-        bandwidth, round_trip = self._bandwidth, self.round_trip
+        bandwidth, round_trip = self._counted_on, self.round_trip
         if self._must_sound(now):
             return math.inf  # All must arrive first, and then a PING alone.
         if not self._under_way:
@@ -188,7 +196,7 @@ class Pacer:
         return bool(self._under_way) and now > self._overdue_at()
 
     def _overdue_at(self) -> float:
-        first, bandwidth = self._under_way[0], self._bandwidth
+        first, bandwidth = self._under_way[0], self._counted_on
         if bandwidth is None:
             return first.expected_at
         expected_at = max(first.expected_at, self._acked_at + first.size / bandwidth)
@@ -196,12 +204,13 @@ class Pacer:
 
     def patience(self, size: int) -> float:
         """Return the seconds that the acknowledgement of so many bytes may be late."""
-        taken = size * self._seconds / self._bytes if self._bytes else 0.0
-        return GRACE + taken / 2 + max(0.0, self._late) + 3 * self._deviation
+        return (
+            GRACE + self._taken(size) / 2 + max(0.0, self._late) + 3 * self._deviation
+        )
 
     def ack_within(self, size: int) -> float:
         """Return the seconds from a picture's leaving to its acknowledgement."""
-        taken = size * self._seconds / self._bytes if self._bytes else FIRST_ACK
+        taken = self._taken(size) if self._bytes else FIRST_ACK
         return (self.round_trip or 0.0) + taken + self.patience(size)
 
     def sent(self, key: Hashable, size: int, now: float) -> None:
@@ -210,7 +219,7 @@ class Pacer:
         picture = UnderWay(key, size, now, now + FIRST_ACK, held)
         self._under_way.append(picture)
         self.unacked += size
-        bandwidth, round_trip = self._bandwidth, self.round_trip
+        bandwidth, round_trip = self._counted_on, self.round_trip
         if bandwidth is not None and round_trip is not None:
             picture.expected_at = self._through_at(bandwidth, round_trip)
 
@@ -258,8 +267,7 @@ class Pacer:
         return self._probes
 
     def _move_lead(self, waited: float, size: int) -> None:
-        taken = size * self._seconds / self._bytes if self._bytes else 0.0
-        wanted = max(WAIT_LEAST, WAIT * taken) + 2 * self._deviation
+        wanted = max(WAIT_LEAST, WAIT * self._taken(size)) + 2 * self._deviation
         gain = LEAD_UP if waited < wanted else LEAD_DOWN
         self._lead += gain * (wanted - waited)
         self._lead = min(max(self._lead, 0.0), LEAD_MOST)
@@ -278,6 +286,7 @@ class Pacer:
     def _arrived(self, picture: UnderWay, count: int, now: float) -> None:
         """Learn from so many pictures, of which this is the last."""
         first, size = self._under_way[0], self._forget(count)
+        patience = self.patience(size)
         if self._bytes:  # Else it was expected by guess.
             late = now - picture.expected_at
             self._deviation += (abs(late - self._late) - self._deviation) / 4
@@ -287,12 +296,29 @@ class Pacer:
             # as one, the PING has come with its picture, and not ahead of it.
             ahead = min(first.pong_at, first.sent_at + self.round_trip + JITTER)
             seconds = now - max(ahead, self._acked_at)
-            news = NEWS if self._bytes else 1.0
-            self._bytes += news * (size - self._bytes)
-            self._seconds += news * (seconds - self._seconds)
-            self._bandwidth = self._bytes / max(self._seconds, 1e-6)
+            self._take_bandwidth(size, seconds, patience)
         self._acked_at = now
         self._probe, self._probe_after = None, PROBE_AFTER
+
+    def _take_bandwidth(self, size: int, seconds: float, patience: float) -> None:
+        """Learn from one picture.
+
+        :param patience: seconds by which it might be late.
+        """
+        taken, had_fallen = self._taken(size), self._has_fallen
+        is_slow = self._bytes > 0 and taken < FALLEN * seconds
+        self._has_fallen = is_slow and (had_fallen or seconds > taken + patience)
+        is_new = not self._bytes or (had_fallen and is_slow)
+        news = 1.0 if is_new else NEWS
+        self._bytes += news * (size - self._bytes)
+        self._seconds += news * (seconds - self._seconds)
+        self._counted_on = self._bytes / max(self._seconds, 1e-6)
+        if self._has_fallen:  # It may be an accident, but nothing is sent on trust.
+            self._counted_on = size / max(seconds, 1e-6)
+
+    def _taken(self, size: int) -> float:
+        """Return the seconds that so many bytes take; 0 while that is unknown."""
+        return size * self._seconds / self._bytes if self._bytes else 0.0
 
     def _forget(self, count: int) -> int:
         """Take the first pictures off; return their bytes."""

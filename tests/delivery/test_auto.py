@@ -97,6 +97,22 @@ def test_a_link_that_jumps_changes_little() -> None:
     assert changes(over(auto, bandwidth, 120, since=20)) <= 4
 
 
+def test_what_failed_and_fits_now_holds_nothing_up() -> None:
+    """A page that draws slowly shows room for the largest at best alone."""
+    auto = AutoRendition(8, 1.0, 0)
+
+    def choose(bandwidth: float, at_best: float, since: int, until: int) -> int:
+        for step in range(since * 10, until * 10):
+            auto.choose(RENDITIONS, bandwidth, at_best, 0.02, 0, step / 10)
+        return auto.number
+
+    assert choose(57_000, 60_000, 0, 5) == 3
+    assert choose(57_000, 80_000, 5, 16) == 2  # By that alone.
+    assert choose(57_000, 60_000, 16, 18) == 3
+    assert choose(150_000, 600_000, 18, 33) == 1
+    assert choose(150_000, 600_000, 33, 35) == 0
+
+
 # ---- Over a simulated link, with the sender that paces what was chosen
 
 RENDITIONS = (40_000, 13_300, 7_400, 4_300, 4_000)
@@ -173,6 +189,22 @@ def test_a_link_that_falls_to_a_twentieth(
 
 @kinds
 @pytest.mark.parametrize("seed", range(3))
+def test_it_falls_at_once(kind: LinkTraits, seed: int) -> None:
+    """From the full picture to the fourth rendition, and pictures are fresh behind it.
+
+    On the way are what the link was counted on to carry, and one picture more.
+    """
+    rates = (0.0, 10 * LARGE), (20.0, SMALL)
+    link = replace(kind, rates=rates, delay=0.005)
+    found = Simulation(link, {"robot": CameraTraits()}, 1.0, seed, RENDITIONS)
+    found.run(30.0)
+    [(at, number)] = [change for change in found.changes if change[0] >= 20.0]
+    assert (at < 22.1, number) == (True, 3)
+    assert max(picture.at for picture in found.shown if picture.age > 0.6) < 23.0
+
+
+@kinds
+@pytest.mark.parametrize("seed", range(3))
 def test_a_link_that_jumps_up_and_down(kind: LinkTraits, seed: int) -> None:
     """1 and 3 Mbit/s by turns of ten seconds: two changes in any minute at the most."""
     rates = tuple((10.0 * turn, (1 + turn % 2 * 2) * LARGE) for turn in range(21))
@@ -184,9 +216,12 @@ def test_a_link_that_jumps_up_and_down(kind: LinkTraits, seed: int) -> None:
 
 
 @kinds
-def test_a_link_that_gets_better(kind: LinkTraits) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_a_link_that_gets_better(kind: LinkTraits, seed: int) -> None:
     """10 Mbit/s again: back at the full size within 20 s, whatever was tried before."""
     rates = (0.0, 10 * LARGE), (20.0, SMALL), (40.0, 10 * LARGE)
-    found = watch(replace(kind, rates=rates, delay=0.005), 65.0, auto=True)
+    link = replace(kind, rates=rates, delay=0.005)
+    found = Simulation(link, {"robot": CameraTraits()}, 1.0, seed, RENDITIONS)
+    found.run(65.0)
     back = [number for at, number in found.changes if at < 60.0][-1]
     assert back == 0, found.changes

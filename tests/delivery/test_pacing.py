@@ -59,6 +59,20 @@ def test_what_it_has_learnt_does_not_limit_tries_for_ever(pacer: Pacer) -> None:
     assert pacer.bandwidth_at_best(40.0) == math.inf
 
 
+def test_a_link_that_falls_is_believed_after_two_pictures(pacer: Pacer) -> None:
+    """One may have been held up; but until the next nothing is sent on trust."""
+    for key, at in ("b", 1.0), ("c", 10.0):
+        pacer.sent(key, SIZE, at)
+        pacer.pong(key, at + 0.1)
+        pacer.acked(key, at + 0.1 + SIZE / 10_000)
+        if key == "b":
+            assert pacer.bandwidth == pytest.approx(27_000, rel=0.01)
+            pacer.sent("next", SIZE, 6.0)
+            assert pacer.send_at(SIZE, 6.0) > 6.0 + 0.9 * SIZE / 10_000
+            pacer.acked("next", 6.1 + SIZE / 10_000)
+    assert pacer.bandwidth == pytest.approx(10_000)
+
+
 def test_the_next_leaves_just_in_time(pacer: Pacer) -> None:
     """Its first byte comes where the last one's end has just left."""
     pacer.sent("a", SIZE, 1.0)
