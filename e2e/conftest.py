@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from e2e.alone import turn
 from e2e.client import stats
 from e2e.daemon import Camera, Daemon, running
 from e2e.video import Film, video
@@ -80,13 +79,6 @@ def pytest_configure() -> None:
     missing = [MODULES[name] for name in MODULES if not find_spec(name)]
     if missing:
         raise pytest.UsageError(f"missing; run: pip install {' '.join(missing)}")
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run a test marked as alone while no other does, its fixtures included."""
-    with turn(alone=item.get_closest_marker("alone") is not None):
-        return (yield)
 
 
 class Start(Protocol):

@@ -235,6 +235,7 @@ def free_port() -> int:
         return port
 
 
+@pytest.mark.alone
 def test_an_origin_that_is_killed(start: Start, tmp_path: Path) -> None:
     """Its edge says that the way is lost, and is live 2 s after it is back."""
     key, port = "an-origins-own-key-1", free_port()
