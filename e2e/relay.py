@@ -13,6 +13,9 @@ from e2e.daemon import Daemon
 STEP = 1500
 """Bytes that go over a slow link in one piece: about a packet."""
 
+NO_UPGRADE = {b"Upgrade: websocket": b"X-Upgrade: none"}
+"""What is replaced by a proxy through which no WebSocket gets."""
+
 ROOM = 16 * 1024
 """Bytes that a slow link takes ahead of what it delivers, in each socket."""
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pytest
 
 from e2e.camera import Mood, http_camera
 from e2e.client import Watcher, ask, stats, watching
+from e2e.clocks import clock_set
 from e2e.conftest import Start
 from e2e.daemon import Daemon, running
 from e2e.relay import relay
@@ -183,24 +182,6 @@ def test_what_a_hop_adds(start: Start) -> None:
         at = {seen.number: seen.moment for seen in near.frames()}
         added = [s.moment - at[s.number] for s in far.frames()[2:] if s.number in at]
     assert statistics.median(added) < 0.01
-
-
-@contextmanager
-def clock_set(folder: Path, seconds: float) -> Iterator[None]:
-    """Have programs that are started meanwhile be wrong about the time of day."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(
-        f"import time\ntold = time.time\ntime.time = lambda: told() + {seconds}\n"
-    )
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
 @pytest.mark.parametrize("kind", ["channel", "stream"])

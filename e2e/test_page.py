@@ -14,8 +14,10 @@ import pytest
 from e2e.camera import COLUMNS, ROWS, HttpCamera, Mood, http_camera
 from e2e.chromium import Driver, enter
 from e2e.client import stats
+from e2e.clocks import clock_set
 from e2e.conftest import Start, check_log
 from e2e.daemon import Daemon, running
+from e2e.relay import NO_UPGRADE, relay
 from e2e.waiting import until
 from e2e.wall import (
     Browser,
@@ -267,6 +269,49 @@ def test_the_age_is_that_of_the_pixels(
     late = [error for error in errors if abs(error) > TRUE_AGE]
     # A loaded machine may hold the browser up between the picture and the number.
     assert len(late) <= len(errors) / 10, errors
+
+
+_TELL_OF_OLD = """
+    addEventListener("DOMContentLoaded", () => {
+        window.old = [];
+        setInterval(() => {
+            for (const tile of document.querySelectorAll(".tile")) {
+                const {camera, grade} = tile.dataset;
+                if (grade === "late" || grade === "old")
+                    window.old.push(`${camera}: ${tile.innerText}`);
+            }
+        }, 20);
+    });
+"""
+"""Notes each time at which a tile calls its picture old."""
+
+
+@pytest.mark.parametrize("replaced", [{}, NO_UPGRADE], ids=["channel", "polled"])
+def test_each_camera_has_a_clock_of_its_own(
+    browser: Driver, start: Start, tmp_path: Path, replaced: dict[bytes, bytes]
+) -> None:
+    """No picture is dated by the clock of another, nor by a placeholder's time."""
+    with clock_set(tmp_path / "clock", -3600):
+        far = start({"robot": {"source": "pattern"}})
+    daemon = start(
+        {
+            "near": {"source": "pattern"},
+            "far": {"source": f"camd+http://{far.key}@127.0.0.1:{far.port}/robot"},
+            "lost": {"source": "http://127.0.0.1:9/"},
+        },
+        offline_after=0,
+    )
+    script = {"source": _TELL_OF_OLD}
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+    with relay(daemon) as link:
+        link.replaced = replaced
+        browser.get(f"{link.origin}/?api_key={daemon.key}")
+        await_live(browser, "near", "far")
+        await_word(browser, "offline", "lost")
+        # Long enough for placeholders, of which one comes a second.
+        time.sleep(3)
+        told = browser.execute_script("return window.old")
+    assert [line for line in told if not line.startswith("lost")] == []
 
 
 def test_a_silent_camera(browser: Driver, start: Start, camera: HttpCamera) -> None:

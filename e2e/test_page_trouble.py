@@ -16,7 +16,7 @@ from e2e.camera import HttpCamera, Mood, http_camera
 from e2e.chromium import Driver, enter
 from e2e.conftest import Start
 from e2e.daemon import Daemon, running
-from e2e.relay import relay
+from e2e.relay import NO_UPGRADE, relay
 from e2e.video import CACHE
 from e2e.waiting import until
 from e2e.wall import Browser, await_live, await_word, text, word
@@ -123,9 +123,6 @@ def test_a_key_is_revoked(browser: Driver, daemon: Daemon) -> None:
     await_word(browser, "signed out", "workshop")
     take(browser, "key-revoked")
 
-
-NO_UPGRADE = {b"Upgrade: websocket": b"X-Upgrade: none"}
-"""What a proxy does through which no WebSocket gets."""
 
 NO_FRAMES = {b"/frame?": b"/nothing?", b"/snapshot?": b"/nothing?"}
 """What leaves nothing but streams."""

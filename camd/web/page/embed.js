@@ -20,7 +20,7 @@ const feed = new Feed(root, {
   signedOut: tell,
 }, {live: `${path}/live?${live}`, query: frame, only: {name, title, state: "starting"}});
 
-const tile = new Tile(name, feed.clock, (_, picture, grown) => {
+const tile = new Tile(name, feed.clock(name), (_, picture, grown) => {
   feed.drawn(name, picture);
   if (grown) arrange();
 });

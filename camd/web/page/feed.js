@@ -20,13 +20,11 @@ const LONGEST_WAIT = 10000;
  *
  * @property way - as above.
  * @property isSignedOut - whether camd lets this page in no more.
- * @property clock - camd's clock.
  * @property root - camd's address, with a slash at its end.
  */
 export class Feed {
   way = null;
   isSignedOut = false;
-  clock = new Clock();
   root;
   #listener;
   #options;
@@ -37,6 +35,7 @@ export class Feed {
   #lost = 0;
   #timer = 0;
   #address;
+  #clocks = new Map(); // name -> Clock
 
   /**
    * @param root - see above.
@@ -61,7 +60,7 @@ export class Feed {
     this.#source?.close();
     this.#next?.close();
     this.#source = this.#next = null;
-    this.clock.forget();
+    this.#clocks.forEach((clock) => clock.forget());
     this.#become(null);
   }
 
@@ -70,6 +69,12 @@ export class Feed {
     this.isSignedOut = true;
     this.stop();
     this.#listener.signedOut();
+  }
+
+  /** The clock that a camera's pictures are dated by: another camd's may not agree. */
+  clock(name) {
+    if (!this.#clocks.has(name)) this.#clocks.set(name, new Clock());
+    return this.#clocks.get(name);
   }
 
   /** Whether camd was heard lately. */
@@ -94,7 +99,7 @@ export class Feed {
     const listener = this.#listener;
     return {
       heard: () => { this.#heard = performance.now(); },
-      clock: (asked, time, heard = performance.now()) => this.clock.sample(asked, heard, time),
+      clock: (name, asked, time, heard) => this.clock(name).sample(asked, heard, time),
       cameras: (list) => listener.cameras(list),
       camera: (entry) => listener.camera(entry),
       watched: (watch) => listener.watched(watch),

@@ -2,14 +2,14 @@
 
 import {Acks, parse} from "./picture.js";
 
-const LONGEST = 4096; // bytes of a message to camd
+const LONGEST = 16384; // bytes of a message to camd
 const ASK_CLOCK = 2000, SILENCE = 10000; // ms
 
 /**
  * One connection. It reports, until it is closed, to `listener`:
  *
- *     opened(), closed(code, wasOpen), heard(), clock(asked, time), cameras(list),
- *     camera(entry), watched(byName), rates(rates), picture(name, picture)
+ *     opened(), closed(code, wasOpen), heard(), clock(name, asked, time, heard),
+ *     cameras(list), camera(entry), watched(byName), rates(rates), picture(name, picture)
  */
 export class LiveChannel {
   #socket;
@@ -17,8 +17,12 @@ export class LiveChannel {
   #acks = new Acks();
   #names = new Map(); // camd's number -> name
   #numbers = new Map();
-  #ahead = new Map(); // name -> seconds that the clock of its pictures is ahead of camd's
-  #watching = "";
+  #watching = ""; // the last message of what is wanted
+  #watched = {}; // what it said
+  #watchedAt = 0; // when, in ms
+  #asked = null; // when the time was asked for last, as long as there is no answer
+  #quickest = null; // the answer that took the least time, as {asked, time, heard}
+  #dated = new Map(); // name -> {since, isSure}: when its first picture came, whether its clock is known
   #open = false;
   #heard = performance.now();
   #timers = [];
@@ -46,6 +50,8 @@ export class LiveChannel {
     while (text.length > LONGEST && entries.pop());
     if (!this.#open || text === this.#watching) return;
     this.#watching = text;
+    this.#watched = Object.fromEntries(entries);
+    this.#watchedAt = performance.now();
     this.#socket.send(text);
   }
 
@@ -83,7 +89,8 @@ export class LiveChannel {
       this.#closed(1006);
       return;
     }
-    this.#send("clock", performance.now());
+    this.#asked = performance.now();
+    this.#send("clock", this.#asked);
   }
 
   #closed(code) {
@@ -103,8 +110,11 @@ export class LiveChannel {
   #receivePicture(data) {
     const picture = parse(data), name = picture && this.#names.get(picture.camera);
     if (name === undefined || name === null) return;
-    this.#acks.came(picture, performance.now());
-    picture.captured -= this.#ahead.get(name) ?? 0;
+    this.#acks.came(picture, this.#heard);
+    if (!picture.placeholder && !this.#dated.has(name)) {
+      this.#dated.set(name, {since: this.#heard, isSure: false});
+      if (this.#asked === null) this.#askClock();
+    }
     picture.blob = () => new Blob([picture.jpeg], {type: "image/jpeg"});
     picture.bytes = data.byteLength;
     this.#listener.picture(name, picture);
@@ -122,10 +132,28 @@ export class LiveChannel {
       this.#askClock();
       listener.opened(); // after the cameras: by now it is known what is wanted of them
     }
-    for (const [name, time] of Object.entries(said.times ?? {})) this.#ahead.set(name, time - said.time);
-    if (said.clock !== undefined && said.time) listener.clock(said.clock, said.time);
+    if (said.clock !== undefined) this.#receiveTime(said);
     if (said.camera) listener.camera(said.camera);
     if (said.watch) listener.watched(said.watch);
     if (said.rates) listener.rates(said.rates);
+  }
+
+  // Whose clock a camera's pictures are dated by is sure once one of them has come, and
+  // is said of the cameras that are watched: an answer counts for a camera if the question
+  // was asked behind both.
+  #receiveTime({clock: asked, time, times = {}}) {
+    const answer = {asked, time, heard: this.#heard};
+    if (!this.#quickest || answer.heard - asked < this.#quickest.heard - this.#quickest.asked) this.#quickest = answer;
+    const watched = [...this.#dated].filter(([name]) => name in this.#watched);
+    for (const [name, dated] of watched) {
+      if (asked <= this.#watchedAt || asked < dated.since) continue;
+      // An answer from before the first picture was not held up by any.
+      if (!dated.isSure && !(name in times)) this.#listener.clock(name, this.#quickest.asked, this.#quickest.time, this.#quickest.heard);
+      dated.isSure = true;
+      this.#listener.clock(name, asked, times[name] ?? time, this.#heard);
+    }
+    if (asked !== this.#asked) return;
+    this.#asked = null;
+    if (watched.some(([, {isSure}]) => !isSure)) this.#askClock();
   }
 }

@@ -22,6 +22,12 @@ export class Meter {
     this.#forget(now);
   }
 
+  /** Say how old the last one is now, where that was not known when it was drawn. */
+  date(now, age) {
+    const last = this.#drawn.at(-1);
+    if (last?.age === null) last.age = age - (now - last.now) / 1000;
+  }
+
   receive(now, bytes) {
     this.#bytes.push({now, bytes});
     this.#forget(now);

@@ -8,7 +8,7 @@ const OVERTAKES = 10; // seconds by which an answer may be later than one that w
 /**
  * Pulls pictures. It reports, until it is closed, to `listener`:
  *
- *     closed(status), heard(), clock(asked, time), cameras(list), camera(entry),
+ *     closed(status), heard(), clock(name, asked, time, heard), cameras(list), camera(entry),
  *     picture(name, picture), unable()
  *
  * `closed` has the HTTP status that ended it, 0 for none; `unable` says that pictures
@@ -142,8 +142,9 @@ export class Pull {
     }
     this.#failed = 0;
     const head = answer.headers, frame = Number(head.get("X-Frame")), captured = Number(head.get("X-Timestamp"));
-    // Its age when it was sent is camd's time in other words.
-    if (head.has("X-Frame-Age")) this.#listener?.clock(asked, captured + Number(head.get("X-Frame-Age")), now);
+    // Its age when it was sent tells the time in other words. A placeholder has the time
+    // of the last picture, and is not as old.
+    if (head.has("X-Frame-Age") && frame) this.#listener?.clock(name, asked, captured + Number(head.get("X-Frame-Age")), now);
     const blob = await answer.blob();
     state.etag = head.get("ETag");
     // Numbers begin again when the daemon does; the time goes on, unless it was set.

@@ -43,7 +43,7 @@ export class Tile {
 
   /**
    * @param name - the camera's.
-   * @param clock - camd's.
+   * @param clock - the one that its pictures are dated by.
    * @param drawn - called with this and the picture once it is on the screen.
    */
   constructor(name, clock, drawn) {
@@ -151,12 +151,13 @@ export class Tile {
    * @param seen - `connected`, `closed` and `busy`, as verdict.js has them.
    */
   tell(now, seen) {
-    const {entry, meter} = this, isImage = !this.image.hidden;
+    const {entry, meter} = this, isImage = !this.image.hidden, time = this.#clock.read(now);
+    if (time && this.shown) meter.date(now, Math.max(0, time.time - this.shown.captured));
     const age = this.shown && !isImage ? meter.age(now) : null;
     const fps = Math.min(entry.fps ?? Infinity, this.captureFps ?? Infinity);
     const verdict = judge({
       ...seen, state: entry.state, why: entry.why, refused: this.refused, age,
-      picture: this.shown !== null || isImage, paused: this.paused, interval: fps > 0 && fps < Infinity ? 1 / fps : 0,
+      picture: age !== null || isImage, paused: this.paused, interval: fps > 0 && fps < Infinity ? 1 / fps : 0,
     });
     if (verdict.word !== this.word || verdict.grade !== this.#grade) {
       [this.word, this.#grade] = [verdict.word, verdict.grade];
@@ -167,20 +168,21 @@ export class Tile {
     const cause = isImage && entry.state === "offline" ? "" : verdict.cause;
     this.trouble.hidden = !cause;
     put(this.trouble, cause && this.#explain(cause, now));
-    this.#number(now, age);
+    this.#number(now, age, time?.error ?? null);
   }
 
-  // Numbers that stand for a while can be read, and cost less: each is laid out anew.
-  #number(now, age) {
+  // Numbers that stand for a while can be read, and cost less: each is laid out again.
+  #number(now, age, error) {
     const told = this.#told, moved = Math.abs((age ?? 0) - (told.age ?? 0));
     if (now - told.at < READABLE && moved < WRONG && (age === null) === (told.age === null)) return;
     this.#told = {age, at: now};
-    put(this.numbers, numbers(age, this.#clock.read(now)?.error ?? null, this.meter.fps(now)));
+    put(this.numbers, numbers(age, error, this.meter.fps(now)));
   }
 
   #explain(cause, now) {
     if (this.word !== "offline") return cause;
-    const since = new Date(this.shown ? this.shown.captured * 1000 : this.#changed);
+    // By the clock that people here compare it with, which camd's may not agree with.
+    const age = this.meter.age(now), since = new Date(age === null ? this.#changed : Date.now() - age * 1000);
     const wait = this.entry.next_try === null || this.entry.next_try === undefined
       ? null : this.entry.next_try - (now - this.#heard) / 1000;
     const retry = wait === null ? "" : wait > 1 ? `\nnext try in ${wait < 99 ? `${Math.round(wait)} s` : span(wait)}` : "\ntrying now";

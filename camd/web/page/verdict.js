@@ -35,7 +35,8 @@ export function numbers(age, error, fps) {
  *     state: the camera's, as camd says; why: its last error or null; refused: why camd
  *     sends this camera's pictures no more, or null;
  *     age: seconds that the picture on the screen is old, null without one or if unknown;
- *     picture: whether there is one; paused: by the person who looks;
+ *     picture: whether there is one whose age is known, or an <img>, which tells none;
+ *     paused: by the person who looks;
  *     busy: whether this device does not get round to what has come;
  *     interval: seconds between the camera's pictures as far as camd sends them.
  * @returns {word, grade, cause}: the state in a word or two, the colour, and what is to

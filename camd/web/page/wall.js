@@ -92,7 +92,7 @@ export class Wall {
   }
 
   #newTile(name) {
-    const tile = new Tile(name, this.#feed.clock, (_, picture, grown) => {
+    const tile = new Tile(name, this.#feed.clock(name), (_, picture, grown) => {
       this.#feed.drawn(name, picture);
       if (!this.#began) performance.mark("first picture");
       this.#began = true;

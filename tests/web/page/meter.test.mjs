@@ -53,6 +53,15 @@ test("an age that is not known stays unknown", () => {
   assert.equal(meter.age(4000), null);
 });
 
+test("an age that becomes known after its picture was drawn counts from then on", () => {
+  const meter = new Meter();
+  meter.draw(1000, null, true);
+  meter.date(1500, 0.7);
+  near(meter.age(3000), 2.2, 1e-9);
+  meter.date(3000, 9);
+  near(meter.age(3000), 2.2, 1e-9);
+});
+
 test("the data rate is of the last two seconds", () => {
   const meter = new Meter();
   for (let at = 0; at < 10000; at += 100) meter.receive(at, 1000);
