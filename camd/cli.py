@@ -12,6 +12,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import shtab
 
@@ -59,13 +60,10 @@ def parser() -> ArgumentParser:
         help="print what completes this command in a shell, and exit",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    run = commands.add_parser(
-        "run", help="start the daemon in the foreground; it logs to stdout"
-    )
+    run = _add(commands, "run", "start the daemon in the foreground; it logs to stdout")
     _add_config(run)
-    run.set_defaults(command="run")
-    init = commands.add_parser(
-        "init", help="write a settings file with every key and its meaning"
+    init = _add(
+        commands, "init", "write a settings file with every key and its meaning"
     )
     init.add_argument(
         "file",
@@ -75,14 +73,14 @@ def parser() -> ArgumentParser:
         metavar="FILE",
         help="where to (default: camd.yaml); a file that is there stays",
     ).complete = shtab.FILE  # type: ignore[attr-defined]
-    init.set_defaults(command="init")
-    check = commands.add_parser(
-        "check", help="check the settings, and show them and where each comes from"
+    check = _add(
+        commands,
+        "check",
+        "check the settings, and show them and where each comes from",
     )
     _add_config(check)
-    check.set_defaults(command="check")
-    sign = commands.add_parser(
-        "sign", help="make a link that opens one address of a camera for a while"
+    sign = _add(
+        commands, "sign", "make a link that opens one address of a camera for a while"
     )
     _add_config(sign)
     sign.add_argument(
@@ -92,23 +90,37 @@ def parser() -> ArgumentParser:
         "--for", dest="time", default="1h", help="90s, 15m, 1h, 7d (default: 1h)"
     )
     sign.add_argument("--key", help="the name of the key to sign with (default: any)")
-    sign.set_defaults(command="sign")
-    cameras = commands.add_parser(
-        "cameras", help="list this machine's cameras, their formats and controls"
+    cameras = _add(
+        commands, "cameras", "list this machine's cameras, their formats and controls"
     )
     cameras.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    cameras.set_defaults(command="cameras")
-    _add_watch(commands.add_parser("watch", help="see how fresh a camd's pictures are"))
+    _add_watch(_add(commands, "watch", "see how fresh a camd's pictures are"))
     return parser
+
+
+def _add(commands: Any, name: str, does: str) -> ArgumentParser:
+    """Add a command.
+
+    :param commands: what ``add_subparsers`` returned.
+    :param does: what it does, for the list of commands and for its own help.
+    """
+    sentence = f"{does[0].upper()}{does[1:]}."
+    command: ArgumentParser = commands.add_parser(name, help=does, description=sentence)
+    command.set_defaults(command=name)
+    return command
 
 
 def _add_watch(command: ArgumentParser) -> None:
     command.add_argument("url", metavar="URL", help="of the page or of a live channel")
     command.add_argument("--stream", action="store_true", help="read a stream instead")
     command.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    command.add_argument("--for", dest="time", help="how long: 30s, 5m (default: ever)")
     command.add_argument(
-        "--settle", help="how much of that the total leaves out: 10s (default: nothing)"
+        "--for", dest="time", help="how long: 30s, 5m (default: until Ctrl+C)"
+    )
+    command.add_argument(
+        "--settle",
+        metavar="TIME",
+        help="how much of that the total leaves out: 10s (default: nothing)",
     )
     command.add_argument(
         "--max-age",
@@ -117,9 +129,12 @@ def _add_watch(command: ArgumentParser) -> None:
         help="exit with 1 when p95 of the ages is above",
     )
     command.add_argument("--auto", action="store_true", help="sizes that fit the link")
-    command.add_argument("--width", type=int, help="pixels to have at least")
-    command.add_argument("--fps", type=float, help="the most pictures a second")
-    command.set_defaults(command="watch")
+    command.add_argument(
+        "--width", type=int, metavar="PIXELS", help="pixels to have at least"
+    )
+    command.add_argument(
+        "--fps", type=float, metavar="RATE", help="the most pictures a second"
+    )
 
 
 def _add_config(command: ArgumentParser) -> None:

@@ -79,6 +79,9 @@ def write_settings(path: Path) -> None:
     try:
         # Keys will stand in it.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        what = "is there already; expected the name of a new file"
+        raise ConfigError([f"init: {path} {what}"]) from None
     except OSError as error:
         raise ConfigError([f"init: {path}: {error.strerror}"]) from None
     with open(handle, "wb") as file:

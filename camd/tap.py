@@ -5,6 +5,7 @@ The only module that names the global reactor.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -163,9 +164,21 @@ class Camd(MultiService):
         return Deferred.fromCoroutine(self._stopped(super().stopService()))
 
 
+_EXPECTED = {
+    errno.EADDRINUSE: "a port that no other program has",
+    errno.EADDRNOTAVAIL: "an address of this machine",
+    errno.EACCES: "a port that may be bound; those below 1024 are root's",
+}
+"""What to say of a TCP port that cannot be had, by the number of the error."""
+
+
 def _in_words(error: CannotListenError | OSError) -> str:
     if not isinstance(error, OSError):
-        return str(error)
+        reason, port = error.socketError, error.port
+        if reason.errno not in _EXPECTED or not isinstance(port, int):
+            return str(error)
+        place = f"{error.interface or '*'}:{port}"
+        return f"{place}: {reason.strerror}; expected {_EXPECTED[reason.errno]}"
     # Of two names the second one is the lock's, beside the socket.
     name = error.filename2 or error.filename
     return f"{os.fsdecode(name)}: {error.strerror}" if name else str(error)

@@ -124,7 +124,8 @@ def connect(where: Address) -> socket.socket:
         context = ssl.create_default_context()
         return context.wrap_socket(plain, server_hostname=where.host)
     except OSError as error:
-        raise WatchError(f"cannot connect to {where.origin}: {error}") from None
+        reason = error.strerror or error
+        raise WatchError(f"cannot connect to {where.origin}: {reason}") from None
 
 
 @dataclass(frozen=True, slots=True)

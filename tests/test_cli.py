@@ -314,7 +314,8 @@ def test_init_leaves_a_file_alone(tmp_path: Path, capsys: Captured) -> None:
     """A file that is there stays as it is."""
     settings_file(tmp_path, "stream_fps: 3")
     assert main(["init"], {}) == 1
-    assert capsys.readouterr().err == "camd: init: camd.yaml: File exists\n"
+    said = "camd: init: camd.yaml is there already; expected the name of a new file\n"
+    assert capsys.readouterr().err == said
     assert (tmp_path / "camd.yaml").read_text() == "stream_fps: 3"
 
 

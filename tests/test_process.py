@@ -265,7 +265,8 @@ def test_a_port_in_use(run: Callable[..., Process]) -> None:
         process = run(config().replace("tcp:0:", f"tcp:{port}:"))
         assert process.wait() == 1
     (line,) = (line for line in process.output.splitlines() if "camd: " in line)
-    assert f"listen: Couldn't listen on 127.0.0.1:{port}" in line
+    why = "Address already in use; expected a port that no other program has"
+    assert f"listen: 127.0.0.1:{port}: {why}" in line
     assert "Traceback" not in process.output
 
 

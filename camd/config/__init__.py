@@ -20,7 +20,7 @@ from camd.config.layers import KeyPath, Layer, read_file, read_preset
 from camd.config.masking import mask_url
 from camd.config.problems import ConfigError, invalid, unknown
 from camd.config.settings import CAMERA_KEYS, KEYS, NO_CAMERA, STREAM_KEYS, Settings
-from camd.config.source import missing_path
+from camd.config.source import missing_part
 from camd.config.variables import ENVIRONMENT, References, read_dotenv, variables_layer
 from camd.listening.endpoints import listen_fault
 
@@ -204,8 +204,10 @@ def _warnings(settings: Settings, found: _Found) -> Iterator[str]:
     if is_none_set and not settings.cameras_from:
         yield "cameras: none is set; a test picture is shown as camera robot"
     for name, camera in settings.cameras.items():
-        missing = missing_path(camera.source)
-        if missing is not None:
+        missing = missing_part(camera.source)
+        if not is_none_set and ("cameras", name, "source") not in found:
+            yield f"cameras.{name}.source: none is set; a test picture is shown"
+        elif missing is not None:
             yield f"cameras.{name}.source: {mask_url(missing)} is not there now"
 
 

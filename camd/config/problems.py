@@ -29,7 +29,7 @@ _FAULTS = {
     "too_short": "is empty",
     "dict_type": "is not a mapping",
     "model_type": "is not a mapping",
-    "tuple_type": "is not a list",
+    "tuple_type": "is neither a text nor a list",
 }
 
 _KINDS: dict[type, str] = {dict: "a mapping", list: "a list", tuple: "a list"}
@@ -128,6 +128,8 @@ def invalid(
         return _line(path, text, fault, expected("cameras"), origin)
     if len(path) == 2:
         keys = "the camera's keys, such as source: pattern"
+        if path[1] in CAMERA_KEYS:
+            keys = f"{path[1]} beneath a camera's name, indented further than that"
         return _line(path, shown(value), fault, keys, origin)
     if path[2:] != ("name",):
         return _line(path, shown(value), fault, expected(str(path[2])), origin)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -122,11 +123,15 @@ def is_path(source: str) -> bool:
     return source not in WORDS and "://" not in source and not is_program(source)
 
 
-def missing_path(source: str) -> str | None:
-    """Return the device, file or folder of a source that is not there now; else None.
+def missing_part(source: str) -> str | None:
+    """Return what of a source is not there now: its device, file, folder or program.
 
     :param source: what :func:`usable_source` returned.
+    :return: None for nothing, and where that shows only when the source is opened.
     """
+    if source.startswith(EXEC):
+        program = shlex.split(source[len(EXEC) :])[0]
+        return None if shutil.which(program) else program
     if not is_path(source):
         return None
     path = f"/dev/video{source}" if source.isdecimal() else source

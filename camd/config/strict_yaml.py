@@ -29,7 +29,7 @@ def parse_yaml(text: str) -> object:
         return None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = f"{_unquoted(error.problem)}; expected YAML{_hint(text, mark)}"
+        problem = f"{_unquoted(error.problem)}; expected YAML{_hint(error, text)}"
         raise YamlError(_placed(mark, problem)) from None
     except yaml.reader.ReaderError as error:
         problem = f"character {error.position} is not allowed; expected YAML"
@@ -43,11 +43,17 @@ def parse_yaml(text: str) -> object:
         raise YamlError(problem) from None
 
 
-def _hint(text: str, mark: yaml.Mark | None) -> str:
+def _hint(error: yaml.MarkedYAMLError, text: str) -> str:
     """Return what is often wrong with such a line; empty where nothing is known."""
-    lines = text.splitlines()
+    lines, mark = text.splitlines(), error.problem_mark
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
-    return " (put ${...} in quotes)" if "${" in line else ""
+    if "${" in line:
+        return " (put ${...} in quotes)"
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return " (indent with spaces, not with tabs)"
+    if error.problem == "mapping values are not allowed here":
+        return " (a key ends with a colon; a value with one stands in quotes)"
+    return ""
 
 
 def _placed(mark: yaml.Mark | None, problem: str) -> str:

@@ -437,8 +437,13 @@ def test_dotenv_without_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             " tcp:8001:interface=127.0.0.1, or a list of them",
         ),
         (
+            "cameras:\n  robot:\n  source: pattern",
+            "cameras.source: 'pattern' is not a mapping; expected source beneath a"
+            " camera's name, indented further than that",
+        ),
+        (
             "listen: 8001",
-            "listen: 8001 is not a list; expected an endpoint"
+            "listen: 8001 is neither a text nor a list; expected an endpoint"
             " of kind tcp, unix, ssl, tls, systemd or haproxy, such as"
             " tcp:8001:interface=127.0.0.1, or a list of them",
         ),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camd.config import ConfigError, load
-from camd.config.source import SourceFault, missing_path, usable_source
+from camd.config.source import SourceFault, missing_part, usable_source
 
 
 @pytest.mark.parametrize(
@@ -167,21 +167,24 @@ def test_no_piece_of_a_password_is_a_host(password: str) -> None:
 # ---- What is not there now
 
 
-def test_missing_path(tmp_path: Path) -> None:
-    """Only what has a path can be missing."""
-    assert missing_path(str(tmp_path)) is None
-    assert missing_path(str(tmp_path / "none")) == str(tmp_path / "none")
-    assert missing_path("987") == "/dev/video987"
-    assert missing_path("pattern") is None
-    assert missing_path("http://host/x") is None
+def test_missing_part(tmp_path: Path) -> None:
+    """Only what has a path, or is a program, can be missing."""
+    assert missing_part(str(tmp_path)) is None
+    assert missing_part(str(tmp_path / "none")) == str(tmp_path / "none")
+    assert missing_part("987") == "/dev/video987"
+    assert missing_part("pattern") is None
+    assert missing_part("http://host/x") is None
+    assert missing_part("exec:sh -c 'echo'") is None
+    assert missing_part("exec:no-such-program -x") == "no-such-program"
 
 
 def test_warnings(tmp_path: Path) -> None:
-    """What is not there now is a warning, and no error: it may come."""
+    """What is not set, or is not there now, is a warning: it may come."""
     path = tmp_path / "camd.yaml"
     path.write_text("cameras: {a: {source: /dev/video987}, b: {}}")
     assert load(path, {}).warnings == (
         "cameras.a.source: /dev/video987 is not there now",
+        "cameras.b.source: none is set; a test picture is shown",
     )
 
 

@@ -43,7 +43,10 @@ TAG = "holds a value that does not fit its YAML tag; expected YAML"
         ("x:\n  - {b: 1, b: 2}\n",
          "line 2, column 12: 'b' is here a second time; expected each key once"),
         ("a: b: c",
-         "line 1, column 5: mapping values are not allowed here; expected YAML"),
+         "line 1, column 5: mapping values are not allowed here; expected YAML"
+         " (a key ends with a colon; a value with one stands in quotes)"),
+        ("a:\n\tb: 1", "line 2, column 1: found character '\\t' that cannot start any"
+         " token; expected YAML (indent with spaces, not with tabs)"),
         ("a: [1",
          "line 1, column 6: expected ',' or ']', but got ...; expected YAML"),
         ("a: *secret", "line 1, column 4: found undefined alias ...; expected YAML"),
