@@ -20,6 +20,7 @@ from e2e.wall import (
     click,
     go,
     hash_of,
+    place,
     place_of,
     press,
     size,
@@ -122,6 +123,8 @@ def test_a_phone(browser: Driver, daemon: Daemon) -> None:
     assert "user-scalable" not in str(viewport.get_attribute("content"))
     click(browser, "[data-tool=arrange]")
     assert small_targets(browser) == []
+    lines = [f"li[data-name={name}] label" for name in NAMES]
+    assert {place(browser, line)[3] for line in lines} == {44}, "names are broken"
     click(browser, "dialog .close")
     go(browser, "#/door")
     click(browser, "[data-tool=panel]")
@@ -210,6 +213,12 @@ def test_states_are_told_not_ages(browser: Driver, daemon: Daemon) -> None:
     go(browser, "#/door")
     press(browser, "p")
     until(lambda: news.get_attribute("textContent") == "door: paused", "the news")
+    described = browser.execute_script(
+        "const button = document.querySelector('.chosen .open');"
+        "return document.getElementById(button.getAttribute('aria-describedby'))"
+        ".textContent"
+    )
+    assert described == "paused"
 
 
 def test_the_tab_key_reaches_all(browser: Driver, daemon: Daemon) -> None:

@@ -79,7 +79,7 @@ function show() {
   tools.mirror.setAttribute("aria-pressed", String(tile?.rotation.mirror ?? false));
   tools.panel.setAttribute("aria-pressed", String(wantsPanel));
   find("empty").hidden = wall.tiles.size === 0 ? feed.way === null : wall.shown.length > 0;
-  put(find("empty"), wall.tiles.size ? "No camera of this address is here." : "No camera is set up.");
+  put(find("empty"), wall.tiles.size ? "None of the cameras in the address is here." : "No camera is set up.");
   showGroups(tile);
   document.body.classList.toggle("with-panel", wantsPanel && tile !== null);
   if (!tile) document.body.classList.remove("with-tools");

@@ -3,9 +3,9 @@
 import {element, icon} from "./dom.js";
 
 const KEYS = [
-  ["1 – 9", "that camera in the window"], ["← →", "the next one"], ["Esc, G", "back to the wall"],
+  ["1 – 9", "open that camera"], ["← →", "the one before, the next one"], ["Esc, G", "back to the wall"],
   ["F", "full screen"], ["S", "save the picture"], ["R", "turn it"], ["M", "mirror it"], ["P", "pause"],
-  ["+ − 0", "closer, farther, whole"], ["I", "panel"], ["?", "this list"],
+  ["+ − 0", "zoom in, zoom out, whole picture"], ["I", "panel"], ["?", "this list"],
 ];
 
 function open(dialog) {
@@ -44,6 +44,8 @@ export function signIn(root, done) {
     event.preventDefault();
     said.textContent = "";
     try {
+      // No header takes anything else.
+      if (!/^[!-~]+$/.test(key.value)) throw new Error("That is not the key.");
       const answer = await fetch(`${root}api/session${stay.checked ? "?stay=1" : ""}`, {
         method: "POST", headers: {Accept: "application/json", "X-API-Key": key.value},
       });
@@ -52,7 +54,7 @@ export function signIn(root, done) {
       dialog.close();
       done();
     } catch (error) {
-      said.textContent = error instanceof TypeError ? "No connection to camd, or no possible key." : error.message;
+      said.textContent = error instanceof TypeError ? "No connection to camd." : error.message;
       key.select();
     }
   }},
@@ -106,6 +108,6 @@ export function arrange(cameras, groups, done) {
   }
   const dialog = element("dialog.arrange", {"aria-labelledby": "arrange"});
   dialog.append(closing(dialog), element("h2", {id: "arrange"}, "Arrange"), list,
-    element("p.hint", {}, "The address follows: a bookmark of it is this wall."));
+    element("p.hint", {}, "The address of this page changes with it: bookmark it to keep this wall."));
   open(dialog);
 }

@@ -130,7 +130,7 @@ export class Panel {
       }
     };
     return element("details.share", {}, element("summary", {}, "Share"),
-      element("p.hint", {}, "Who has the link sees this camera, without a key, until it ends."),
+      element("p.hint", {}, "Anyone with the link sees this camera without a key, until the link expires."),
       element("div.row", {}, last, element("button.primary", {type: "button", click: make}, "Make a link")), result);
   }
 }

@@ -56,10 +56,10 @@ export class Tile {
     this.image = element("img", {alt: "", hidden: true, decoding: "async"});
     this.view = element("div.view", {}, this.canvas, this.image);
     this.title = element("b");
-    this.state = element("span.word");
+    this.state = element("span.word", {id: `state-${name}`});
     this.numbers = element("div.numbers", {"aria-hidden": "true"});
     this.trouble = element("p.trouble", {hidden: true});
-    this.open = element("button.open", {type: "button"}, this.view);
+    this.open = element("button.open", {type: "button", "aria-describedby": this.state.id}, this.view);
     this.root = element("li.tile", {"data-camera": name},
       this.open, element("div.name", {"aria-hidden": "true"}, this.title, this.state), this.numbers, this.trouble);
   }
