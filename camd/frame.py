@@ -99,6 +99,17 @@ class Frame:
         """Whether both are of one picture, be it in several renditions."""
         return (self.number, self.captured) == (other.number, other.captured)
 
+    def is_behind(self, other: Frame, *, or_same: bool = False) -> bool:
+        """Whether it was taken before another one, and is no placeholder.
+
+        Numbers alone do not tell: they begin again with the camera.
+
+        :param or_same: whether one that shows the same picture counts, too.
+        """
+        if self.number == other.number and self.timestamp == other.timestamp:
+            return or_same and not self.is_placeholder
+        return 0 < self.number < other.number and self.captured < other.captured
+
     def block(self, wire: Wire) -> bytes:
         """Return its bytes for this wire: built on first use, the same object to all.
 

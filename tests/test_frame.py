@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from camd.formats import multipart
+from camd.formats.jpeg import Size
 from camd.formats.multipart import Form
-from camd.frame import WIRES, Wire
+from camd.frame import WIRES, Frame, Wire
 from tests.fakes import PLAIN, frame
 
 
@@ -58,3 +59,22 @@ def test_a_placeholder_says_so(number: int, placeholder: bool) -> None:
 def test_two_frames_share_nothing() -> None:
     """A block belongs to its frame: the next frame's is another."""
     assert frame(1).block(PLAIN) != frame(2).block(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("number", "captured", "is_behind", "or_same"),
+    [
+        (6, 1.9, True, True),
+        (7, 1.99, False, True),
+        (8, 2.1, False, False),
+        # It began again with 1, and a later one; a placeholder is behind nothing.
+        (1, 3, False, False),
+        (0, 1, False, False),
+    ],
+)
+def test_behind(number: int, captured: float, is_behind: bool, or_same: bool) -> None:
+    """What was taken before another one, or is the same."""
+    frame = Frame(b"", number, captured, 100 + number, Size(1, 1))
+    other = Frame(b"", 7, 2, 107, Size(1, 1))
+    assert frame.is_behind(other) is is_behind
+    assert frame.is_behind(other, or_same=True) is or_same

@@ -235,14 +235,18 @@ class Camera(Service):
 
     @property
     def newest(self) -> Frame | None:
-        """The newest frame, which may be a placeholder; None before the first."""
-        return self.pipeline.fan_out.newest
+        """The newest frame, which may be a placeholder; None before the first.
+
+        A smaller one where that comes from another camd, and nobody wants a full one.
+        """
+        return self.pipeline.fan_out.latest
 
     @property
     def picture_size(self) -> Size:
         """The size of its pictures; as it says or is asked for before the first."""
-        if self.newest is not None and not self.newest.is_placeholder:
-            return self.newest.size
+        newest = self.pipeline.fan_out.newest
+        if newest is not None and not newest.is_placeholder:
+            return newest.size
         if self.mode is not None:
             return Size(self.mode.width, self.mode.height)
         return Size(self.settings.camera_width, self.settings.camera_height)
@@ -337,9 +341,11 @@ class Camera(Service):
             total.add(viewer.sent)
         return total
 
-    def snapshot(self, max_age: float | None = None) -> Deferred[Frame]:
+    def snapshot(
+        self, max_age: float | None = None, rendition: Rendition | None = None
+    ) -> Deferred[Frame]:
         """Return a new frame, as :meth:`Pipeline.snapshot`."""
-        return self.pipeline.snapshot(max_age)
+        return self.pipeline.snapshot(max_age, rendition)
 
     def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
         """Return one of its frames as a rendition, as :meth:`FanOut.render`."""

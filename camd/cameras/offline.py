@@ -125,7 +125,7 @@ class OfflinePicture:
     @property
     def _is_due(self) -> bool:
         """Whether placeholders are to be shown now."""
-        choice, newest = self._settings.offline_picture, self._fan_out.newest
+        choice, newest = self._settings.offline_picture, self._fan_out.latest
         if choice == "close":
             return False
         if newest is not None and not newest.is_placeholder:

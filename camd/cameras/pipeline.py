@@ -15,7 +15,7 @@ from camd.capture.backoff import FIRST, LOCAL, MOST, RELAY, Backoff
 from camd.capture.capture import Capture, Intake
 from camd.capture.health import Health, State
 from camd.capture.pull import PullIntake
-from camd.capture.push import HandedOver, PushIntake, Redraw
+from camd.capture.push import HandedOver, PushIntake, Redraw, Wanted
 from camd.capture.reader import Reader
 from camd.capture.worker import OwnThread, ReaderThread, Worker
 from camd.config.redis import is_redis
@@ -126,6 +126,12 @@ class Pipeline:
         identical = self._identical = Identical(settings.drop_identical)
 
         def publish(frame: Frame) -> None:
+            if frame.rendition is not None:
+                latest = fan_out.latest
+                fan_out.feed(frame, frame.rendition)
+                if latest is None or latest.number != frame.number:
+                    heartbeat.published()
+                return
             if identical.may_leave_out(frame) and fan_out.hold(frame):
                 stats.identical += 1
                 return
@@ -156,6 +162,7 @@ class Pipeline:
                 environment=environment,
                 controls=controls,
                 encoder=self._encoder,
+                wanted=lambda: fan_out.wanted,
             ),
             health,
             publish,
@@ -226,11 +233,15 @@ class Pipeline:
         if not self.fan_out and not self._never_rests:
             self.capture.rest()
 
-    def snapshot(self, max_age: float | None = None) -> Deferred[Frame]:
+    def snapshot(
+        self, max_age: float | None = None, rendition: Rendition | None = None
+    ) -> Deferred[Frame]:
         """Return the newest frame, or one that is taken for this.
 
         :param max_age: seconds before now at which it was taken at the earliest; None
             for the newest that viewers have, and for a new one while nobody watches.
+        :param rendition: what it is wanted as. It is that where viewers have it so and
+            none has the full picture, and full else.
         :return: fails when there is none within ``camera_timeout``: never a
             placeholder, and never the last picture of a camera that is offline.
         """
@@ -239,6 +250,8 @@ class Pipeline:
         oldest = -math.inf if max_age is None else self._clock.seconds() - max_age
         is_kept = self.capture.awake if max_age is None else True
         newest = self.fan_out.newest
+        if newest is None and rendition is not None:
+            newest = self.fan_out.newest_as(rendition)
         if (
             is_kept
             and self.capture.state is not State.OFFLINE
@@ -281,6 +294,7 @@ def _new_intake(
     environment: Environment,
     controls: DeviceControls | None,
     encoder: Encoder,
+    wanted: Wanted,
 ) -> Intake:
     """Return what brings a camera's pictures in, as its source wants it."""
     clock, fps = environment.clock, settings.stream_fps
@@ -311,7 +325,14 @@ def _new_intake(
             handed, worker(lambda: redrawn(handed, settings, clock.seconds))
         )
     return PushIntake(
-        capture, source, fps, pull, clock, redraw, max_pixels=settings.max_pixels
+        capture,
+        source,
+        fps,
+        pull,
+        clock,
+        redraw,
+        max_pixels=settings.max_pixels,
+        wanted=wanted,
     )
 
 

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from camd.capture.health import Health, State
 from camd.capture.reader import CheckedJpeg, Probe
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.frame import Frame
 from camd.periodic import PeriodicCall
 from camd.sources import CameraMode, SourceError
@@ -42,6 +43,10 @@ SUSPENDED = 1.0
 """Seconds by which a check must be late to show that the daemon itself stood still: it
 was stopped (SIGSTOP), or the machine slept. No camera is to blame for that time."""
 
+
+BEGUN_AGAIN = 1.0
+"""Seconds by which a picture of a lower number was taken later, where the camd that has
+the camera was started again."""
 
 TOLD = "the origin's camera is"
 """What begins each reason that is another camd's, and not the way's to it."""
@@ -169,6 +174,9 @@ class Capture:
         self._relays = relays
         self._is_link_lost = False
         self._show_placeholder = show_placeholder
+        # Of another camd's newest picture: what it came as, its number, and when it was
+        # taken.
+        self._newest: tuple[Rendition | None, int, float] | None = None
         # Unix time by the clock of the camd that has the camera, less the reactor's;
         # None where that is this one.
         self._origin_ahead: float | None = None
@@ -316,9 +324,8 @@ class Capture:
             return
         self.passed_through = picture.passed_through
         self._is_bad = False
-        self.probed(picture)
         stats, captured = self._stats, picture.captured
-        stats.published += 1
+        stats.published += self.probed(picture)
         if picture.encoding is not None:
             stats.encoding.observe(picture.encoding)
         if picture.stamp is not None:
@@ -326,23 +333,46 @@ class Capture:
         else:
             number = stats.published
             timestamp = self._wall() - (self._clock.seconds() - captured)
-        frame = Frame(picture.jpeg, number, captured, timestamp, picture.size)
+        frame = Frame(
+            picture.jpeg,
+            number,
+            captured,
+            timestamp,
+            picture.size,
+            rendition=picture.rendition,
+        )
         self._publish(frame)
-        if self._asked:
+        if self._asked and picture.rendition is None:
             for asked in self._answered():
                 asked.callback(frame)
 
-    def probed(self, probe: Probe) -> None:
-        """Note that a picture has come, of which nothing is published."""
-        stats, now = self._stats, self._clock.seconds()
+    def probed(self, probe: Probe) -> bool:
+        """Note that a picture has come.
+
+        :return: whether it is a new one, and not one that has come already in another
+            rendition.
+        """
+        self.heard_at = now = self._clock.seconds()
+        if probe.stamp is not None:
+            if self._has_come(probe, probe.stamp.number):
+                return False
+            self._newest = probe.rendition, probe.stamp.number, probe.captured
+            self._origin_ahead = probe.stamp.timestamp - probe.captured
+        stats = self._stats
         stats.captured += 1
         stats.rate.tick(now)
         stats.last_error = None
         self.captured = probe.captured
-        self.heard_at = now
-        if probe.stamp is not None:
-            self._origin_ahead = probe.stamp.timestamp - probe.captured
         stats.reopens += self.health.seen(probe.mode, probe.captured)
+        return True
+
+    def _has_come(self, probe: Probe, number: int) -> bool:
+        """Whether this picture, or a later one, has come in another rendition."""
+        if self._newest is None or self._newest[0] == probe.rendition:
+            return False
+        _, newest, captured = self._newest
+        # Where the camera began again, its numbers did, too.
+        return number <= newest and probe.captured - captured < BEGUN_AGAIN
 
     def released(self) -> None:
         """Note that the source was closed, as nobody watches."""

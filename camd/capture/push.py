@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -26,6 +28,7 @@ from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
 from camd.formats import jpeg as jpeg_format
 from camd.formats.jpeg import Damaged, Head, Size, is_as_known
+from camd.formats.rendition import Rendition
 from camd.frame import Stamp
 from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
 
@@ -41,8 +44,11 @@ one."""
 EARLY = 0.1
 """Share of an interval that timers may fire early by."""
 
-_Picture = tuple[bytes, float, Stamp | None, Size | None]
+_Picture = tuple[bytes, float, Stamp | None, Size | None, Rendition | None]
 """What :meth:`PushIntake.picture` takes."""
+
+Wanted = Callable[[], Collection[Rendition | None]]
+"""Returns the renditions that viewers want; None among them is the full picture."""
 
 Job = Callable[[Reader], Probe]
 Tell = Callable[["Probe | Failure"], None]
@@ -50,6 +56,26 @@ Tell = Callable[["Probe | Failure"], None]
 NewPull = Callable[[Capture, Callable[[], Source], Callable[[], None]], PullIntake]
 """Makes the intake of a source that has to be pulled after all: the capture, what makes
 the source, what to call when it has failed. May raise :exc:`SourceError`."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """What is known of the pictures of one rendition, or of the full ones.
+
+    :ivar due: when the next one is due by the interval. One may come an interval ahead
+        of it: no camera, and no network, is as regular as a clock.
+    :ivar stamp: of another camd's newest picture. Kept when the source is started
+        again: what that one shows first may be no new picture.
+    :ivar known: the head of the newest, which the next one has as well in all
+        likelihood.
+    :ivar held: the newest of those that exceeded the rate, and when it came. It may be
+        the last one ahead of a silence; then it is taken after all.
+    """
+
+    due: float = 0.0
+    stamp: Stamp | None = None
+    known: Head | None = None
+    held: tuple[_Picture, float] | None = None
 
 
 class HandedOver:
@@ -126,6 +152,7 @@ class PushIntake:
     :param fps: the most frames a second that viewers get.
     :param redraw: None where pictures go out as they are.
     :param max_pixels: the most that a picture may have.
+    :param wanted: returns the renditions that viewers want.
     """
 
     def __init__(
@@ -137,6 +164,7 @@ class PushIntake:
         clock: IReactorTime,
         redraw: Redraw | None = None,
         max_pixels: int = jpeg_format.MAX_PIXELS,
+        wanted: Wanted = lambda: (None,),
     ) -> None:
         self._capture: Capture | None = capture
         self._source = source
@@ -145,23 +173,16 @@ class PushIntake:
         self._clock = clock
         self._redraw = redraw
         self._max_pixels = max_pixels
+        self._wanted = wanted
         self._interval = 1 / fps
-        # When the next picture is due by that interval. One may come an interval ahead
-        # of it: no camera, and no network, is as regular as a clock.
-        self._due = 0.0
+        self._lanes: defaultdict[Rendition | None, Lane] = defaultdict(Lane)
         self._format = ""
         self._told_fps: float | None = None
+        self._told_size: Size | None = None
         self._mode: CameraMode | None = None
-        self._known: Head | None = None
         self._bad = 0
         self._is_open = self._is_stopping = self._is_hurried = False
         self._arrived_at = 0.0
-        # The newest of the pictures that exceeded the rate. It may be the last one
-        # ahead of a silence; then it is taken after all.
-        self._held: tuple[_Picture, float] | None = None
-        # Of the newest picture of another camd. Kept when the source is started again:
-        # what that one shows first may be no new picture.
-        self._stamp: Stamp | None = None
         self._late: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
         self._release: IDelayedCall | None = None
@@ -187,7 +208,7 @@ class PushIntake:
         capture = self._capture
         assert capture is not None
         self._interval = 1 / fps
-        self._due = self._clock.seconds()
+        self._take_next()
         self._plan_release(capture)
         if self._is_pulling and self._pull is not None:
             self._pull.set_pace(fps, now)
@@ -206,7 +227,7 @@ class PushIntake:
 
     def take_now(self) -> None:
         """Take the next picture, and ask for it now where that can be done."""
-        self._due = self._clock.seconds()
+        self._take_next()
         if self._is_pulling and self._pull is not None:
             self._pull.take_now()
         elif self._is_open:
@@ -215,6 +236,11 @@ class PushIntake:
             self._take_held()
         else:
             self._start()
+
+    def _take_next(self) -> None:
+        """Have the next picture be in time, however soon it comes."""
+        for lane in self._lanes.values():
+            lane.due = self._clock.seconds()
 
     def why_silent(self, seconds: float) -> str:
         """Return what the source says, where it is at work."""
@@ -249,9 +275,21 @@ class PushIntake:
 
     # ---- What the source tells
 
-    def opened(self, format: str, fps: float | None = None) -> None:
+    def opened(
+        self, format: str, fps: float | None = None, size: Size | None = None
+    ) -> None:
         """See :class:`camd.sources.Receiver`, and so for what follows."""
         self._format, self._told_fps = format, fps
+        if size != self._told_size:
+            self._told_size, self._mode = size, None
+
+    def wanted(self) -> Collection[Rendition | None]:
+        """Return what viewers want, and the full picture for who asks for one."""
+        capture = self._capture
+        if capture is None or not capture.wants_frame:
+            return ()
+        wanted = set(self._wanted()) if capture.awake and not self._redraw else {None}
+        return wanted | {None} if capture.is_asked else wanted
 
     def picture(
         self,
@@ -259,24 +297,30 @@ class PushIntake:
         captured: float,
         stamp: Stamp | None = None,
         size: Size | None = None,
+        rendition: Rendition | None = None,
     ) -> None:
         """Take a picture, if it is a new one and the rate allows it."""
         if not self._is_open:
             return
-        now = self._arrived_at = self._clock.seconds()
+        now, lane = self._clock.seconds(), self._lanes[rendition]
+        self._arrived_at = now
         if stamp is not None:
-            if stamp == self._stamp:
+            if stamp == lane.stamp:
                 self.heard()
                 return
-            self._stamp = stamp
-        if now < self._due - self._interval:
-            self._held = (jpeg, captured, stamp, size), now
+            lane.stamp = stamp
+        early = self._interval
+        if stamp is not None and self._capture is not None and not self._capture.awake:
+            # At rest another camd is asked now and then, and may be caught up with.
+            early *= 2
+        if now < lane.due - early:
+            lane.held = (jpeg, captured, stamp, size, rendition), now
             if self._late is None:
                 self._late = self._clock.callLater(self._interval, self._take_late)
             return
-        self._held = None
-        self._due = max(self._due, now) + self._interval
-        self._take(jpeg, captured, stamp, size)
+        lane.held = None
+        lane.due = max(lane.due, now) + self._interval
+        self._take(jpeg, captured, stamp, size, rendition)
 
     def heard(self) -> None:
         """Keep the source although it is silent."""
@@ -354,7 +398,8 @@ class PushIntake:
             self._retry = self._clock.callLater(wait, self._start)
             return
         self._is_open, self._mode, self._bad = True, None, 0
-        self._arrived_at = self._due = self._clock.seconds()
+        self._arrived_at = self._clock.seconds()
+        self._take_next()
         self._plan_release(capture)
         self._is_hurried = capture.is_asked
         fps = self._fps if capture.wants_frame else 1 / self._interval
@@ -362,8 +407,9 @@ class PushIntake:
 
     def _stop_source(self) -> None:
         """Stop the source, and go on when it has stopped."""
-        self._is_open, self._held = False, None
-        self._is_stopping = True
+        self._is_open, self._is_stopping = False, True
+        for lane in self._lanes.values():
+            lane.held = None
         self._cancel("_late")
 
         def stopped(_: object) -> None:
@@ -391,16 +437,24 @@ class PushIntake:
     # ---- Pictures
 
     def _take(
-        self, jpeg: bytes, captured: float, stamp: Stamp | None, size: Size | None
+        self,
+        jpeg: bytes,
+        captured: float,
+        stamp: Stamp | None,
+        size: Size | None,
+        rendition: Rendition | None,
     ) -> None:
         """Check a picture if anybody is to see it, and tell the capture of it."""
         capture, mode = self._capture, self._mode
         if capture is None:
             return
         try:
-            is_wanted = capture.awake or capture.is_asked
+            # A snapshot is a full picture, and so is what is redrawn.
+            is_wanted = (capture.awake or capture.is_asked) and (
+                rendition is None or (capture.awake and self._redraw is None)
+            )
             if size is None and (mode is None or (is_wanted and not self._redraw)):
-                known = self._known
+                known = self._lanes[rendition].known
                 # Nearly every picture is as the last one, and whole.
                 if known is None or not is_as_known(jpeg, known, self._max_pixels):
                     # It came in a frame of its own: all of it is there, whatever it
@@ -408,14 +462,15 @@ class PushIntake:
                     whole = jpeg_format.whole(
                         jpeg, self._max_pixels, is_framed=True, known=known
                     )
-                    jpeg, self._known = whole.jpeg, whole.head
+                    jpeg, self._lanes[rendition].known = whole.jpeg, whole.head
                     size = whole.size
                 else:
                     size = known.size
             if mode is None:
                 assert size is not None
+                full = self._told_size or size
                 mode = self._mode = CameraMode(
-                    size.width, size.height, self._told_fps, self._format
+                    full.width, full.height, self._told_fps, self._format
                 )
             if self._redraw is not None:
                 job: Job = Reader.take if is_wanted else Reader.probe
@@ -423,11 +478,12 @@ class PushIntake:
                 self._redraw.offer(raw, mode, job, self._redrawn)
             elif is_wanted:
                 assert size is not None
-                capture.took(
-                    CheckedJpeg(captured, mode, jpeg, size, True, None, stamp=stamp)
-                )
+                picture = CheckedJpeg(captured, mode, jpeg, size, True, None)
+                picture.stamp, picture.rendition = stamp, rendition
+                capture.took(picture)
             else:
-                capture.probed(Probe(captured, mode, stamp=stamp))
+                probe = Probe(captured, mode, stamp=stamp, rendition=rendition)
+                capture.probed(probe)
         except Damaged as damage:
             self._drop(capture, damage)
         except Exception:
@@ -442,7 +498,7 @@ class PushIntake:
         bad.__cause__ = damage
         self._bad += 1
         if capture.dropped(Failure(bad)):
-            self._due = self._clock.seconds()
+            self._take_next()
         if self._mode is None and self._bad >= TRIES:
             reason = f"none of its first {TRIES} pictures is whole: {damage}"
             self.failed(SourceError(reason))
@@ -466,19 +522,22 @@ class PushIntake:
 
     def _take_held(self) -> None:
         """Take the picture that exceeded the rate, unless the camera is silent."""
-        capture, held = self._capture, self._held
-        if capture is None or held is None or capture.state is not State.LIVE:
+        capture = self._capture
+        if capture is None or capture.state is not State.LIVE:
             return
-        self._held = None
-        self._due = self._clock.seconds() + self._interval
-        self._take(*held[0])
+        for lane in list(self._lanes.values()):
+            if lane.held is not None:
+                (picture, _), lane.held = lane.held, None
+                lane.due = self._clock.seconds() + self._interval
+                self._take(*picture)
 
     def _take_late(self) -> None:
-        """Take the picture that was held, if nothing has come since."""
+        """Take the pictures that were held, if nothing has come since."""
         self._late = None
-        if self._held is None:
+        came = [lane.held[1] for lane in self._lanes.values() if lane.held]
+        if not came:
             return
-        wait = self._held[1] + self._interval - self._clock.seconds()
+        wait = max(came) + self._interval - self._clock.seconds()
         if wait > EARLY * self._interval:
             self._late = self._clock.callLater(wait, self._take_late)
         else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from camd.formats import jpeg
 from camd.formats.jpeg import Damaged, Size, Unended, Whole
+from camd.formats.rendition import Rendition
 from camd.formats.scan import is_complete
 from camd.frame import Stamp
 from camd.sources import (
@@ -29,11 +30,13 @@ class Probe:
     :ivar captured: when its newest picture was taken, on the source's clock (seconds).
     :ivar mode: what the source really gives, a new object each time it is opened.
     :ivar stamp: what another camd calls that picture; None for a camera of this one.
+    :ivar rendition: what another camd has made of it; None for the full picture.
     """
 
     captured: float
     mode: CameraMode
     stamp: Stamp | None = field(default=None, kw_only=True)
+    rendition: Rendition | None = field(default=None, kw_only=True)
 
 
 class BadPicture(Exception):

@@ -21,7 +21,7 @@ viewer is sent, in the middle of it all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -53,6 +53,10 @@ class FanOut:
         # Neither knows the fan-out: in a reference cycle, its frames would stay.
         self._ladder = Ladder(clock, rate, scale, stats)
         self._full = Rung(clock, rate, stats.lateness, self._ladder.publish)
+        # The newest that came as a smaller rendition, and the bytes of the last full
+        # picture, which may be long ago then.
+        self._fed: Frame | None = None
+        self._full_bytes: int | None = None
         self._rung_of: dict[Viewer, Rung] = {}
         self.publish: Callable[[Frame], None] = self._full.publish
 
@@ -69,8 +73,36 @@ class FanOut:
 
     @newest.setter
     def newest(self, frame: Frame | None) -> None:
-        self._full.newest = frame
+        self._full.newest, self._fed = frame, None
         self._ladder.forget()
+
+    @property
+    def latest(self) -> Frame | None:
+        """The newest frame there is, be it full or not; None as :attr:`newest`."""
+        full, fed = self._full.newest, self._fed
+        if full is None or fed is None:
+            return full or fed
+        return fed if fed.captured > full.captured else full
+
+    @property
+    def wanted(self) -> Collection[Rendition | None]:
+        """The renditions that have viewers; None among them is the full picture."""
+        return {None, *self._ladder.wanted} if self._full else self._ladder.wanted
+
+    def newest_as(self, rendition: Rendition) -> Frame | None:
+        """Return the newest frame that viewers of a rendition have; None of none."""
+        return self._ladder.newest(rendition)
+
+    def feed(self, frame: Frame, rendition: Rendition) -> None:
+        """Send a frame that came as a smaller rendition to those that want that."""
+        newest, self._fed = self._full.newest, frame
+        if newest is not None:
+            if newest.is_placeholder or not self._full:
+                # What full picture there is, is from when somebody wanted it.
+                self._full.newest = None
+            if not newest.is_placeholder:
+                self._full_bytes = len(newest.jpeg)
+        self._ladder.feed(frame, rendition)
 
     def newest_for(self, viewer: Viewer) -> Callable[[], Frame | None]:
         """Return what returns the newest frame in the rendition of a subscriber."""
@@ -84,12 +116,12 @@ class FanOut:
         """
         if rendition is not None:
             return self._ladder.size_of(rendition)
-        return None if self.newest is None else len(self.newest.jpeg)
+        return self._full_bytes if self.newest is None else len(self.newest.jpeg)
 
     def subscribe(self, viewer: Viewer) -> None:
         """Send this viewer every frame that it wants, from the next one on."""
         rendition, newest = viewer.rendition, self._full.newest
-        rung = self._ladder.rung(rendition, newest) if rendition else self._full
+        rung = self._ladder.rung(rendition, self.latest) if rendition else self._full
         rung.subscribe(viewer)
         self._rung_of[viewer] = rung
         if rendition is not None and newest is not None:

@@ -1,5 +1,7 @@
 """The smaller renditions of a camera's pictures: made once, and only for viewers.
 
+What another camd has made already is sent to viewers as it comes, and not made again.
+
 A frame is scaled when the full picture has gone out, in a pool of threads, for those
 rungs that have a viewer that is due it. One frame is decoded once for all its rungs. A
 frame that comes while the last one is still being scaled waits, and the next one takes
@@ -8,7 +10,7 @@ its place: as everywhere, the newest wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -60,13 +62,20 @@ class Ladder:
         self._has_failed = False
         # The last frame made of each, whoever wanted it, and those being asked for.
         self._made: dict[Rendition, Frame] = {}
+        # When the last one was taken of those that came made.
+        self._fed: dict[Rendition, float] = {}
         self._asked: dict[_Asked, list[Deferred[Frame]]] = {}
+
+    @property
+    def wanted(self) -> Collection[Rendition]:
+        """The renditions that have viewers."""
+        return self._rungs.keys()
 
     def rung(self, rendition: Rendition, newest: Frame | None) -> Rung:
         """Return the rung of a rendition, for one more viewer.
 
-        :param newest: the full picture's newest frame; it is scaled for the newcomer if
-            the rung has none as new.
+        :param newest: the newest frame in any rendition; the rung's own is forgotten
+            where it is not as new.
         """
         rung = self._rungs.get(rendition)
         if rung is None:
@@ -76,6 +85,11 @@ class Ladder:
         if last and newest and newest.captured - last.captured > STALE:
             rung.newest = None
         return rung
+
+    def newest(self, rendition: Rendition) -> Frame | None:
+        """Return the newest frame that viewers of a rendition have; None of none."""
+        rung = self._rungs.get(rendition)
+        return None if rung is None else rung.newest
 
     def size_of(self, rendition: Rendition) -> int | None:
         """Return the bytes of the last picture of a rendition; None before one."""
@@ -92,6 +106,12 @@ class Ladder:
         """Begin no stream with a frame that there is now."""
         for rung in self._rungs.values():
             rung.newest = None
+
+    def feed(self, frame: Frame, rendition: Rendition) -> None:
+        """Send a frame that came in this rendition to those that want it."""
+        self._made[rendition] = frame
+        self._fed[rendition] = frame.captured
+        self._send([frame], [rendition])
 
     def publish(self, frame: Frame) -> None:
         """Scale a frame for those that are due it, and send it to them.
@@ -134,8 +154,13 @@ class Ladder:
             rendition
             for rendition, rung in self._rungs.items()
             if rung.wants(frame)
+            and (frame.is_placeholder or not self._comes_made(rendition, frame))
             and (rung.newest is None or not rung.newest.shows_the_same_as(frame))
         ]
+
+    def _comes_made(self, rendition: Rendition, frame: Frame) -> bool:
+        fed = self._fed.get(rendition)
+        return fed is not None and frame.captured - fed < STALE
 
     def _scale_next(self) -> None:
         frame, self._waiting = self._waiting, None
@@ -189,5 +214,9 @@ class Ladder:
     def _send(self, frames: Sequence[Frame], renditions: Sequence[Rendition]) -> None:
         for frame, rendition in zip(frames, renditions, strict=True):
             rung = self._rungs.get(rendition)
-            if rung is not None:  # Its last viewer may have left meanwhile.
+            if rung is None:
+                continue  # Its last viewer has left meanwhile.
+            # What comes made may have passed what was still being scaled, or be late.
+            newest = rung.newest
+            if newest is None or not frame.is_behind(newest, or_same=True):
                 rung.publish(frame)

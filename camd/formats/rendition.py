@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -45,6 +45,16 @@ class Rendition:
         """Return the size of this rendition of a picture, rounded up."""
         part, whole = self.scale.as_integer_ratio()
         return Size(-(-full.width * part // whole), -(-full.height * part // whole))
+
+
+def smallest(renditions: Iterable[Rendition | None]) -> Rendition | None:
+    """Return the one whose pictures have the fewest bytes.
+
+    :param renditions: None among them is the full picture.
+    :return: None of none.
+    """
+    smaller = [rendition for rendition in renditions if rendition is not None]
+    return min(smaller, key=lambda r: (r.scale, r.quality), default=None)
 
 
 def choose(

@@ -22,20 +22,22 @@ To write a source that pushes:
   alone knows of (to connect, for an answer) are bounded by the source.
 - A source that relays another camd hands over each picture with its ``Stamp``, tells by
   ``upstream`` what that one says of its camera, and by ``placeholder`` what that one
-  shows in place of a picture. What it repeats is known by its stamp.
+  shows in place of a picture. What it repeats is known by its stamp. Where that one
+  makes renditions, it may bring those that ``wanted`` names, and leave out the rest.
 - After ``stop`` tell the receiver nothing more, and do not keep it.
 - Add it to ``push_source`` in :mod:`camd.sources.factory`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.frame import Stamp
 
 if TYPE_CHECKING:
@@ -163,12 +165,22 @@ class Source(Protocol):
 class Receiver(Protocol):
     """Takes what a :class:`PushSource` brings. Called on the reactor only."""
 
-    def opened(self, format: str, fps: float | None = None) -> None:
+    def opened(
+        self, format: str, fps: float | None = None, size: Size | None = None
+    ) -> None:
         """Note that pictures begin to come.
 
-        :param format: as :attr:`CameraMode.format`; the first whole picture tells the
-            size.
+        :param format: as :attr:`CameraMode.format`.
         :param fps: pictures per second, where the camera tells.
+        :param size: of full pictures; None where the first whole one is to tell.
+        """
+        ...
+
+    def wanted(self) -> Collection[Rendition | None]:
+        """Return in which renditions viewers want pictures, of those that there may be.
+
+        :return: None among them is the full picture; nothing while nobody watches, when
+            the smallest will do.
         """
         ...
 
@@ -178,6 +190,7 @@ class Receiver(Protocol):
         captured: float,
         stamp: Stamp | None = None,
         size: Size | None = None,
+        rendition: Rendition | None = None,
     ) -> None:
         """Take a JPEG, whole or not.
 
@@ -185,6 +198,8 @@ class Receiver(Protocol):
         :param stamp: what another camd calls it. The frame has the same number and
             time; one that comes twice is no new picture.
         :param size: of one that is known to be whole; None where that is to be checked.
+        :param rendition: what another camd has made of it; None for the full picture.
+            Those of one rendition come in the order in which they were taken.
         """
         ...
 

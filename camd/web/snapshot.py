@@ -70,8 +70,8 @@ class SnapshotResource(Resource):
         self, request: Request, rendition: Rendition | None, max_age: float | None
     ) -> None:
         try:
-            frame = await self._frame(request, max_age)
-            if rendition is not None:
+            frame = await self._frame(request, max_age, rendition)
+            if rendition is not None and frame.rendition != rendition:
                 full, frame = frame, await self._camera.render(frame, rendition)
                 if frame is full:  # It cannot be scaled, which has been logged.
                     request.setHeader(b"X-Rendition", b"full")
@@ -87,9 +87,11 @@ class SnapshotResource(Resource):
         if not failure.check(CancelledError):
             self._log.failure("A snapshot", failure)
 
-    async def _frame(self, request: Request, max_age: float | None) -> Frame:
+    async def _frame(
+        self, request: Request, max_age: float | None, rendition: Rendition | None
+    ) -> Frame:
         try:
-            return await self._camera.snapshot(max_age)
+            return await self._camera.snapshot(max_age, rendition)
         except CancelledError:
             raise
         except Exception:

@@ -199,4 +199,6 @@ def _quality(camera: Camera) -> int | None:
     if not camera.passed_through:
         return camera.settings.jpeg_quality
     frame = camera.newest
-    return quality(frame.jpeg) if frame is not None else None
+    if frame is None or frame.rendition is not None:
+        return None
+    return quality(frame.jpeg)

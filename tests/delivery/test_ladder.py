@@ -342,3 +342,93 @@ def test_a_request_that_is_cancelled() -> None:
     asked.cancel()
     harness.scaler.finish()
     assert len(other) == 1
+
+
+# ---- Renditions that come made
+
+
+def fed(number: int, captured: float, rendition: Rendition = HALF) -> Frame:
+    """A frame that another camd has scaled."""
+    size = Size(16, 12)
+    return Frame(b"made", number, captured, 1000 + number, size, rendition=rendition)
+
+
+def test_what_comes_made_is_not_made_here() -> None:
+    """It goes to those that want it, and other renditions are scaled as ever."""
+    harness = LadderHarness(HALF, QUARTER, None)
+    harness.fanout.feed(fed(1, 1), HALF)
+    harness.publish(captured=1)
+    assert harness.made() == [["1/4@50"]]
+    assert harness.outlets[0].sent == [fed(1, 1).block(PLAIN)]
+    assert harness.fanout.size_of(HALF) == len(b"made")
+
+
+def test_what_has_stopped_to_come_is_made_here() -> None:
+    """A second after the last one."""
+    harness = LadderHarness(HALF)
+    harness.fanout.feed(fed(1, 1), HALF)
+    harness.publish(captured=1.5)
+    assert harness.made() == []
+    harness.publish(captured=2.5)
+    assert harness.made() == [["1/2@60"]]
+
+
+def test_placeholders_are_always_made_here() -> None:
+    """Who draws them is not who makes the renditions."""
+    harness = LadderHarness(HALF)
+    harness.fanout.feed(fed(1, 1), HALF)
+    harness.fanout.publish(Frame(b"none", 0, 1.5, 1001, Size(64, 48), "offline"))
+    assert harness.made() == [["1/2@60"]]
+    harness.fanout.feed(fed(2, 1.4), HALF)
+    last = harness.viewers[0].last
+    assert last is not None
+    assert last.number == 2
+
+
+def test_no_viewer_goes_back() -> None:
+    """What was begun to be scaled before one came made is late, and not sent."""
+    harness = LadderHarness(HALF)
+    harness.scaler.slow = True
+    harness.publish(captured=1)
+    harness.fanout.feed(fed(1, 1.001), HALF)
+    harness.fanout.feed(fed(2, 1.1), HALF)
+    harness.scaler.finish()
+    harness.fanout.feed(fed(1, 1.001), HALF)
+    assert len(harness.outlets[0].sent) == 2
+
+
+def test_who_moves_waits_for_one_that_is_new() -> None:
+    """Where the other rendition is behind by some frames."""
+    harness = LadderHarness(None)
+    viewer, outlet = harness.viewers[0], harness.outlets[0]
+    for number in range(1, 5):
+        harness.publish(captured=number / 10)
+    harness.scaler.slow = True
+    harness.fanout.move(viewer, HALF)
+    harness.add(FakeOutlet(), rendition=HALF)
+    for number in range(1, 7):
+        harness.fanout.feed(fed(number, number / 10), HALF)
+        harness.finish_rounds()
+    assert numbers(outlet) == [1, 2, 3, 4, 4, 5, 6]
+    assert numbers(harness.outlets[1]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_full_picture_that_nobody_wants_is_none_to_begin_with() -> None:
+    """It is from when somebody did."""
+    harness = LadderHarness(HALF)
+    full = harness.publish(captured=1)
+    assert harness.fanout.latest is full
+    newer = fed(2, 2)
+    harness.fanout.feed(newer, HALF)
+    assert harness.fanout.newest is None
+    assert harness.fanout.latest is harness.fanout.newest_as(HALF) is newer
+    assert harness.fanout.size_of(None) == len(full.jpeg)
+
+
+def test_what_is_wanted() -> None:
+    """The renditions of those that are there."""
+    harness = LadderHarness(HALF, QUARTER, None)
+    assert set(harness.fanout.wanted) == {None, HALF, QUARTER}
+    for viewer in harness.viewers[1:]:
+        harness.fanout.unsubscribe(viewer)
+    assert set(harness.fanout.wanted) == {HALF}

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from camd.formats.jpeg import Size
-from camd.formats.rendition import Rendition, choose
+from camd.formats.rendition import Rendition, choose, smallest
 
 VGA = Size(640, 480)
 HALF, COARSE_HALF, QUARTER = map(Rendition.parse, ("1/2@60", "1/2@30", "1/4@50"))
@@ -85,6 +85,15 @@ def test_choice(
 ) -> None:
     """The smallest that is wide enough, and of those the nearest in quality."""
     assert choose(LADDER, VGA, 80, width, quality) == expected
+
+
+def test_the_smallest() -> None:
+    """By size, and of one size by quality; the full picture is never smaller."""
+    assert smallest(map(Rendition.parse, ("1/2@10", "1/4@50", "1/4@35"))) == (
+        Rendition.parse("1/4@35")
+    )
+    assert smallest([None, Rendition.parse("1@90")]) == Rendition.parse("1@90")
+    assert smallest([None]) is smallest([]) is None
 
 
 def test_without_renditions() -> None:
