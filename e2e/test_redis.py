@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hiredis
 import pytest
 
+from camd.formats.jpeg import Size, measure
 from e2e.authority import Authority
-from e2e.client import ask, stats, watching
+from e2e.client import STREAM, ask, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
 from e2e.servers import Server, free_port
-from e2e.waiting import until
+from e2e.waiting import PATIENCE, until
 
 USER = "camd"
 PASSWORD = "swordfish-4711"
@@ -119,3 +124,48 @@ def test_sentinels(servers: Servers, start: Start) -> None:
         seen = len(watcher.frames())
         until(lambda: len(watcher.frames()) > seen + 10, "pictures come again")
         assert watcher.trouble is None
+
+
+def read_by_edges(port: int) -> set[bytes]:
+    """Return the keys that edges wait for within a second."""
+    reader = hiredis.Reader()
+    keys: set[bytes] = set()
+    with socket.create_connection(("127.0.0.1", port)) as monitor:
+        monitor.settimeout(PATIENCE)
+        monitor.sendall(b"MONITOR\r\n")
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            reader.feed(monitor.recv(65536))
+            while (line := reader.gets()) is not False:
+                if b'"XREAD" "COUNT"' in line:
+                    keys |= set(re.findall(rb'"camd:{robot}:([^"]+)"', line))
+    return keys
+
+
+def test_renditions_are_the_origins(servers: Servers, start: Start) -> None:
+    """An edge with small viewers pulls what they see, and one beside it all of it."""
+    port = free_port()
+    servers.start("plain", port, f"port {port}")
+    address = f"redis://127.0.0.1:{port}/0"
+    origin = start({"robot": {"source": "pattern"}}, publish=address)
+    small, large = (start({}, cameras_from=address) for _ in range(2))
+    until(lambda: state(small) == state(large) == "live", "the edges are live")
+    assert read_by_edges(port) == {b"1/4@35"}
+    path = f"{STREAM}?width=320"
+    with watching(origin, path=path) as (there,), watching(small, path=path) as (here,):
+        until(lambda: len(here.frames()) > 30, "pictures come")
+        rendition = here.headers["x-rendition"]
+        assert rendition == there.headers["x-rendition"] != "full"
+        with watching(large) as (full,):
+            until(lambda: len(full.frames()) > 10, "full pictures come")
+            assert read_by_edges(port) == {rendition.encode(), b"full"}
+            assert measure(full.frames()[-1].jpeg) == Size(640, 480)
+        # What the origin began with may have been made at both ends.
+        made = {seen.stamp: seen.jpeg for seen in there.frames()}
+        same = [seen for seen in here.frames()[1:] if seen.stamp in made]
+        assert len(same) > 20
+        assert all(seen.jpeg == made[seen.stamp] for seen in same)
+        assert measure(here.frames()[-1].jpeg) == Size(320, 240)
+        numbers = [seen.number for seen in here.frames()]
+        assert numbers == sorted(numbers)
+    assert stats(small)["renditions"][1]["frames_made"] == 0

@@ -31,6 +31,7 @@ class FakeRedis:
     :ivar hashes: key -> field -> value.
     :ivar said: the words of each command that came.
     :ivar frozen: whether it takes commands and answers none.
+    :ivar refuses_hget: whether its user has no right to HGET.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -41,7 +42,7 @@ class FakeRedis:
         self.hashes: dict[bytes, dict[bytes, bytes]] = {}
         self.expires: dict[bytes, float] = {}
         self.said: list[list[bytes]] = []
-        self.frozen = False
+        self.frozen = self.refuses_hget = False
         self.sessions: list[Session] = []
         self._last = b"0-0"
 
@@ -165,6 +166,10 @@ class Session:
             case b"HMGET":
                 found = server.hashes.get(words[1], {})
                 return [found.get(field, b"") for field in words[2:]]
+            case b"HGET":
+                if server.refuses_hget:
+                    return Exception("NOPERM User edge has no permissions")
+                return server.hashes.get(words[1], {}).get(words[2])
             case b"HGETALL":
                 found = server.hashes.get(words[1], {})
                 return [part for pair in found.items() for part in pair]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
 
 from camd.cameras.camera import Camera
 from camd.config.redis import RedisAddress
 from camd.config.settings import CameraSettings
 from camd.delivery.viewer import Viewer
 from camd.fleet.publisher import Publisher
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.sources.redis.camera import RedisCamera
+from camd.sources.scaler import scale
 from camd.stats import ViewerCount
 from tests.fake_redis import FakeNetwork
 from tests.fakes import NOBODY, FakeOutlet
@@ -19,11 +25,22 @@ SERVER = "redis://10.0.0.1:6379/0"
 
 
 class NetworkEnvironment(FakeEnvironment):
-    """An environment on the network's clock."""
+    """An environment on the network's clock, whose renditions are true ones.
+
+    :ivar scaled: the renditions of each time that some were made.
+    """
 
     def __init__(self, network: FakeNetwork) -> None:
         super().__init__()
         self.clock = network
+        self.scaled: list[list[str]] = []
+
+    def scale(
+        self, jpeg: bytes, renditions: Sequence[Rendition]
+    ) -> Deferred[list[tuple[bytes, Size]]]:
+        """Make smaller JPEGs, at once."""
+        self.scaled.append([str(rendition) for rendition in renditions])
+        return succeed(scale(jpeg, renditions))
 
 
 class Origin:
@@ -99,9 +116,12 @@ class Edge:
         self.camera = Camera(own, ViewerCount(), self.environment)
         self.camera.startService()
 
-    def visit(self) -> tuple[Viewer, FakeOutlet]:
-        """Let somebody in."""
+    def visit(self, rendition: str | None = None) -> tuple[Viewer, FakeOutlet]:
+        """Let somebody in, who wants a rendition, or the full picture."""
         outlet = FakeOutlet()
-        viewer = self.camera.add_viewer(outlet, "192.0.2.7", "curl", NOBODY)
+        wanted = None if rendition is None else Rendition.parse(rendition)
+        viewer = self.camera.add_viewer(
+            outlet, "192.0.2.7", "curl", NOBODY, rendition=wanted
+        )
         outlet.drain()
         return viewer, outlet

@@ -1,14 +1,15 @@
 """An origin: it publishes its cameras to Redis, where edges find them.
 
 While an edge wants a camera, all edges together are one more viewer of it, and get each
-frame. At other times a picture goes out at the camera's ``idle_fps``, so that an edge
-has something to show at once. What a camera does is said once a second, and as soon as
+frame, in full or as the renditions that they want: one viewer for each. At other times
+a picture goes out at the camera's ``idle_fps``, the smallest that there is, as a sign
+of life. What a camera does is said once a second, and as soon as
 it changes. Nothing waits here for Redis but the newest frame of each camera.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -22,6 +23,7 @@ from camd.config.redis import RedisAddress
 from camd.delivery.viewer import Viewer
 from camd.fleet.uplink import PictureOutlet, PictureWire, Uplink
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition, smallest
 from camd.frame import Frame
 from camd.periodic import PeriodicCall
 from camd.rights import ITSELF
@@ -34,8 +36,10 @@ from camd.sources.redis.entries import (
     Entry,
     Seen,
     keep,
+    picture_key,
     put,
     read_seen,
+    read_want,
     want_key,
 )
 
@@ -229,7 +233,8 @@ class Publisher(Service):
                 name = names[keys.index(key)]
                 read[name] = entries[-1][0]
                 if (published := self._published.get(name)) is not None:
-                    published.want()
+                    for _, fields in entries:
+                        published.want(read_want(fields))
             await redis.pause(LISTEN_AGAIN)
             for name in names:
                 # The entries that it had are gone, and their numbers may begin again.
@@ -266,8 +271,6 @@ class PublishedCamera:
     :ivar is_over: whether nobody has wanted it lately.
     """
 
-    _log = Logger(namespace="camd")
-
     def __init__(
         self, camera: Camera, uplink: Uplink, environment: Environment, run: str
     ) -> None:
@@ -277,98 +280,101 @@ class PublishedCamera:
         self._run = run
         self._clock = environment.clock
         now = self._clock.seconds()
-        self._wanted_until = now
         self._said = ""
-        self._said_at = self._shown_at = now - SAY_EVERY
         # Not all cameras at the same moment.
         self._picture_at = now + environment.random()
-        self._viewer: Viewer | None = None
-        name = camera.settings.name
-        self._wire = PictureWire(name, uplink.redis, self._why)
-        self._outlet = PictureOutlet(name, uplink, self._wire, self._finished)
-        uplink.add(self._outlet)
-        # The newest picture that nobody wants, while it may not leave yet.
-        self._kept: Frame | None = None
-        self._outlet.ready = self._show_kept
-        self._taking: Deferred[Frame] | None = None
+        # When nobody wanted it, the last time.
+        self._alone_at = now
+        self._rungs: dict[Rendition | None, PublishedRung] = {}
+        self._taking: Deferred[None] | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether nobody has wanted it lately."""
-        return self._clock.seconds() >= self._wanted_until
+        return not any(rung.is_wanted for rung in self._rungs.values())
 
     def is_of(self, cameras: Mapping[str, Camera]) -> bool:
         """Whether its camera is one of these."""
         return cameras.get(self._camera.settings.name) is self._camera
 
-    def _why(self) -> str:
+    def why(self) -> str:
+        """Return what is wrong with the camera; empty for nothing."""
         return self._camera.stats.last_error or ""
 
-    def want(self) -> None:
-        """Send each frame for a while: an edge has a viewer."""
-        self._wanted_until = self._clock.seconds() + WANTED
-        camera = self._camera
-        if self._viewer is None and camera.running and not camera.closed:
-            self._kept = None
-            address = self._uplink.redis.address
-            self._viewer = camera.add_viewer(self._outlet, address, "edges", ITSELF)
+    def want(self, renditions: Iterable[Rendition | None]) -> None:
+        """Send each frame so for a while: an edge has viewers of these."""
+        there = (None, *self._camera.renditions)
+        for rendition in renditions:
+            if rendition in there:
+                self._rung(rendition).want()
 
     def leave(self) -> None:
         """Send no more frames."""
-        viewer, self._viewer = self._viewer, None
         if self._taking is not None:
             self._taking.cancel()
-        if viewer is not None:
-            self._outlet.ready = self._show_kept
-            self._camera.remove_viewer(viewer)
+        for rung in self._rungs.values():
+            rung.leave()
 
     def end(self) -> None:
         """Publish no more."""
         self.leave()
-        self._kept = None
-        self._uplink.remove(self._outlet)
+        for rung in self._rungs.values():
+            rung.end()
+        self._rungs.clear()
 
-    def _finished(self) -> None:
-        """Note that the camera has ended the stream, as it is offline."""
-        # Its viewer is not to be taken away in the midst of a round.
-        self._clock.callLater(0, self.leave)
+    @property
+    def _rest(self) -> PublishedRung:
+        """Where a picture goes now and then while nobody watches: the smallest."""
+        return self._rung(smallest(self._camera.renditions))
+
+    def _rung(self, rendition: Rendition | None) -> PublishedRung:
+        rung = self._rungs.get(rendition)
+        if rung is None:
+            rung = PublishedRung(self._camera, rendition, self._uplink, self.why)
+            self._rungs[rendition] = rung
+        return rung
 
     def publish_due(self) -> None:
         """Publish what is due."""
-        now = self._clock.seconds()
-        if self._viewer is not None and self.is_over:
-            self.leave()
+        now, rest = self._clock.seconds(), self._rest
+        if self.is_over:
+            self._alone_at = now
+        for rendition, rung in list(self._rungs.items()):
+            if not rung.is_wanted:
+                rung.leave()
+                if rung is not rest:
+                    del self._rungs[rendition]
+                    rung.forget()
         state = self._camera.state.value
         if state != self._said and self._shows_it_is_live:
             # A picture says as much.
             self._said, self._picture_at = state, now
         elif state != self._said:
-            self.say_state(state, self._why())
-        if self._viewer is not None and self._viewer.last is not None:
-            # A frame says as much, and must not be replaced by a word.
-            since = max(self._said_at, now - self._viewer.silent_for(now))
-        else:
-            since = max(self._said_at, self._shown_at)
-        if self._camera.state in UNWATCHED and self._viewer is None:
+            self.say_state(state, self.why())
+        if self._camera.state in UNWATCHED and rest.viewer is None:
             self._take_picture(now)
-        if now - since >= SAY_AGAIN:
-            self.say_state(state, self._why())
+        for rung in self._rungs.values():
+            if now - rung.last_at >= SAY_AGAIN:
+                rung.say(self._word(state, self.why()))
 
     @property
     def _shows_it_is_live(self) -> bool:
         """Whether it is live, and pictures go out, be somebody watching or not."""
-        is_live = self._camera.state is State.LIVE
-        is_shown = self._viewer is not None or self._camera.settings.idle_fps
-        return is_live and bool(is_shown)
+        is_shown = self._camera.settings.idle_fps or not self.is_over
+        return self._camera.state is State.LIVE and bool(is_shown)
 
     def _take_picture(self, now: float) -> None:
-        """Send a picture now and then, though nobody wants one."""
+        """Send a picture now and then, though nobody wants one.
+
+        Where others are wanted, that ends when all edges know of those.
+        """
         idle_fps = self._camera.settings.idle_fps
-        if not idle_fps or now < self._picture_at or self._taking is not None:
+        if not idle_fps or now - self._alone_at > WANTED:
+            return
+        if now < self._picture_at or self._taking is not None:
             return
         self._picture_at = max(now, self._picture_at + 1 / idle_fps)
-        taking = self._taking = self._camera.snapshot()
-        taking.addCallback(self._show)
+        taking = self._taking = Deferred.fromCoroutine(self._show_picture())
         taking.addErrback(lambda _: None)
 
         def taken(_: object) -> None:
@@ -376,18 +382,12 @@ class PublishedCamera:
 
         taking.addCallback(taken)
 
-    def _show(self, frame: Frame) -> None:
-        self._kept = frame
-        self._show_kept()
-
-    def _show_kept(self) -> None:
-        frame, self._kept = self._kept, None
-        if frame is None or self._viewer is not None:
-            return
-        if self._uplink.send(self._outlet, frame.block(self._wire)):
-            self._shown_at = self._clock.seconds()
-        else:
-            self._kept = frame
+    async def _show_picture(self) -> None:
+        rest = self._rest
+        frame = await self._camera.snapshot(rendition=rest.rendition)
+        if rest.rendition is not None and frame.rendition != rest.rendition:
+            frame = await self._camera.render(frame, rest.rendition)
+        rest.show(frame)
 
     def seen(self) -> Seen:
         """Return what is said of the camera."""
@@ -396,31 +396,135 @@ class PublishedCamera:
         return Seen(
             camera.settings.title,
             camera.state.value,
-            self._why(),
+            self.why(),
             self._uplink.redis.clock.earliest(now),
             self._run,
             camera.settings.stream_fps,
             size.width,
             size.height,
+            tuple(camera.renditions),
+            tuple(name for name, rung in self._rungs.items() if rung.viewer),
         )
 
     def say_state(self, state: str, why: str) -> None:
         """Say what the camera does, to those that watch it."""
-        now = self._clock.seconds()
-        clock = self._uplink.redis.clock
-        entry = Entry(
-            self._environment.wall(),
-            clock.earliest(now),
-            0,
-            state,
-            why,
-            Size(0, 0),
-            b"",
-        )
-        self._said, self._said_at = state, now
-        name, redis = self._camera.settings.name, self._uplink.redis
-        for words in (put(name, entry), keep(name)):
-            redis.ask(*words).addErrback(lambda _: None)
+        self._said = state
+        word = self._word(state, why)
+        for rung in {self._rest, *self._rungs.values()}:
+            rung.say(word)
+
+    def _word(self, state: str, why: str) -> Entry:
+        wall, now = self._environment.wall(), self._clock.seconds()
+        taken = self._uplink.redis.clock.earliest(now)
+        return Entry(wall, taken, 0, state, why, Size(0, 0), b"")
+
+
+class PublishedRung:
+    """What one camera's pictures come as in Redis: in full, or as one rendition.
+
+    While an edge wants it, all edges together are one viewer of it.
+
+    :ivar rendition: None for the full picture.
+    :ivar viewer: that viewer; None while nobody wants it, or none is let in.
+
+    :param why: returns what is wrong with the camera.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        rendition: Rendition | None,
+        uplink: Uplink,
+        why: Callable[[], str],
+    ) -> None:
+        self.rendition = rendition
+        self.viewer: Viewer | None = None
+        self._camera = camera
+        self._uplink = uplink
+        self._clock = camera.clock
+        self._key = picture_key(camera.settings.name, rendition)
+        self._wire = PictureWire(self._key, uplink.redis, why)
+        self._outlet = PictureOutlet(self._key, uplink, self._wire, self._finished)
+        uplink.add(self._outlet)
+        # The newest picture that nobody wants, while it may not leave yet.
+        self._kept: Frame | None = None
+        self._outlet.ready = self._show_kept
+        self._wanted_until = self._clock.seconds()
+        self._put_at = self._clock.seconds() - SAY_EVERY
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether an edge has said lately that it has viewers of this."""
+        return self._clock.seconds() < self._wanted_until
+
+    @property
+    def last_at(self) -> float:
+        """When something was last put there."""
+        viewer, now = self.viewer, self._clock.seconds()
+        if viewer is None or viewer.last is None:
+            return self._put_at
+        # A frame must not be replaced by a word.
+        return max(self._put_at, now - viewer.silent_for(now))
+
+    def want(self) -> None:
+        """Send each frame for a while: an edge has a viewer."""
+        self._wanted_until = self._clock.seconds() + WANTED
+        camera = self._camera
+        if self.viewer is None and camera.running and not camera.closed:
+            self._kept = None
+            self.viewer = camera.add_viewer(
+                self._outlet,
+                self._uplink.redis.address,
+                "edges",
+                ITSELF,
+                self.rendition,
+            )
+
+    def leave(self) -> None:
+        """Send no more frames."""
+        viewer, self.viewer = self.viewer, None
+        if viewer is not None:
+            self._outlet.ready = self._show_kept
+            self._camera.remove_viewer(viewer)
+
+    def end(self) -> None:
+        """Put nothing there any more."""
+        self.leave()
+        self._kept = None
+        self._uplink.remove(self._outlet)
+
+    def forget(self) -> None:
+        """End, and have the last picture be gone: who comes next is not to see it."""
+        self.end()
+        self._ask(keep(self._key, 0))
+
+    def _finished(self) -> None:
+        """Note that the camera has ended the stream, as it is offline."""
+        # Its viewer is not to be taken away in the midst of a round.
+        self._clock.callLater(0, self.leave)
+
+    def show(self, frame: Frame) -> None:
+        """Send one picture, though nobody wants it, when there is room."""
+        self._kept = frame
+        self._show_kept()
+
+    def _show_kept(self) -> None:
+        frame, self._kept = self._kept, None
+        if frame is None or self.viewer is not None:
+            return
+        if self._uplink.send(self._outlet, frame.block(self._wire)):
+            self._put_at = self._clock.seconds()
+        else:
+            self._kept = frame
+
+    def say(self, word: Entry) -> None:
+        """Put a word there in the place of a picture."""
+        self._put_at = self._clock.seconds()
+        self._ask(put(self._key, word))
+        self._ask(keep(self._key))
+
+    def _ask(self, words: tuple[bytes | str | int, ...]) -> None:
+        self._uplink.redis.ask(*words).addErrback(lambda _: None)
 
 
 def _ignore(reason: str) -> None:

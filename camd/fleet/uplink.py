@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from camd.delivery.pacing import Pacer
 from camd.delivery.tcp import Send
 from camd.delivery.turns import Turns
+from camd.formats.jpeg import measure
 from camd.frame import Frame, Wire
 from camd.sources.redis.connection import Redis, RedisLost, RedisRefused
 from camd.sources.redis.entries import Entry, keep, put
@@ -153,41 +154,44 @@ class Uplink:
 
 
 class PictureWire(Wire):
-    """How one camera's pictures are laid out for Redis: the commands themselves.
+    """How pictures are laid out for one key of Redis: the commands themselves.
 
     :param why: returns the reason for a placeholder.
     """
 
-    __slots__ = ("_camera", "_redis", "_why")
+    __slots__ = ("_key", "_redis", "_why")
 
-    def __init__(self, camera: str, redis: Redis, why: Callable[[], str]) -> None:
-        self._camera = camera
+    def __init__(self, key: bytes, redis: Redis, why: Callable[[], str]) -> None:
+        self._key = key
         self._redis = redis
         self._why = why
 
     def build(self, frame: Frame) -> bytes:
-        """Lay out one frame."""
+        """Lay out one frame; of a placeholder the full one."""
+        why, size, jpeg = "", frame.size, frame.jpeg
+        if frame.is_placeholder:
+            why, size, jpeg = self._why(), measure(frame.full), frame.full
         entry = Entry(
             frame.timestamp,
             self._redis.clock.earliest(frame.captured),
             frame.number,
             frame.state,
-            self._why() if frame.is_placeholder else "",
-            frame.size,
-            frame.jpeg,
+            why,
+            size,
+            jpeg,
         )
-        return self._redis.pack(*put(self._camera, entry))
+        return self._redis.pack(*put(self._key, entry))
 
 
 class PictureOutlet:
-    """The way out of one camera's pictures, for all edges.
+    """The way out of one camera's pictures in one rendition, for all edges.
 
-    :ivar camera: its name.
     :ivar wire: how its pictures are laid out.
     :ivar ready: has the viewer send what waits.
     :ivar keep: the command by which what it sends stays in Redis for a while.
     :ivar kept_at: when that was sent last.
 
+    :param key: where they are put.
     :param finished: called when the camera ends the stream.
     """
 
@@ -195,12 +199,11 @@ class PictureOutlet:
     busy = False
 
     def __init__(
-        self, camera: str, uplink: Uplink, wire: Wire, finished: Callable[[], None]
+        self, key: bytes, uplink: Uplink, wire: Wire, finished: Callable[[], None]
     ) -> None:
-        self.camera = camera
         self.wire = wire
         self.ready: Callable[[], None] = _ignore
-        self.keep = uplink.redis.pack(*keep(camera))
+        self.keep = uplink.redis.pack(*keep(key))
         self.kept_at = -math.inf
         self._uplink = uplink
         self._finished = finished

@@ -6,14 +6,18 @@ import pytest
 from twisted.logger import capturedLogs
 
 from camd.cameras.camera import Camera
+from camd.formats.rendition import Rendition
 from camd.rights import ITSELF
 from camd.sources import SourceError
 from camd.sources.redis.entries import SEEN, picture_key, read_seen, want_key
 from tests.fake_redis import FakeNetwork
-from tests.fakes_camera import said
+from tests.fakes_camera import PLACEHOLDER, said
 from tests.fakes_fleet import Origin
 
+SMALLEST = Rendition.parse("1/4@35")
 FRONT = picture_key("front")
+REST = picture_key("front", SMALLEST)
+"""Where a picture goes that nobody watches."""
 
 
 @pytest.fixture
@@ -31,25 +35,39 @@ def origin(network: FakeNetwork) -> Origin:
     return origin
 
 
-def want(network: FakeNetwork, name: str = "front") -> None:
+def want(network: FakeNetwork, name: str = "front", rungs: str = "full") -> None:
     """Say, as an edge does, that somebody watches."""
-    words = [b"XADD", want_key(name), b"MAXLEN", b"1", b"*", b"fps", b"16"]
-    network.redis.added(words)
+    words = [b"XADD", want_key(name), b"MAXLEN", b"64", b"*", b"fps", b"16"]
+    network.redis.added([*words, b"rungs", rungs.encode()])
     network.redis.expires[want_key(name)] = network.seconds() + 3
 
 
-def pictures(network: FakeNetwork, seconds: float, origin: Origin) -> int:
+def pictures(
+    network: FakeNetwork, seconds: float, origin: Origin, key: bytes = FRONT
+) -> int:
     """Let time pass; return how many entries came."""
-    before = network.redis.count(b"XADD")
+    before = len(network.redis.said)
     origin.run(seconds)
-    return network.redis.count(b"XADD") - before
+    return sum(words[:2] == [b"XADD", key] for words in network.redis.said[before:])
 
 
 def test_at_rest_one_picture_a_second(network: FakeNetwork, origin: Origin) -> None:
-    """Nobody watches: one picture each second, and no viewer."""
-    assert pictures(network, 8, origin) == pytest.approx(8, abs=1)
-    assert network.redis.entry(FRONT)[b"j"]
+    """Nobody watches: one small picture each second, and no viewer."""
+    assert pictures(network, 8, origin, REST) == pytest.approx(8, abs=1)
+    entry = network.redis.entry(REST)
+    assert (entry[b"w"], entry[b"h"]) == (b"8", b"6")
+    assert entry[b"n"] == b"%d" % origin.camera.stats.published
     assert origin.camera.viewers == {}
+    assert not network.redis.entry(FRONT)
+
+
+def test_without_a_smaller_one_it_is_the_full_picture(network: FakeNetwork) -> None:
+    """A camera without renditions shows at rest what there is."""
+    origin = Origin(network, renditions=[])
+    origin.publisher.startService()
+    origin.run(1)
+    assert pictures(network, 8, origin) == pytest.approx(8, abs=1)
+    assert origin.environment.scaled == []
 
 
 def test_all_pictures_are_sent_when_they_are_wanted(
@@ -60,7 +78,64 @@ def test_all_pictures_are_sent_when_they_are_wanted(
     origin.run(0.25)
     assert pictures(network, 2, origin) == pytest.approx(32, abs=1)
     origin.run(1.5)
-    assert pictures(network, 4, origin) < 6
+    assert pictures(network, 4, origin) == 0
+
+
+def test_only_the_renditions_that_are_wanted_are_sent(
+    network: FakeNetwork, origin: Origin
+) -> None:
+    """What several edges want goes out, each once, and nothing beside that."""
+    want(network, rungs="1/2@65")
+    want(network, rungs="1/4@35 1/2@65 1/3@10 junk")
+    origin.run(0.25)
+    half = picture_key("front", Rendition.parse("1/2@65"))
+    before = len(origin.environment.scaled)
+    assert pictures(network, 1, origin, half) == pytest.approx(16, abs=1)
+    assert pictures(network, 1, origin, REST) == pytest.approx(16, abs=1)
+    assert len(origin.environment.scaled) - before == pytest.approx(32, abs=2)
+    assert not network.redis.entry(FRONT)
+    assert len(origin.camera.viewers) == 2
+
+
+def test_a_rung_that_nobody_wants_is_gone(network: FakeNetwork, origin: Origin) -> None:
+    """Its last picture does not wait for who comes next; the small one goes on."""
+    want(network)
+    origin.run(1)
+    assert network.redis.entry(FRONT)
+    assert pictures(network, 4, origin, REST) == pytest.approx(4, abs=1)
+    assert not network.redis.entry(FRONT)
+    assert network.redis.entry(REST)
+
+
+def test_beside_what_is_wanted_no_other_picture_goes_out(
+    network: FakeNetwork, origin: Origin
+) -> None:
+    """The small one ends when edges know what is sent instead, and begins again."""
+    for _ in range(4):
+        want(network)
+        origin.run(1)
+    scaled = len(origin.environment.scaled)
+    want(network)
+    origin.run(2)
+    assert len(origin.environment.scaled) == scaled
+    assert read_seen(network.redis.hashes[SEEN][b"front"]).sent == (None,)
+    origin.run(4)
+    assert len(origin.environment.scaled) - scaled == pytest.approx(3, abs=1)
+    assert read_seen(network.redis.hashes[SEEN][b"front"]).sent == ()
+
+
+def test_a_placeholder_is_the_full_one(network: FakeNetwork, origin: Origin) -> None:
+    """Edges make smaller ones of it themselves, as they do of their own."""
+    want(network, rungs="1/2@65")
+    origin.run(1)
+    for _ in range(20):
+        want(network, rungs="1/2@65")
+        network.run(1)
+    half = picture_key("front", Rendition.parse("1/2@65"))
+    entry = network.redis.entry(half)
+    assert (entry[b"n"], entry[b"s"]) == (b"0", b"offline")
+    assert entry[b"j"] == PLACEHOLDER
+    assert (entry[b"w"], entry[b"h"]) == (b"32", b"24")
 
 
 def test_the_edges_are_one_viewer(network: FakeNetwork, origin: Origin) -> None:
@@ -82,6 +157,7 @@ def test_what_is_said_of_a_camera(network: FakeNetwork, origin: Origin) -> None:
     seen = read_seen(network.redis.hashes[SEEN][b"front"])
     assert (seen.state, seen.why, seen.fps) == ("live", "", 16)
     assert (seen.width, seen.height) == (32, 24)
+    assert list(seen.renditions) == origin.camera.renditions
     assert network.redis.time() - seen.said < 1.1
 
 
@@ -92,7 +168,7 @@ def test_a_state_is_said_when_it_changes(network: FakeNetwork, origin: Origin) -
     origin.source.fails = "unplugged"
     receiver.failed(SourceError("unplugged"))
     network.run(0.3)
-    entry = network.redis.entry(FRONT)
+    entry = network.redis.entry(REST)
     assert (entry[b"s"], entry[b"y"], entry[b"j"]) == (b"offline", b"unplugged", b"")
 
 
@@ -138,6 +214,9 @@ def test_no_more_is_under_way_than_the_link_carries(network: FakeNetwork) -> Non
     origin.run(1)
     network.wires[0].bytes_per_second = 3e6 / 8
     ages = []
+    want(network)
+    want(network, "back")
+    origin.run(1, size=40_000)
     for tick in range(960):
         if tick % 16 == 0:
             want(network)
@@ -223,7 +302,7 @@ def test_the_end_is_said(network: FakeNetwork, origin: Origin) -> None:
     origin.publisher.stopService().addCallback(done.append)
     network.run(0.25)
     assert done == [None]
-    entry = network.redis.entry(FRONT)
+    entry = network.redis.entry(REST)
     assert (entry[b"s"], entry[b"y"]) == (b"offline", b"its camd was stopped")
     assert network.redis.sessions == []
 

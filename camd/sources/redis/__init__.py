@@ -11,10 +11,10 @@ key, so that a cluster keeps what is of one camera in one place.
 ==================  ======  ==========================================================
 key                 type    what it holds
 ==================  ======  ==========================================================
-``camd:{CAM}:full`` stream  the newest entry, see :mod:`camd.sources.redis.entries`;
-                            gone 10 s after the last
-``camd:{CAM}:want`` stream  an entry a second from each edge that has a viewer; gone
-                            3 s after the last
+``camd:{CAM}:RUNG`` stream  the newest entry, see :mod:`camd.sources.redis.entries`;
+                            gone when nobody wants that rung, or 10 s after the last
+``camd:{CAM}:want`` stream  an entry a second from each edge that has a viewer, which
+                            names the rungs that it wants; gone 3 s after the last
 ``camd:seen``       hash    CAM -> what it does, as JSON, written once a second and at
                             each change
 ==================  ======  ==========================================================

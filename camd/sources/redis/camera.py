@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from camd.config.redis import RedisAddress
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition, smallest
 from camd.frame import Stamp
 from camd.sources import Receiver, SourceError
 from camd.sources.http.names import LookUp, look_up
-from camd.sources.redis.connection import Link, Redis
+from camd.sources.redis.connection import Link, Redis, RedisRefused
 from camd.sources.redis.entries import (
+    SEEN,
     WANTED,
     BadEntry,
     Entry,
+    Seen,
+    keep,
     picture_key,
     read_entry,
+    read_seen,
+    rung_name,
+    want,
     want_key,
 )
 
@@ -38,13 +47,18 @@ class RedisCamera:
     """A camera of a Redis server; a ``PushSource``.
 
     It has one connection, and one question under way on it: for what is newer than the
-    last picture. So there are never two pictures on the way, and a slow link shows
-    fewer of them, not older ones.
+    last picture of each rung that viewers want. So there are never two pictures of one
+    rung on the way, and a slow link shows fewer of them, not older ones.
+
+    What the origin does not make is made here, of the full picture. At rest the
+    smallest will do that there is.
 
     :param address: with the camera's name.
     :param idle_fps: pictures a second up to which nobody watches.
     :param random: returns a number from 0 to 1.
     """
+
+    _log = Logger(namespace="camd")
 
     def __init__(
         self,
@@ -64,18 +78,33 @@ class RedisCamera:
         self._fps = idle_fps
         self._is_opened = False
         self._is_told_live = False
-        self._key = picture_key(address.camera)
-        # What belongs to one connection: which it is, the number of the last entry, and
-        # when the next one is asked for, where that has to wait.
+        self._has_warned = False
+        # What belongs to one connection: which it is, what the origin has said, what
+        # comes, and when that is asked for next, where it has to wait.
         self._redis: Redis | None = None
-        self._last = b"0"
+        self._seen: Seen | None = None
+        self._reading = Reading(address.camera)
         self._next_ask: IDelayedCall | None = None
         self._was_watched = False
+        self._size = Size(0, 0)
         self._refreshed_at = self._silent_since = 0.0
 
     @property
     def _is_watched(self) -> bool:
         return self._fps > self._idle_fps
+
+    def _wanted(self) -> frozenset[Rendition | None]:
+        """Return the rungs to read."""
+        seen, receiver = self._seen, self._receiver
+        there = seen.renditions if seen is not None else ()
+        if self._is_watched and receiver is not None:
+            wanted = receiver.wanted() or (None,)
+            return frozenset(each if each in there else None for each in wanted)
+        rest = {smallest(there)}
+        if seen is not None and seen.sent:
+            # Others watch: the origin sends nothing beside that.
+            rest.add(smallest(seen.sent))
+        return frozenset(rest)
 
     # ---- What the receiver asks
 
@@ -83,6 +112,7 @@ class RedisCamera:
         """Connect, and wait for pictures."""
         self._receiver, self._fps = receiver, fps
         self._is_opened = self._is_told_live = False
+        self._size = Size(0, 0)
         self._link = Link(
             self._address,
             self._reactor,
@@ -97,8 +127,8 @@ class RedisCamera:
         """Want each picture that there is, or look for one now and then."""
         self._fps = fps
         if self._next_ask is not None:
-            self._next_ask.cancel()
-            self._ask()
+            # When it is known, too, what the one wants that this is for.
+            self._next_ask.reset(0)
 
     def why_silent(self, seconds: float) -> SourceError:
         """Return the error to tell when no picture has come for so long."""
@@ -125,9 +155,10 @@ class RedisCamera:
 
     async def _read(self, redis: Redis) -> None:
         """Hand on each newest entry, for as long as the connection lasts."""
-        self._redis, self._last = redis, b"0"
+        self._redis, self._reading = redis, Reading(self._address.camera)
         self._was_watched, self._refreshed_at = False, -REFRESH
         self._silent_since = self._reactor.seconds()
+        await self._look(redis)
         self._ask()
         try:
             await redis.until_lost()
@@ -144,14 +175,19 @@ class RedisCamera:
         if redis is None:
             return
         is_news = is_watched and not self._was_watched
+        # What is left while pictures go on is read until the next rung has begun.
+        is_news |= self._reading.choose(
+            self._wanted(), now, overlaps=is_watched and self._was_watched
+        )
         self._was_watched = is_watched
         if is_news or now - self._refreshed_at >= REFRESH:
             # Ahead of the question: no other one is looked at while that one waits.
             self._refresh(redis)
             self._refreshed_at = now
         wait = WAIT if is_watched else WAIT_AT_REST
-        words = "XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", self._key, self._last
-        redis.send(redis.pack(*words), self._answered)
+        streams = self._reading.streams(now)
+        command = redis.pack("XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", *streams)
+        redis.send(command, self._answered)
 
     def _answered(self, said: Any) -> None:
         redis, now = self._redis, self._reactor.seconds()
@@ -160,15 +196,16 @@ class RedisCamera:
         if isinstance(said, Exception):
             redis.fail(Failure(said))
             return
-        if said:
-            self._last, fields = said[0][1][-1]
+        for key, entries in said or ():
+            number, fields = entries[-1]
             self._silent_since = now
-            self._take(fields, redis)
-        elif self._receiver is not None:
+            self._take(self._reading.came(key, number), fields, redis)
+        if not said and self._receiver is not None:
             self._receiver.heard()
         if now - self._silent_since > WANTED:
             # Numbers may have begun again, as Redis was replaced or its clock set.
-            self._last, self._silent_since = b"0", now
+            self._reading.forget()
+            self._silent_since = now
         if said and not self._is_watched and self._redis is not None:
             wait = AT_REST / self._fps
             self._next_ask = self._reactor.callLater(wait, self._ask)
@@ -176,18 +213,38 @@ class RedisCamera:
             self._ask()
 
     def _refresh(self, redis: Redis) -> None:
-        """Ask what time it is, and say that somebody watches, if so."""
-        Deferred.fromCoroutine(redis.ask_time()).addErrback(lambda _: None)
+        """Ask for the time and for what there is, and say what viewers want."""
+        for question in (redis.ask_time(), self._look(redis)):
+            Deferred.fromCoroutine(question).addErrback(lambda _: None)
         if not self._is_watched:
             return
-        key = want_key(self._address.camera)
-        for answer in (
-            redis.ask("XADD", key, "MAXLEN", 1, "*", "fps", f"{self._fps:g}"),
-            redis.ask("PEXPIRE", key, 1000 * WANTED),
+        camera = self._address.camera
+        for words in (
+            want(camera, self._fps, self._reading.wanted),
+            keep(want_key(camera), WANTED),
         ):
-            answer.addErrback(redis.fail)
+            redis.ask(*words).addErrback(redis.fail)
 
-    def _take(self, fields: Any, redis: Redis) -> None:
+    async def _look(self, redis: Redis) -> None:
+        """Note what the origin says that there is."""
+        try:
+            text = await redis.ask("HGET", SEEN, self._address.camera)
+            self._seen = read_seen(text or b"")
+        except BadEntry:
+            self._seen = None
+        except RedisRefused as refusal:
+            self._seen = None
+            if not self._has_warned:
+                self._has_warned = True
+                self._log.warn(
+                    "Camera {camera}: {address} refuses HGET, so that renditions are "
+                    "made here: {refusal}",
+                    camera=self._address.camera,
+                    address=self._address,
+                    refusal=ascii(f"{refusal}"[:120])[1:-1],
+                )
+
+    def _take(self, rendition: Rendition | None, fields: Any, redis: Redis) -> None:
         receiver = self._receiver
         if receiver is None:
             return
@@ -197,19 +254,94 @@ class RedisCamera:
             receiver.failed(SourceError(f"{self._address}: {fault}"))
             return
         if not entry.jpeg or not entry.number:
+            if rendition != self._reading.first:
+                return  # The same is in the streams of all rungs.
             self._is_told_live = False
             receiver.upstream(entry.state, entry.why or None)
             if entry.jpeg:
                 receiver.placeholder(entry.jpeg, entry.timestamp)
             return
-        self._show(receiver, entry, redis)
+        self._show(receiver, entry, redis, rendition)
 
-    def _show(self, receiver: Receiver, entry: Entry, redis: Redis) -> None:
-        if not self._is_opened:
-            self._is_opened = True
-            receiver.opened("MJPG")
+    def _show(
+        self,
+        receiver: Receiver,
+        entry: Entry,
+        redis: Redis,
+        rendition: Rendition | None,
+    ) -> None:
+        seen, size = self._seen, entry.size
+        if rendition is not None:
+            size = Size(seen.width, seen.height) if seen is not None else self._size
+        if not self._is_opened or size != self._size:
+            self._is_opened, self._size = True, size
+            receiver.opened("MJPG", None, size)
         captured = redis.clock.here(entry.taken, self._reactor.seconds())
         if not self._is_told_live:
             self._is_told_live = True
             receiver.upstream("live", None)
-        receiver.picture(entry.jpeg, captured, Stamp(entry.number, entry.timestamp))
+        stamp = Stamp(entry.number, entry.timestamp)
+        receiver.picture(entry.jpeg, captured, stamp, rendition=rendition)
+
+
+class Reading:
+    """The streams of one camera that are read on one connection.
+
+    :ivar wanted: the rungs that viewers want; None among them is the full picture.
+    """
+
+    def __init__(self, camera: str) -> None:
+        self.wanted: frozenset[Rendition | None] = frozenset()
+        self._camera = camera
+        # What is read: the keys with the rungs that they are of. And the number of the
+        # last entry of each key.
+        self._rungs: dict[bytes, Rendition | None] = {}
+        self._last: dict[bytes, bytes] = {}
+        # Those that have yet to begin, and until when others are read meanwhile.
+        self._awaited: set[Rendition | None] = set()
+        self._left: frozenset[Rendition | None] = frozenset()
+        self._left_until = 0.0
+
+    @property
+    def first(self) -> Rendition | None:
+        """The rung that words and placeholders are taken from."""
+        return min(self.wanted, key=rung_name, default=None)
+
+    def choose(
+        self, wanted: frozenset[Rendition | None], now: float, *, overlaps: bool
+    ) -> bool:
+        """Read these rungs from now on.
+
+        :param overlaps: whether those that were read are read on until the new ones
+            have begun, so that nobody misses a picture that moves to another.
+        :return: whether any of them is new.
+        """
+        if wanted == self.wanted:
+            return False
+        self._awaited = set(wanted - self.wanted)
+        self._left = self.wanted - wanted if overlaps else frozenset()
+        self._left_until = now + WANTED
+        self.wanted = wanted
+        self._read(wanted | self._left)
+        return bool(self._awaited)
+
+    def _read(self, rungs: Iterable[Rendition | None]) -> None:
+        self._rungs = {picture_key(self._camera, rung): rung for rung in rungs}
+
+    def streams(self, now: float) -> list[bytes]:
+        """Return the keys to read, and behind them their last entries' numbers."""
+        if self._left and (not self._awaited or now > self._left_until):
+            self._left = frozenset()
+            self._read(self.wanted)
+        return [*self._rungs, *(self._last.get(key, b"0") for key in self._rungs)]
+
+    def came(self, key: bytes, number: bytes) -> Rendition | None:
+        """Note that an entry has come; return of which rung."""
+        rung = self._rungs[key]
+        self._last[key] = number
+        self._awaited.discard(rung)
+        return rung
+
+    def forget(self) -> None:
+        """Take whatever there is for new."""
+        self._last.clear()

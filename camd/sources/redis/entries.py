@@ -1,6 +1,8 @@
-"""What origins write into Redis and edges read: keys, pictures, states.
+"""What origins write into Redis and edges read: keys, pictures, wishes, states.
 
-A picture is an entry of a stream with these fields, in this order:
+A *rung* is what a picture comes as: in full, or as one of the camera's renditions, such
+as ``1/4@35``. Each has a stream of its own. A picture is an entry of a stream with
+these fields, in this order:
 
 =====  =====================================================================
 ``c``  when it was taken, in Unix seconds of the origin, as viewers are told
@@ -13,26 +15,36 @@ A picture is an entry of a stream with these fields, in this order:
 ``j``  the JPEG; empty where the entry only says that the state has changed
 =====  =====================================================================
 
-Numbers are written as Python's ``repr`` has them, so that a time comes out bit for bit
-as it went in.
+A placeholder is the full one in the streams of all rungs: each edge makes smaller ones
+of it, as it does of its own. Numbers are written as Python's ``repr`` has them, so that
+a time comes out bit for bit as it went in.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 
 EXPIRES = 10
 """Seconds after which a picture is gone that no other one has replaced."""
 
 WANTED = 3
-"""Seconds that a picture is wanted after an edge has said so, which it does each
-second."""
+"""Seconds that a rung is wanted after an edge has said so, which it does each second.
+"""
+
+WISHES = 64
+"""Wishes that are kept of a camera: each edge's says which rungs that one wants. An
+origin reads them as they come, and needs those of the last moment alone."""
+
+FULL = "full"
+"""What the rung of full pictures is called."""
 
 SEEN = b"camd:seen"
 """The hash of all cameras that were ever published, and not taken back."""
@@ -49,6 +61,9 @@ _WORD = 20
 
 _LONGEST = 300
 """Characters of a title or a reason that are read."""
+
+_MOST_RUNGS = 16
+"""Rungs of one camera that are read."""
 
 
 class BadEntry(Exception):
@@ -86,6 +101,9 @@ class Seen(NamedTuple):
     :ivar fps: the most pictures a second that there will be.
     :ivar width: of its pictures, in pixels; 0 as long as that is unknown.
     :ivar height: of its pictures, in pixels.
+    :ivar renditions: the smaller ones that are to be had of its origin.
+    :ivar sent: the rungs of which each picture goes out now; None among them is the
+        full one.
     """
 
     title: str
@@ -96,15 +114,32 @@ class Seen(NamedTuple):
     fps: float
     width: int
     height: int
+    renditions: tuple[Rendition, ...] = ()
+    sent: tuple[Rendition | None, ...] = ()
 
     def written(self) -> bytes:
         """Return it as it stands in Redis."""
-        return json.dumps(self._asdict()).encode()
+        rungs = {
+            "renditions": [rung_name(rendition) for rendition in self.renditions],
+            "sent": [rung_name(rendition) for rendition in self.sent],
+        }
+        return json.dumps({**self._asdict(), **rungs}).encode()
 
 
-def picture_key(camera: str) -> bytes:
-    """Return the key of a camera's newest picture."""
-    return b"camd:{%b}:full" % camera.encode()
+def rung_name(rendition: Rendition | None) -> str:
+    """Return what a rung is called in Redis.
+
+    :param rendition: None for the full picture.
+    """
+    return FULL if rendition is None else str(rendition)
+
+
+def picture_key(camera: str, rendition: Rendition | None = None) -> bytes:
+    """Return the key of a camera's newest picture in a rendition.
+
+    :param rendition: None for the full picture.
+    """
+    return f"camd:{{{camera}}}:{rung_name(rendition)}".encode()
 
 
 def want_key(camera: str) -> bytes:
@@ -112,19 +147,47 @@ def want_key(camera: str) -> bytes:
     return b"camd:{%b}:want" % camera.encode()
 
 
-def put(camera: str, entry: Entry) -> tuple[bytes | str | int, ...]:
-    """Return the words of the command that makes an entry a camera's newest."""
+def want(
+    camera: str, fps: float, rungs: Iterable[Rendition | None]
+) -> tuple[bytes | str | int, ...]:
+    """Return the words of the command by which an edge says what it wants.
+
+    :param fps: the most pictures a second.
+    :param rungs: what its viewers see; None for the full picture.
+    """
     return (
-        *("XADD", picture_key(camera), "MAXLEN", 1, "*"),
+        *("XADD", want_key(camera), "MAXLEN", WISHES, "*"),
+        *(b"fps", f"{fps:g}", b"rungs", " ".join(map(rung_name, rungs))),
+    )
+
+
+def read_want(fields: Sequence[Any]) -> frozenset[Rendition | None]:
+    """Return which rungs an edge wants: the full one where it names none.
+
+    :param fields: names and values by turns, as Redis has them. What is no rung's name
+        is left out.
+    """
+    said = dict(zip(fields[::2], fields[1::2], strict=False))
+    names = said.get(b"rungs", FULL.encode()).decode("ascii", "replace").split()
+    return frozenset(_rungs(names))
+
+
+def put(key: bytes, entry: Entry) -> tuple[bytes | str | int, ...]:
+    """Return the words of the command that makes an entry the newest of its key."""
+    return (
+        *("XADD", key, "MAXLEN", 1, "*"),
         *(b"c", repr(entry.timestamp), b"t", repr(entry.taken), b"n", entry.number),
         *(b"s", entry.state, b"y", entry.why.encode(errors="replace")),
         *(b"w", entry.size.width, b"h", entry.size.height, b"j", entry.jpeg),
     )
 
 
-def keep(camera: str) -> tuple[bytes | str | int, ...]:
-    """Return the words of the command by which its newest entry stays for a while."""
-    return "PEXPIRE", picture_key(camera), 1000 * EXPIRES
+def keep(key: bytes, seconds: int = EXPIRES) -> tuple[bytes | str | int, ...]:
+    """Return the words of the command by which a key's entries stay for a while.
+
+    :param seconds: 0 to have them gone at once.
+    """
+    return "PEXPIRE", key, 1000 * seconds
 
 
 def read_entry(fields: Sequence[Any]) -> Entry:
@@ -170,12 +233,21 @@ def read_seen(text: bytes) -> Seen:
             float(said["fps"]),
             int(said["width"]),
             int(said["height"]),
+            tuple(rung for rung in _rungs(said.get("renditions", ())) if rung),
+            tuple(_rungs(said.get("sent", ()))),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise BadEntry("what is said of it is not as a camd writes it") from None
     if not (math.isfinite(seen.said) and 0 < seen.fps < 1000):
         raise BadEntry("what is said of it is not as a camd writes it")
     return seen
+
+
+def _rungs(names: Sequence[str]) -> Iterator[Rendition | None]:
+    """Yield the rungs of these names; what is none's is left out."""
+    for name in names[:_MOST_RUNGS]:
+        with suppress(ValueError):
+            yield None if name == FULL else Rendition.parse(name)
 
 
 def _line(text: str) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import pytest
 from twisted.logger import capturedLogs
 
 from camd.capture.capture import Link
 from camd.capture.health import State
+from camd.delivery.viewer import Viewer
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.frame import Frame
 from camd.sources import SourceError
 from camd.sources.redis.entries import want_key
@@ -18,7 +24,7 @@ from tests.fakes_fleet import Edge, Origin
 class Chain:
     """A camera, its origin, the server and an edge."""
 
-    def __init__(self, **settings: float) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.network = FakeNetwork()
         self.origin = Origin(self.network)
         self.edge = Edge(self.network, **settings)
@@ -140,6 +146,201 @@ def test_a_narrow_uplink_shows_fewer_pictures_and_none_that_is_old() -> None:
         ages.append(chain.network.seconds() - captured)
     assert (chain.edge.camera.stats.captured - came) / 4 == pytest.approx(8, abs=1.5)
     assert max(ages) < 0.35
+
+
+# ---- Renditions
+
+HALF, SMALLEST = "1/2@65", "1/4@35"
+
+
+def key(rung: str) -> bytes:
+    """The key of the origin's pictures in a rung."""
+    return b"camd:{front}:" + rung.encode()
+
+
+def put(chain: Chain, rung: str, seconds: float) -> int:
+    """Let pictures come for so long; return how many were put into a rung."""
+    redis = chain.network.redis
+    before = len(redis.said)
+    chain.origin.run(seconds)
+    return sum(words[:2] == [b"XADD", key(rung)] for words in redis.said[before:])
+
+
+def last(viewer: Viewer) -> Frame:
+    """What a viewer was sent last."""
+    assert viewer.last is not None
+    return viewer.last
+
+
+def test_who_wants_less_gets_what_the_origin_makes(chain: Chain) -> None:
+    """No full picture goes over any link, and the edge makes nothing."""
+    viewer, _ = chain.edge.visit(HALF)
+    assert put(chain, "full", 2) == 0
+    assert put(chain, HALF, 2) == pytest.approx(32, abs=1)
+    shown, original = last(viewer), chain.source_frame()
+    assert (shown.number, shown.timestamp) == (original.number, original.timestamp)
+    assert shown.size == Size(16, 12)
+    assert str(shown.rendition) == HALF
+    assert chain.edge.environment.scaled == []
+    assert chain.edge.camera.picture_size == Size(32, 24)
+
+
+def test_a_picture_counts_once(chain: Chain) -> None:
+    """Be it read in full, as two renditions, or as all three of them."""
+    chain.edge.visit(HALF)
+    chain.edge.visit(SMALLEST)
+    chain.origin.run(1)
+    assert chain.frames(2) == pytest.approx(32, abs=1)
+    chain.edge.visit()
+    chain.origin.run(1)
+    assert chain.frames(2) == pytest.approx(32, abs=1)
+    rate = chain.edge.camera.stats.rate
+    assert rate.per_second(chain.network.seconds()) == pytest.approx(16, abs=0.5)
+
+
+def test_each_viewer_gets_what_it_wants(chain: Chain) -> None:
+    """One in full beside one in half of the size."""
+    small, _ = chain.edge.visit(HALF)
+    full, _ = chain.edge.visit()
+    chain.origin.run(2)
+    assert last(small).size == Size(16, 12)
+    assert last(full).size == Size(32, 24)
+    assert last(small).timestamp == last(full).timestamp
+    # The first one was there in full before.
+    assert chain.edge.environment.scaled in ([], [[HALF]])
+
+
+def test_two_edges_want_different_renditions(chain: Chain) -> None:
+    """Each has its own, and neither is without for a moment."""
+    other = Edge(chain.network)
+    half, _ = chain.edge.visit(HALF)
+    smallest, _ = other.visit(SMALLEST)
+    chain.origin.run(1)
+    assert put(chain, HALF, 4) == pytest.approx(64, abs=1)
+    assert put(chain, SMALLEST, 4) == pytest.approx(64, abs=1)
+    assert last(half).number == last(smallest).number
+    assert chain.edge.environment.scaled == other.environment.scaled == []
+
+
+def test_what_the_origin_does_not_make_is_made_here() -> None:
+    """Of the full picture, for an edge with other settings."""
+    chain = Chain(renditions=["1/3@50", HALF])
+    chain.origin.run(2)
+    third, _ = chain.edge.visit("1/3@50")
+    half, _ = chain.edge.visit(HALF)
+    chain.origin.run(1)
+    chain.edge.environment.scaled.clear()
+    assert put(chain, "full", 1) == pytest.approx(16, abs=1)
+    assert (last(third).size, last(half).size) == (Size(11, 8), Size(16, 12))
+    assert chain.edge.environment.scaled == [["1/3@50"]] * 16
+
+
+def test_an_edge_without_the_right_to_ask() -> None:
+    """It makes renditions itself, and says so once."""
+    chain = Chain()
+    chain.network.redis.refuses_hget = True
+    with capturedLogs() as events:
+        viewer, _ = chain.edge.visit(HALF)
+        chain.origin.run(4)
+    assert last(viewer).size == Size(16, 12)
+    assert put(chain, HALF, 1) == 0
+    (line,) = [line for line in said(events) if "HGET" in line]
+    assert "refuses HGET, so that renditions are made here: NOPERM" in line
+
+
+def test_the_origin_stops_making_renditions(chain: Chain) -> None:
+    """Its settings change: pictures go on, from the full one."""
+    viewer, _ = chain.edge.visit(HALF)
+    chain.origin.run(2)
+    settings = chain.origin.camera.settings.model_copy(update={"renditions": []})
+    chain.origin.camera.apply(settings, 1)
+    chain.origin.run(3)
+    assert chain.edge.environment.scaled
+    assert last(viewer).size == Size(16, 12)
+    assert last(viewer).number >= chain.source_frame().number - 1
+
+
+@pytest.mark.parametrize("round_trip", [0.0, 1 / 32])
+def test_a_viewer_moves_from_one_to_the_other(round_trip: float) -> None:
+    """Down, further down and up again: numbers go on, and two are missed at most."""
+    chain = Chain()
+    chain.network.round_trip = round_trip
+    chain.origin.run(3)
+    viewer, _ = chain.edge.visit()
+    chain.origin.run(1)
+    frames = [last(viewer)]
+    for rung in (HALF, SMALLEST, HALF, None):
+        moved = None if rung is None else Rendition.parse(rung)
+        chain.edge.camera.move(viewer, moved)
+        for _ in range(16):
+            chain.origin.run(1 / 16)
+            if last(viewer) is not frames[-1]:
+                frames.append(last(viewer))
+        assert last(viewer).rendition == moved
+    steps = [b.number - a.number for a, b in pairwise(frames)]
+    assert min(steps) >= 0
+    assert max(steps) <= 3
+    assert sum(step == 0 for step in steps) <= 4
+
+
+def test_at_rest_an_edge_stays_live_beside_others_that_watch(chain: Chain) -> None:
+    """It sees the camera well, be it by the small picture or by what they want."""
+    other = Edge(chain.network)
+    viewer, _ = other.visit()
+    for tick in range(64):
+        if tick == 32:
+            other.camera.remove_viewer(viewer)
+        chain.origin.run(1 / 4)
+        assert chain.edge.camera.state is State.LIVE
+        assert chain.edge.camera.now() - (chain.edge.camera.captured or 0) < 2
+
+
+def test_no_old_picture_for_who_comes_later(chain: Chain) -> None:
+    """What was shown to the last viewer of a rung does not wait for the next one."""
+    viewer, _ = chain.edge.visit()
+    chain.origin.run(1)
+    chain.edge.camera.remove_viewer(viewer)
+    chain.origin.run(6)
+    other = Edge(chain.network)
+    viewer, _ = other.visit()
+    ages = []
+    for _ in range(32):
+        chain.origin.run(1 / 32, fps=32)
+        if viewer.last is not None:
+            ages.append(chain.network.seconds() - viewer.last.captured)
+    assert len(ages) > 16
+    assert max(ages) < 0.2
+
+
+def test_a_snapshot_of_what_viewers_have(chain: Chain) -> None:
+    """Who asks for it small beside viewers of that costs no full picture."""
+    chain.edge.visit(HALF)
+    chain.origin.run(1)
+    frames: list[Frame] = []
+    half = Rendition.parse(HALF)
+    chain.edge.camera.snapshot(rendition=half).addCallback(frames.append)
+    assert [frame.rendition for frame in frames] == [half]
+    assert put(chain, "full", 1) == 0
+    chain.edge.camera.snapshot().addCallback(frames.append)
+    chain.origin.run(0.5)
+    assert [frame.size for frame in frames] == [Size(16, 12), Size(32, 24)]
+    assert chain.edge.camera.now() - frames[1].captured < 1
+
+
+def test_a_small_viewers_placeholder_is_the_origins(chain: Chain) -> None:
+    """It is held back and shown as in full, and a new picture takes its place."""
+    viewer, _ = chain.edge.visit(HALF)
+    chain.origin.run(1)
+    chain.network.run(8)
+    assert not last(viewer).is_placeholder
+    chain.network.run(17)
+    shown, original = last(viewer), chain.source_frame()
+    assert shown.is_placeholder
+    assert shown.timestamp == pytest.approx(original.timestamp, abs=1.5)
+    assert (shown.size, shown.state) == (Size(16, 12), "offline")
+    chain.origin.run(1)
+    assert not last(viewer).is_placeholder
+    assert chain.edge.camera.state is State.LIVE
 
 
 # ---- Trouble

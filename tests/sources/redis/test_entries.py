@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import hiredis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.sources.redis.entries import (
     FIELDS,
     BadEntry,
     Entry,
     Seen,
     keep,
+    picture_key,
     put,
     read_entry,
     read_seen,
+    read_want,
+    want,
 )
 
 PICTURE = Entry(1e9 + 0.1, 1e9 + 0.3, 7, "", "", Size(64, 48), b"\xff\xd8\r\n\xff\xd9")
 GOOD = [b"c", b"1.5", b"t", b"1.25", b"n", b"7", b"s", b"", b"y", b""]
 GOOD += [b"w", b"64", b"h", b"48", b"j", b"jpeg"]
-SEEN = Seen("Door", "live", "", 1e9, "run", 15, 640, 480)
+HALF, SMALLEST = Rendition.parse("1/2@65"), Rendition.parse("1/4@35")
+SEEN = Seen("Door", "live", "", 1e9, "run", 15, 640, 480, (HALF, SMALLEST), (None,))
 
 
 def read(words: tuple[bytes | str | int, ...]) -> list[bytes]:
@@ -45,10 +53,14 @@ def test_an_entry_comes_out_as_it_went_in(
 ) -> None:
     """Times, number and picture are the same, bit for bit."""
     entry = Entry(timestamp, taken, number, "offline", "why", Size(640, 480), jpeg)
-    added = read(put("front", entry))
+    added = read(put(picture_key("front"), entry))
     assert added[:5] == [b"XADD", b"camd:{front}:full", b"MAXLEN", b"1", b"*"]
     assert read_entry(added[5:]) == entry
-    assert read(keep("front")) == [b"PEXPIRE", b"camd:{front}:full", b"10000"]
+    assert read(keep(picture_key("front"))) == [
+        b"PEXPIRE",
+        b"camd:{front}:full",
+        b"10000",
+    ]
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -88,9 +100,46 @@ def test_a_reason_that_breaks_lines() -> None:
     assert read_entry(fields).why == "no?signal?[31m"
 
 
+@pytest.mark.parametrize("rungs", [[None], [HALF], [None, HALF, SMALLEST]])
+def test_a_wish(rungs: list[Rendition | None]) -> None:
+    """What an edge wants comes out as it went in."""
+    added = read(want("front", 15, rungs))
+    assert added[:5] == [b"XADD", b"camd:{front}:want", b"MAXLEN", b"64", b"*"]
+    assert read_want(added[5:]) == frozenset(rungs)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rungs"),
+    [
+        ([b"fps", b"15"], {None}),
+        ([b"rungs", b""], set()),
+        ([b"rungs", b"1/2@65 huge \xff 0/1@5"], {HALF}),
+        ([b"rungs", b"1/2@65 " * 100_000], {HALF}),
+        ([b"rungs"], {None}),
+    ],
+)
+def test_a_wish_of_another_kind(fields: list[bytes], rungs: set[Any]) -> None:
+    """What is no rung is left out, and who names none wants the full picture."""
+    assert read_want(fields) == rungs
+
+
+def test_a_key_for_each_rung() -> None:
+    """It names the camera and what the pictures come as."""
+    assert picture_key("front") == b"camd:{front}:full"
+    assert picture_key("front", SMALLEST) == b"camd:{front}:1/4@35"
+
+
 def test_what_is_said_of_a_camera() -> None:
     """It comes out as it went in."""
     assert read_seen(SEEN.written()) == SEEN
+
+
+def test_a_camd_that_says_nothing_of_renditions() -> None:
+    """It has none for others."""
+    said = {**json.loads(SEEN.written())}
+    del said["renditions"], said["sent"]
+    seen = read_seen(json.dumps(said).encode())
+    assert (seen.renditions, seen.sent) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -104,6 +153,8 @@ def test_what_is_said_of_a_camera() -> None:
         SEEN.written().replace(b"1000000000.0", b"NaN"),
         SEEN.written().replace(b"15", b"0"),
         SEEN.written().replace(b'"Door"', b"5"),
+        SEEN.written().replace(b'["full"]', b"5"),
+        SEEN.written().replace(b'"1/2@65"', b"[]"),
     ],
 )
 def test_what_no_camd_says(text: bytes) -> None:
