@@ -8,7 +8,7 @@ from bench import rig as rigs
 from bench.compiled import BUILD
 from bench.pictures import FULL_HD, VGA, make_folder
 from bench.report import Row
-from bench.servers import camd, floor, mjpeg_cameras, relay
+from bench.servers import camd, floor, mjpeg_cameras, relay, webcam
 
 if TYPE_CHECKING:
     from bench.load import Figures
@@ -21,6 +21,9 @@ in Go, costs 2.3 times the floor with one viewer and twice with five (measured).
 FOLDER_BARS = {1: 3.3, 5: 2.3, 50: 1.5}
 """The same where camd shows a folder's film. µStreamer costs 2.4 times the
 floor with one viewer and 2.3 times with five (measured)."""
+
+DEVICE_BARS = FOLDER_BARS
+"""The same of a webcam, whose pictures are pulled in the camera's thread."""
 
 MANY_BARS = {16: 2.0, 64: 2.0}
 """Cameras with one viewer each -> as above, through the relay's."""
@@ -45,6 +48,13 @@ def by_folder(rig: Rig, viewers: int) -> Row:
     with camd(str(rig.vga)) as ours, floor(rig.vga) as least:
         pairs = rig.beside(ours, least, viewers=viewers)
     return _row(f"1 camera by files, {_viewers(viewers)}", pairs, FOLDER_BARS[viewers])
+
+
+def by_device(rig: Rig, viewers: int) -> Row:
+    """CPU per delivered frame of a webcam that gives JPEGs, but for its driver's."""
+    with webcam(rig.vga) as ours, floor(rig.vga) as least:
+        pairs = rig.beside(ours, least, viewers=viewers)
+    return _row(f"1 webcam, {_viewers(viewers)}", pairs, DEVICE_BARS[viewers])
 
 
 def many(rig: Rig, cameras: int) -> Row:

@@ -26,6 +26,9 @@ ROWS: dict[str, Measure] = {
     "files1": lambda rig: cameras.by_folder(rig, 1),
     "files5": lambda rig: cameras.by_folder(rig, 5),
     "files50": lambda rig: cameras.by_folder(rig, 50),
+    "device1": lambda rig: cameras.by_device(rig, 1),
+    "device5": lambda rig: cameras.by_device(rig, 5),
+    "device50": lambda rig: cameras.by_device(rig, 50),
     "cameras16": lambda rig: cameras.many(rig, 16),
     "cameras64": lambda rig: cameras.many(rig, 64),
     "daemon": cameras.whole_daemon,
@@ -53,7 +56,8 @@ ROWS: dict[str, Measure] = {
 SLOW = frozenset(
     {
         *("cpu1000", "cpu2000", "held", "others", "memory", "churn", "answers"),
-        *("http5", "http50", "files5", "files50", "cameras64", "daemon"),
+        *("http5", "http50", "files5", "files50", "device5", "device50"),
+        *("cameras64", "daemon"),
         *("ages", "renditions", "rungs", "acks400"),
     }
 )

@@ -136,6 +136,14 @@ def floor(folder: Path, lowat: int = 0, host: str = LOOPBACK) -> Iterator[Server
 
 
 @contextmanager
+def webcam(folder: Path) -> Iterator[Server]:
+    """The daemon, showing a webcam that is in memory (:mod:`bench.webcam`)."""
+    twistd = [sys.executable, "-m", "bench.webcam", str(folder), str(FPS)]
+    with camd("/dev/video0", twistd=twistd) as server:
+        yield server
+
+
+@contextmanager
 def mjpeg_cameras(folder: Path, fps: float = FPS) -> Iterator[str]:
     """
     Cameras over HTTP, on the clients' core: the address of any number of them.
@@ -164,14 +172,22 @@ def relay(camera: str, cameras: int) -> Iterator[Server]:
         yield server
 
 
+TWISTD = (str(Path(sys.executable).with_name("twistd")),)
+
+
 @contextmanager
 def camd(
-    source: str, host: str = LOOPBACK, cameras: int = 1, **settings: float | bool | str
+    source: str,
+    host: str = LOOPBACK,
+    cameras: int = 1,
+    twistd: Sequence[str] = TWISTD,
+    **settings: float | bool | str,
 ) -> Iterator[Server]:
     """
     The daemon under twistd, showing a source at 15 frames a second.
 
     :param cameras: how many cameras have this source.
+    :param twistd: what runs it.
     :param settings: more keys of camd.yaml; they win over the benchmark's own.
     """
     port = free_port(host)
@@ -184,12 +200,11 @@ def camd(
         "max_viewers": 10_000,
         **settings,
     }
-    twistd = str(Path(sys.executable).with_name("twistd"))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "camd.yaml")
         # JSON is YAML.
         file.write_text(json.dumps(config), encoding="utf-8")
-        command = [twistd, "-n", "--pidfile=", "camd", "-c", str(file)]
+        command = [*twistd, "-n", "--pidfile=", "camd", "-c", str(file)]
         path = f"/api/robot{{n}}/stream?api_key={KEY}"
         with running(command, host, port, path, Path(folder)) as server:
             yield server

@@ -291,9 +291,11 @@ class ReactorEnvironment:
         """Return a number from 0 to 1."""
         return random.random()
 
-    def new_thread(self, name: str) -> CameraThread:
+    def new_thread(
+        self, name: str, between: Callable[[], bool] = lambda: False
+    ) -> CameraThread:
         """Start a camera's own thread."""
-        return CameraThread(self._calls, name)
+        return CameraThread(self._calls, name, between)
 
     def new_controls(self, settings: CameraSettings) -> DeviceControls | None:
         """Make what sets a device's controls; None for a camera that has none."""

@@ -274,7 +274,9 @@ class FakeEnvironment:
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
 
-    def new_thread(self, name: str) -> FakeThread:
+    def new_thread(
+        self, name: str, between: Callable[[], bool] = lambda: False
+    ) -> FakeThread:
         """Start a thread, and keep it."""
         self.threads.append(FakeThread(self.clock, self.takes))
         return self.threads[-1]

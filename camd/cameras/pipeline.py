@@ -51,8 +51,13 @@ class Environment(Protocol):
     def random(self) -> float:
         """Return a number from 0 to 1."""
 
-    def new_thread(self, name: str) -> OwnThread:
-        """Start a thread of this name."""
+    def new_thread(
+        self, name: str, between: Callable[[], bool] = lambda: False
+    ) -> OwnThread:
+        """Start a thread of this name.
+
+        :param between: see :class:`camd.capture.thread.CameraThread`.
+        """
 
     def new_controls(self, settings: CameraSettings) -> DeviceControls | None:
         """Make what sets a device's controls; None for a camera that has none."""
@@ -302,7 +307,7 @@ def _new_intake(
     def worker(new_source: Callable[[], Source]) -> Worker:
         def new_reader() -> ReaderThread:
             reader = Reader(new_source(), encoder, clock.seconds, settings.max_pixels)
-            thread = environment.new_thread(f"camera {settings.name}")
+            thread = environment.new_thread(f"camera {settings.name}", reader.pump)
             return ReaderThread(reader, thread)
 
         return Worker(settings.name, new_reader, stats, clock)

@@ -17,6 +17,7 @@ from camd.sources import (
     CameraMode,
     EncodeError,
     Encoder,
+    PumpedSource,
     RawFrame,
     Source,
     SourceError,
@@ -75,6 +76,7 @@ class Reader:
         max_pixels: int = jpeg.MAX_PIXELS,
     ) -> None:
         self._source = source
+        self._pumped = source if isinstance(source, PumpedSource) else None
         self._encoder = encoder
         self._clock = clock
         self._max_pixels = max_pixels
@@ -132,6 +134,14 @@ class Reader:
         raw, mode = self._read()
         return Probe(raw.captured, mode, stamp=raw.stamp)
 
+    def pump(self) -> bool:
+        """Take a picture as it comes, and keep it until one is wanted.
+
+        :return: False where there is nothing to take.
+        """
+        is_open = self._mode is not None
+        return is_open and self._pumped is not None and self._pumped.pump()
+
     def _read(self) -> tuple[RawFrame, CameraMode]:
         if self._mode is None:
             mode = self._source.open()
@@ -177,9 +187,10 @@ class Reader:
 
         :raises Damaged: when it has another one, for the first time.
         """
-        known = (Size(mode.width, mode.height), self._last)
-        self._last = size
-        if mode.steady and size not in known:
+        last, self._last = self._last, size
+        if size is last or not mode.steady:
+            return  # The size of a head that is the last one's is the same object.
+        if size not in (last, Size(mode.width, mode.height)):
             raise Damaged(f"size is {size}, where the camera gives {mode.resolution}")
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from twisted.internet.defer import Deferred
 
@@ -158,6 +158,24 @@ class Source(Protocol):
         """Release the camera. May be called at any time, any number of times.
 
         Like the others it may never return, where a driver hangs.
+        """
+        ...
+
+
+@runtime_checkable
+class PumpedSource(Source, Protocol):
+    """A source whose pictures must be taken as they come, whether one is read or not.
+
+    What it keeps unread is old otherwise.
+    """
+
+    def pump(self) -> bool:
+        """Wait for the next picture, and keep it for the next :meth:`read`.
+
+        Called again and again while there is nothing else to do; never raises.
+
+        :return: False where there is nothing to take, as it is closed, has failed, or
+            has a thread for this.
         """
         ...
 

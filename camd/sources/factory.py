@@ -198,6 +198,7 @@ def _plain_source(camera: CameraSettings, clock: Clock, sleep: Sleep) -> Source:
             fps,
             camera.camera_format,
             clock=clock,
+            is_redrawn=is_redrawn(camera),
         )
     if "://" in address:
         return _opencv_address(address, clock)

@@ -20,7 +20,7 @@ from camd.sources.opencv import (
     retrieve,
     retrieve_jpeg,
 )
-from camd.sources.pump import Content, Pump, on_arrival
+from camd.sources.pump import Content, Pump, ThreadedPump, on_arrival
 from camd.sources.v4l2.device import codes_of, device_path
 from camd.sources.v4l2.diagnosis import why_no_answer, why_no_device
 
@@ -38,12 +38,14 @@ class OpenedCapture:
 
     :param content: how a picture is taken out of the capture.
     :param stamped: whether the driver's own time stamps can be asked for.
+    :param pump: takes them.
     """
 
     capture: Capture
     mode: CameraMode
     content: Content = retrieve
     stamped: bool = False
+    pump: type[Pump] = ThreadedPump
 
 
 class Live:
@@ -72,7 +74,7 @@ class Live:
         since = self._clock()
         opened = self._connect()
         stamp = DriverStamps(opened.capture, since) if opened.stamped else on_arrival
-        self._pump = Pump(
+        self._pump = opened.pump(
             opened.capture, self._clock, self._name, opened.content, stamp
         )
         return opened.mode
@@ -85,6 +87,10 @@ class Live:
         if self._pump is None:
             raise SourceError(f"{self._name} is not open")
         return self._pump.read()
+
+    def pump(self) -> bool:
+        """Take the next picture, unless another thread does."""
+        return self._pump is not None and self._pump.take()
 
     def close(self) -> None:
         """Release the camera."""
@@ -101,6 +107,7 @@ def device(
     wanted: CameraFormat = "auto",
     *,
     clock: Clock,
+    is_redrawn: bool = False,
     opener: Opener = open_capture,
     why: Callable[[str], str] = why_no_device,
     codes: Callable[[str], Sequence[str]] = codes_of,
@@ -111,14 +118,14 @@ def device(
     :param width: in pixels, like the height and the rate what it is asked for.
     :param wanted: ``mjpeg``: the camera's own JPEGs, or it does not open; ``raw``:
         pixels; ``auto``: JPEGs where it has them.
+    :param is_redrawn: whether its JPEGs are not passed on as they are.
     :param why: tells why a path does not open.
     :param codes: asks a device which formats it has; may raise ``OSError``.
     """
     path = device_path(source)
     requested = RequestedMode(width, height, max(1, round(fps)), wanted)
-    return Live(
-        path, partial(_connect_device, path, requested, opener, why, codes), clock
-    )
+    connect = partial(_connect_device, path, requested, is_redrawn, opener, why, codes)
+    return Live(path, connect, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,7 @@ def address(
 def _connect_device(
     path: str,
     requested: RequestedMode,
+    is_redrawn: bool,
     opener: Opener,
     why: Callable[[str], str],
     codes: Callable[[str], Sequence[str]],
@@ -198,7 +206,7 @@ def _connect_device(
         # The driver keeps its usual number of buffers (CAP_PROP_BUFFERSIZE): with one
         # alone it would lose pictures that come while another is being copied.
         if capture.isOpened():
-            return _opened(capture, path, requested, jpegs)
+            return _opened(capture, path, requested, jpegs, is_redrawn)
         capture.release()
     raise SourceError(f"{path}: {why(path)}")
 
@@ -222,7 +230,11 @@ def _jpegs(
 
 
 def _opened(
-    capture: Capture, path: str, requested: RequestedMode, jpegs: str | None
+    capture: Capture,
+    path: str,
+    requested: RequestedMode,
+    jpegs: str | None,
+    is_redrawn: bool,
 ) -> OpenedCapture:
     mode = replace(given_by(capture), steady=True)
     mode = replace(mode, asked=requested.beside(mode))
@@ -233,7 +245,8 @@ def _opened(
     if mode.format not in JPEGS:
         capture.release()
         raise SourceError(f"{path}: it gave {mode.format}, though it has {jpegs}")
-    return OpenedCapture(capture, mode, retrieve_jpeg, stamped=True)
+    pump = ThreadedPump if is_redrawn else Pump
+    return OpenedCapture(capture, mode, retrieve_jpeg, stamped=True, pump=pump)
 
 
 def _connect_address(

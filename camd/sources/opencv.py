@@ -57,6 +57,18 @@ def open_capture(address: str, backend: int, parameters: Sequence[int]) -> Captu
     return cv2.VideoCapture(address, backend, parameters)
 
 
+def comes_within(capture: Capture, seconds: float) -> bool:
+    """Whether a V4L2 device has its next picture by then, which it then grabs.
+
+    :param seconds: how long to wait.
+    """
+    try:
+        is_there, _ = cv2.VideoCapture.waitAny([capture], max(1, int(seconds * 1e9)))  # type: ignore[list-item]
+    except cv2.error:
+        return True  # What is wrong shows when it is grabbed.
+    return is_there
+
+
 def given_by(capture: Capture) -> CameraMode:
     """Return what a capture says of its pictures, without what it was asked for."""
     fps = capture.get(cv2.CAP_PROP_FPS)

@@ -3,7 +3,9 @@
 What such a camera sends while nobody reads is kept by the driver or the network, oldest
 first. How long a grab takes does not say whether all of that has been dropped, as grabs
 decode: of a stream of 1080p over HTTP, read three times a second, pictures came 0.4 s
-to 1.5 s late (measured). So a thread takes every picture the moment it comes.
+to 1.5 s late (measured). So a thread takes every picture the moment it comes: the
+camera's own where a picture is soon done with, as a device's JPEG is, and another one
+where it must be encoded or redrawn first.
 
 Each is taken out of the capture, wanted or not, because it may be the last one before a
 silence. Later is too late for that: a capture may be asked for its picture only until
@@ -18,7 +20,7 @@ from threading import Condition, Thread
 from typing import TypeAlias
 
 from camd.sources import Clock, Image, RawFrame, SourceError
-from camd.sources.opencv import Capture, retrieve
+from camd.sources.opencv import Capture, comes_within, retrieve
 
 Content: TypeAlias = "Callable[[Capture, str], bytes | Image]"
 """Takes the picture that was grabbed last out of a capture; the name is for the
@@ -34,6 +36,9 @@ FIRST_GAP, LONGEST_GAP = 0.1, 1.0
 """Seconds between two pictures, as long as there was only one; and the most that is
 believed, as the camera may have been silent in between."""
 
+LEAST_WAIT = 0.02
+"""Seconds between two looks at a silent camera whose last picture nobody has had."""
+
 
 def on_arrival(now: float) -> float:
     """Return the moment of arrival as that of the picture."""
@@ -41,12 +46,107 @@ def on_arrival(now: float) -> float:
 
 
 class Pump:
-    """Takes every picture from a capture as it comes; returns the newest when asked.
+    """Takes a capture's pictures as they come, in the thread that reads them.
 
-    Its thread is a daemon: a camera that hangs must not hold up the end of the process.
+    That thread takes them between two reads as well (:meth:`take`). So one thread is
+    woken up for a picture, once; with another one in between there are four wake-ups.
 
     :param capture: what is open; from now on the pump's own, which also releases it.
     :param name: of the source, for errors; shows no password.
+    :param comes: whether the next picture comes within so many seconds.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        clock: Clock,
+        name: str,
+        content: Content = retrieve,
+        stamp: Stamp = on_arrival,
+        comes: Callable[[Capture, float], bool] = comes_within,
+    ) -> None:
+        self._capture = capture
+        self._clock = clock
+        self._name = name
+        self._content = content
+        self._stamp = stamp
+        self._comes = comes
+        self._shot: RawFrame | None = None
+        # As in a slot: an error would keep the pump, with its last picture.
+        self._failure: str | None = None
+        self._came: float | None = None
+        self._gap = FIRST_GAP
+
+    def read(self) -> RawFrame:
+        """Return the picture that was taken last, or wait for the next one.
+
+        :raises SourceError: when there is none, and none comes.
+        """
+        if self._shot is None:
+            self.take()
+        return self._handed_over()
+
+    def take(self) -> bool:
+        """Wait for the next picture, and take it.
+
+        While nobody has had the last one, that is until the next one is overdue.
+
+        :return: False when none comes any more.
+        """
+        if self._failure is not None:
+            return False
+        if self._shot is not None:
+            patience = max(self._until_overdue(), LEAST_WAIT)
+            if not self._comes(self._capture, patience):
+                return True
+        try:
+            self._shot = self._taken()
+        except SourceError as error:
+            self._fail(str(error))
+        # Whatever it is, the thread must live on, and the reader be told.
+        except Exception as error:
+            self._fail(f"{self._name}: {error!r}")
+        return self._failure is None
+
+    def release(self) -> None:
+        """Release the camera."""
+        self._fail(f"{self._name} is not open")
+
+    def _fail(self, failure: str) -> None:
+        if self._failure is None:
+            self._failure = failure
+            self._capture.release()
+
+    def _handed_over(self) -> RawFrame:
+        """Return the newest picture, which nobody else gets then."""
+        shot, self._shot = self._shot, None
+        if shot is None:
+            raise SourceError(self._failure or f"{self._name} is not open")
+        return shot
+
+    def _until_overdue(self) -> float:
+        """Seconds until the next picture is overdue."""
+        waited = self._clock() - (self._came or 0)
+        return max(0.0, OVERDUE * self._gap - waited)
+
+    def _taken(self) -> RawFrame:
+        """Wait for the next picture, and return it."""
+        asked = self._clock()
+        if not self._capture.grab():
+            raise SourceError(f"{self._name}: {_silence(self._clock() - asked)}")
+        now = self._clock()
+        captured = self._stamp(now)
+        shot = RawFrame(self._content(self._capture, self._name), captured)
+        if self._came is not None:
+            self._gap = min(now - self._came, LONGEST_GAP)
+        self._came = now
+        return shot
+
+
+class ThreadedPump(Pump):
+    """A pump with a thread of its own, for readers that take long over a picture.
+
+    Its thread is a daemon: a camera that hangs must not hold up the end of the process.
     """
 
     def __init__(
@@ -57,18 +157,9 @@ class Pump:
         content: Content = retrieve,
         stamp: Stamp = on_arrival,
     ) -> None:
-        self._capture = capture
-        self._clock = clock
-        self._name = name
-        self._content = content
-        self._stamp = stamp
+        super().__init__(capture, clock, name, content, stamp)
         self._turn = Condition()
         self._stopped = False
-        self._shot: RawFrame | None = None
-        # As in a slot: an error would keep the pump, with its last picture.
-        self._failure: str | None = None
-        self._came: float | None = None
-        self._gap = FIRST_GAP
         self._thread = Thread(target=self._run, name=f"pump {name}", daemon=True)
         self._thread.start()
 
@@ -85,15 +176,11 @@ class Pump:
                 lambda: self._shot is not kept or self._failure,
                 None if kept is None else self._until_overdue(),
             )
-            shot, self._shot = self._shot, None
-        if shot is None:
-            raise SourceError(self._failure or f"{self._name} is not open")
-        return shot
+            return self._handed_over()
 
-    def _until_overdue(self) -> float:
-        """Seconds until the next picture is overdue."""
-        waited = self._clock() - (self._came or 0)
-        return max(0.0, OVERDUE * self._gap - waited)
+    def take(self) -> bool:
+        """Return False: its own thread takes them."""
+        return False
 
     def release(self) -> None:
         """Release the camera, and wait for that.
@@ -108,7 +195,7 @@ class Pump:
     def _run(self) -> None:
         try:
             while not self._stopped:
-                self._take()
+                self._tell(shot=self._taken())
             self._tell(failure=f"{self._name} is not open")
         except SourceError as error:
             self._tell(failure=str(error))
@@ -117,18 +204,6 @@ class Pump:
             self._tell(failure=f"{self._name}: {error!r}")
         finally:
             self._capture.release()
-
-    def _take(self) -> None:
-        asked = self._clock()
-        if not self._capture.grab():
-            raise SourceError(f"{self._name}: {_silence(self._clock() - asked)}")
-        now = self._clock()
-        captured = self._stamp(now)
-        shot = RawFrame(self._content(self._capture, self._name), captured)
-        if self._came is not None:
-            self._gap = min(now - self._came, LONGEST_GAP)
-        self._came = now
-        self._tell(shot=shot)
 
     def _tell(self, shot: RawFrame | None = None, failure: str | None = None) -> None:
         with self._turn:

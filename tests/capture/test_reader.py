@@ -220,3 +220,30 @@ def test_reopened_tells_its_mode_again(reader, source):
     reader.close()
     source.opens.append(CameraMode(64, 48, None, "MJPG"))
     assert reader.probe().mode == CameraMode(64, 48, None, "MJPG")
+
+
+class Pumped(FakeSource):
+    """A camera whose pictures are to be taken as they come."""
+
+    def pump(self) -> bool:
+        """Take one."""
+        self.calls.append("pump")
+        return True
+
+
+def test_pictures_are_taken_as_they_come(encoder: FakeEncoder) -> None:
+    """As long as the camera is open, what must be taken between two reads is."""
+    source = Pumped(Clock())
+    reader = Reader(source, encoder, Clock().seconds)
+    assert not reader.pump()
+    reader.take()
+    assert reader.pump()
+    reader.close()
+    assert not reader.pump()
+    assert source.calls == ["open", "read", "pump", "close"]
+
+
+def test_nothing_is_taken_of_others(reader: Reader) -> None:
+    """A source that keeps nothing unread is left alone between two reads."""
+    reader.take()
+    assert not reader.pump()

@@ -111,6 +111,42 @@ def test_is_a_daemon_and_named(reactor: FakeReactor, thread: CameraThread) -> No
     assert "camera robot" in result[0].name
 
 
+def test_between_two_pieces_of_work(reactor: FakeReactor) -> None:
+    """Between them a thread does what it was told to, as long as there is something."""
+    left = [True, True, True, False]
+    stopped = threading.Event()
+
+    def between() -> bool:
+        if not left[1:]:
+            stopped.set()
+        return left.pop(0) if left else False
+
+    thread = CameraThread(reactor, "camera robot", between)
+    assert stopped.wait(PATIENCE)
+    result = came_of(thread(lambda: len(left)))
+    reactor.turn()
+    assert result == [0]
+    thread.stop()
+
+
+def test_work_ends_what_is_between(reactor: FakeReactor) -> None:
+    """Work that comes meanwhile is done as soon as that returns."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def between() -> bool:
+        started.set()
+        go_on.wait(PATIENCE)
+        return True
+
+    thread = CameraThread(reactor, "camera robot", between)
+    assert started.wait(PATIENCE)
+    result = came_of(thread(lambda: "done"))
+    thread.stop()
+    go_on.set()
+    reactor.turn()
+    assert result == ["done"]
+
+
 def test_stopping_does_not_wait(reactor: FakeReactor) -> None:
     """While the camera hangs, stop returns; what was under way comes to its end."""
     thread = CameraThread(reactor, "hung")

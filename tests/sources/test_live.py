@@ -47,6 +47,7 @@ def wishing(
     opener: FakeOpener,
     wanted: CameraFormat = "auto",
     has: tuple[str, ...] = ("YUYV", "MJPG"),
+    is_redrawn: bool = False,
 ) -> Live:
     """A device that has these formats, and of which 64x48 at 24.6 fps is asked."""
     return device(
@@ -56,6 +57,7 @@ def wishing(
         24.6,
         wanted,
         clock=time.clock,
+        is_redrawn=is_redrawn,
         opener=opener,
         why=lambda path: f"no {path}",
         codes=lambda path: has,
@@ -154,6 +156,23 @@ def test_jpegs_as_they_are(time: FakeTime, wanted: CameraFormat, code: str) -> N
     assert shot.content == b"as it came\0"
     assert (mode.format, mode.steady) == (code, True)
     assert opener.calls[0][2][cv2.CAP_PROP_FOURCC] == number
+
+
+@pytest.mark.parametrize(
+    ("is_redrawn", "has", "is_taken"),
+    [(False, ("MJPG",), True), (True, ("MJPG",), False), (False, ("YUYV",), False)],
+)
+def test_who_takes_its_pictures(
+    time: FakeTime, is_redrawn: bool, has: tuple[str, ...], is_taken: bool
+) -> None:
+    """JPEGs that are passed on are taken by who reads them, all else by a thread."""
+    capture = webcam(time, b"jpeg") if "MJPG" in has else FakeCapture(time)
+    source = wishing(time, FakeOpener(capture), has=has, is_redrawn=is_redrawn)
+    assert not source.pump()
+    source.open()
+    assert source.pump() is is_taken
+    source.close()
+    assert not source.pump()
 
 
 def test_the_better_jpegs(time: FakeTime) -> None:

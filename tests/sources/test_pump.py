@@ -12,7 +12,7 @@ import cv2
 import pytest
 
 from camd.sources import RawFrame, SourceError
-from camd.sources.pump import Pump
+from camd.sources.pump import LEAST_WAIT, Pump, ThreadedPump
 from tests.fake_camera import PATIENCE, FakeCapture, FakeTime, LiveCapture
 from tests.fakes import uncollected
 
@@ -28,7 +28,7 @@ class Pumped:
 
     def __init__(self, camera: LiveCapture) -> None:
         self.camera = camera
-        self.pump = Pump(camera, camera.time.clock, "cam")
+        self.pump = ThreadedPump(camera, camera.time.clock, "cam")
 
     def read(self) -> RawFrame:
         """Read what came last, with the camera silent from then on."""
@@ -78,7 +78,7 @@ def test_stamped_on_arrival(pumped: Pumped, unread: int) -> None:
 def test_every_picture_once(time: FakeTime) -> None:
     """Two reads never give the same picture."""
     capture = FakeCapture(time)
-    pump = Pump(capture, time.clock, "cam")
+    pump = ThreadedPump(capture, time.clock, "cam")
     stamps = [pump.read().captured for _ in range(20)]
     pump.release()
     assert stamps == sorted(set(stamps))
@@ -129,7 +129,7 @@ def test_a_long_silence_is_no_interval(pumped: Pumped, silence: float) -> None:
 def test_own_content_and_stamp(time: FakeTime) -> None:
     """What a picture is made of, and when it was taken, is for others to say."""
     capture = FakeCapture(time)
-    pump = Pump(
+    pump = ThreadedPump(
         capture, time.clock, "cam", lambda c, name: name.encode(), lambda now: now - 7
     )
     shot = pump.read()
@@ -142,7 +142,7 @@ def test_unplugged(time: FakeTime) -> None:
     """A grab that fails at once says that the camera may have gone; so it stays."""
     capture = FakeCapture(time)
     capture.plugged = False
-    pump = Pump(capture, time.clock, "cam")
+    pump = ThreadedPump(capture, time.clock, "cam")
     for _ in range(2):
         with pytest.raises(SourceError, match="cam: it gives no pictures any more"):
             pump.read()
@@ -165,7 +165,7 @@ def test_silent(time: FakeTime) -> None:
     capture.plugged = False
     capture.grabbing = 5
     with pytest.raises(SourceError, match="cam: no picture came within 5 s"):
-        Pump(capture, time.clock, "cam").read()
+        ThreadedPump(capture, time.clock, "cam").read()
 
 
 @pytest.mark.parametrize(
@@ -181,21 +181,21 @@ def test_trouble_is_told(time: FakeTime, failure: bool | Exception, words: str) 
     capture = FakeCapture(time)
     capture.decodes = failure
     with pytest.raises(SourceError, match=words):
-        Pump(capture, time.clock, "cam").read()
+        ThreadedPump(capture, time.clock, "cam").read()
 
 
 def test_a_failed_camera_is_let_go(time: FakeTime) -> None:
     """After trouble the capture is released, once, even if release is called too."""
     capture = FakeCapture(time)
     capture.plugged = False
-    pump = Pump(capture, time.clock, "cam")
+    pump = ThreadedPump(capture, time.clock, "cam")
     pump.release()
     assert capture.released == 1
 
 
 def test_reading_after_the_end(time: FakeTime) -> None:
     """A pump that was let go gives an error and keeps nobody waiting."""
-    pump = Pump(FakeCapture(time), time.clock, "cam")
+    pump = ThreadedPump(FakeCapture(time), time.clock, "cam")
     pump.release()
     pump.read()
     with pytest.raises(SourceError, match="cam is not open"):
@@ -213,3 +213,82 @@ def test_a_pump_leaves_nothing_behind(time: FakeTime) -> None:
         left = weakref.ref(both.pump)
         del both
         assert left() is None
+
+
+class Waits:
+    """Says whether the next picture comes, and notes how long that was waited for."""
+
+    def __init__(self, comes: bool) -> None:
+        self.comes = comes
+        self.waited: list[float] = []
+
+    def __call__(self, capture: object, seconds: float) -> bool:
+        self.waited.append(seconds)
+        return self.comes
+
+
+def test_without_a_thread_a_read_waits(time: FakeTime) -> None:
+    """A reader that finds nothing kept grabs the next picture itself."""
+    pump = Pump(FakeCapture(time), time.clock, "cam")
+    assert [number(pump.read()) for _ in range(3)] == [1, 2, 3]
+
+
+def test_without_a_thread_the_last_one_taken_is_read(time: FakeTime) -> None:
+    """What was taken between two reads is what the next one gives; the last counts."""
+    capture = FakeCapture(time)
+    pump = Pump(capture, time.clock, "cam", comes=Waits(True))
+    for _ in range(5):
+        assert pump.take()
+    assert number(pump.read()) == 5
+    assert capture.number == 5
+
+
+def test_without_a_thread_the_last_one_is_kept_in_a_silence(time: FakeTime) -> None:
+    """A picture that nobody has had is there for a reader while the camera is silent.
+
+    The next one is waited for until it is overdue.
+    """
+    capture, waits = FakeCapture(time, 10), Waits(True)
+    pump = Pump(capture, time.clock, "cam", comes=waits)
+    pump.take()
+    time.now += 0.1
+    pump.take()
+    waits.comes = False
+    assert pump.take()
+    assert number(pump.read()) == 2
+    assert waits.waited[-1] == pytest.approx(0.15, abs=0.001)
+
+
+def test_without_a_thread_a_long_silence_does_not_spin(time: FakeTime) -> None:
+    """A camera whose next picture is overdue is looked at no more often than this."""
+    waits = Waits(False)
+    pump = Pump(FakeCapture(time), time.clock, "cam", comes=waits)
+    pump.take()
+    time.now += 60
+    pump.take()
+    assert waits.waited == [LEAST_WAIT]
+
+
+def test_without_a_thread_an_unplugged_camera_is_let_go(time: FakeTime) -> None:
+    """It is released at once; its last picture is read, and then why there is none."""
+    capture = FakeCapture(time)
+    pump = Pump(capture, time.clock, "cam", comes=Waits(True))
+    pump.take()
+    capture.plugged = False
+    assert not pump.take()
+    assert not pump.take()
+    pump.release()
+    assert capture.released == 1
+    assert number(pump.read()) == 1
+    with pytest.raises(SourceError, match="cam: it gives no pictures any more"):
+        pump.read()
+
+
+def test_without_a_thread_any_trouble_is_told(time: FakeTime) -> None:
+    """Whatever goes wrong between two reads is told to the next one."""
+    capture = FakeCapture(time)
+    capture.decodes = MemoryError("full")
+    pump = Pump(capture, time.clock, "cam")
+    assert not pump.take()
+    with pytest.raises(SourceError, match=r"cam: MemoryError\('full'\)"):
+        pump.read()

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from camd.sources import CameraMode, RawFrame, Source, SourceError
+from camd.sources import CameraMode, PumpedSource, RawFrame, Source, SourceError
 from camd.sources.v4l2.controls import (
     Outcome,
     Refused,
@@ -115,6 +115,7 @@ class Controlled:
 
     def __init__(self, source: Source, controls: DeviceControls, camera: str) -> None:
         self._source = source
+        self._pumped = source if isinstance(source, PumpedSource) else None
         self._controls = controls
         self._camera = camera
         self._last = Outcome((), ())
@@ -131,6 +132,10 @@ class Controlled:
     def read(self) -> RawFrame:
         """Wait for the newest picture."""
         return self._source.read()
+
+    def pump(self) -> bool:
+        """Take the next picture, where that is to be done."""
+        return self._pumped is not None and self._pumped.pump()
 
     def close(self) -> None:
         """Release the camera."""

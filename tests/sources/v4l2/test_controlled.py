@@ -236,3 +236,23 @@ def test_gone(driver: FakeDriver) -> None:
         controls.read()
     with pytest.raises(SourceError, match="no such device"):
         controls.change({"brightness": 4})
+
+
+class Pumped(FakeSource):
+    """A camera whose pictures are to be taken as they come; there is one more."""
+
+    left = 1
+
+    def pump(self) -> bool:
+        """Take it."""
+        self.left -= 1
+        return self.left >= 0
+
+
+def test_pictures_are_taken_as_they_come(
+    source: FakeSource, driver: FakeDriver
+) -> None:
+    """What must be taken between two reads is, through the controls."""
+    pumped = Controlled(Pumped(Clock()), device_controls(driver), "robot")
+    assert [pumped.pump(), pumped.pump()] == [True, False]
+    assert not Controlled(source, device_controls(driver), "robot").pump()
