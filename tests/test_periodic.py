@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 
 import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from camd.periodic import PeriodicCall
+from camd.periodic import SLICE, PeriodicCall, Sweep
 from tests.fakes import failures
 
 
@@ -146,3 +147,67 @@ def test_one_that_has_ended_lets_go_of_its_owner(clock: Clock) -> None:
     gone = weakref.ref(owner)
     del owner
     assert gone() is None
+
+
+def test_a_sweep_lets_others_have_their_turn(clock: Clock) -> None:
+    """Few are looked after in one go; before the others it is somebody else's turn."""
+    seen: list[object] = []
+    there = [*range(SLICE + 1)]
+
+    def act(each: int) -> None:
+        if not seen:
+            clock.callLater(0, seen.append, "somebody else")
+        seen.append(each)
+
+    sweep = Sweep(lambda: there, act, clock, lambda: seen.append("through"))
+    sweep.start(1)
+    clock.advance(1)
+    assert seen == [*range(SLICE), "somebody else", SLICE, "through"]
+    there[1:] = []
+    clock.advance(1)
+    assert seen[-2:] == [0, "through"]
+    sweep.end()
+    assert not clock.getDelayedCalls()
+
+
+def test_a_sweep_that_is_under_way_is_not_begun_again(clock: Clock) -> None:
+    """On a machine that is too busy there is one sweep after the other."""
+    looked_after: list[int] = []
+    sweep = Sweep(lambda: range(SLICE + 1), looked_after.append, clock)
+    sweep.begin()
+    sweep.begin()
+    clock.advance(0)
+    assert looked_after == [*range(SLICE + 1)]
+
+
+@pytest.mark.parametrize("stop", [Sweep.stop, Sweep.end])
+def test_a_sweep_is_broken_off(
+    clock: Clock, stop: Callable[[Sweep[int]], None]
+) -> None:
+    """Stopped by one of its calls, or between two turns, it makes no more."""
+    looked_after: list[int] = []
+
+    def act(each: int) -> None:
+        looked_after.append(each)
+        if each == SLICE:
+            stop(sweep)
+
+    sweep = Sweep(lambda: range(SLICE + 9), act, clock)
+    sweep.start(1)
+    clock.advance(1)
+    clock.advance(0)
+    assert looked_after == [*range(SLICE + 1)]
+    assert not clock.getDelayedCalls()
+
+
+def test_trouble_with_one_ends_no_sweep(clock: Clock) -> None:
+    """An exception is logged, and the others are looked after."""
+    looked_after: list[int] = []
+
+    def act(each: int) -> None:
+        looked_after.append(10 // each)
+
+    with capturedLogs() as logs:
+        Sweep(lambda: (5, 0, 2), act, clock).begin()
+    assert looked_after == [2, 5]
+    assert len(failures(logs)) == 1

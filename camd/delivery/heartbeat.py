@@ -11,14 +11,15 @@ a part that is no picture blanks Chromium and WebKit for good (measured). It is 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from camd.delivery.viewer import Viewer
 from camd.frame import Frame
-from camd.periodic import PeriodicCall
+from camd.periodic import PeriodicCall, Sweep
 
 OVERDUE = 1.5
 """Frame intervals after which the next frame counts as overdue."""
@@ -68,7 +69,13 @@ class Heartbeat:
         # In the place of that, while frames come faster than they would be overdue.
         self._lookout = PeriodicCall(self._look_out, clock)
         self._sent = 0
-        self._sweep = PeriodicCall(self._poll_all, clock)
+
+        def sweep(act: Callable[[Viewer, float], None]) -> Sweep[Viewer]:
+            return Sweep(
+                lambda: self.viewers, partial(self._guarded, act), clock, self._log_sent
+            )
+
+        self._polls, self._flushes = sweep(self._poll), sweep(self._flush)
 
     def _set(self, interval: float, fps: float) -> None:
         self._interval = interval
@@ -78,8 +85,8 @@ class Heartbeat:
         """Go by these from now on."""
         if (interval, 1 / fps) != (self._interval, self._fastest):
             self._set(interval, fps)
-            if self._sweep.running:
-                self._sweep.stop()
+            if self._polls.running:
+                self._polls.stop()
                 self.start()
 
     @property
@@ -91,11 +98,12 @@ class Heartbeat:
     def start(self) -> None:
         """Begin to poll the viewers, ten times in each interval."""
         every = min(self._interval / 10, SWEEP_MOST) if self._interval else SWEEP_MOST
-        self._sweep.start(every, now=False)
+        self._polls.start(every)
 
     def stop(self) -> None:
         """Leave no call behind."""
-        self._sweep.end()
+        self._polls.end()
+        self._flushes.end()
         self._lookout.end()
         for call in (self._overdue, *self.viewers.values()):
             _cancel(call)
@@ -105,7 +113,7 @@ class Heartbeat:
     def add(self, viewer: Viewer) -> None:
         """Care for this viewer, which may have come amid a silence."""
         self.viewers[viewer] = self._clock.callLater(
-            self._overdue_after, self._flush, [viewer]
+            self._overdue_after, self._guarded, self._flush, viewer
         )
 
     def remove(self, viewer: Viewer) -> None:
@@ -127,31 +135,18 @@ class Heartbeat:
         if self._clock.seconds() < self._came + (1 - EARLY) * after:
             self._lookout.start(GRACE, now=False)  # A frame has come since.
         else:
-            self._flush_all()
+            self._flushes.begin()
 
     def _look_out(self) -> None:
         if self._clock.seconds() >= self._came + self._overdue_after:
             self._lookout.stop()
-            self._flush_all()
+            self._flushes.begin()
 
-    def _flush_all(self) -> None:
-        self._flush(list(self.viewers))
-        self._log_sent()
-
-    def _flush(self, viewers: Iterable[Viewer]) -> None:
-        """Repeat the last frame to viewers that were sent nothing since it came."""
-        now = self._clock.seconds()
-        for viewer in viewers:
-            silent = viewer.silent_for(now)
-            due = (1 - EARLY) * self._overdue_after
-            if viewer.last is not None and silent >= due:
-                self._guarded(self._repeat, viewer, now)
-
-    def _poll_all(self) -> None:
-        now = self._clock.seconds()
-        for viewer in list(self.viewers):
-            self._guarded(self._poll, viewer, now)
-        self._log_sent()
+    def _flush(self, viewer: Viewer, now: float) -> None:
+        """Repeat the last frame to a viewer that was sent nothing since it came."""
+        due = (1 - EARLY) * self._overdue_after
+        if viewer.last is not None and viewer.silent_for(now) >= due:
+            self._repeat(viewer, now)
 
     def _poll(self, viewer: Viewer, now: float) -> None:
         viewer.poll(now)
@@ -173,12 +168,12 @@ class Heartbeat:
         if sent:
             self._log.debug("heartbeat to {viewers} viewers", viewers=sent)
 
-    def _guarded(
-        self, act: Callable[[Viewer, float], None], viewer: Viewer, now: float
-    ) -> None:
+    def _guarded(self, act: Callable[[Viewer, float], None], viewer: Viewer) -> None:
         """Do this for one viewer; an exception must not end the care for the others."""
+        if viewer not in self.viewers:
+            return  # It has left while others were looked after.
         try:
-            act(viewer, now)
+            act(viewer, self._clock.seconds())
         except Exception:
             self._log.failure("A heartbeat failed; its viewer is cut off")
             self.remove(viewer)

@@ -210,6 +210,13 @@ class Viewer:
         return self._sent.bytes + self._totals.sent.bytes - self._totals_before.bytes
 
     @property
+    def sent_frames(self) -> int:
+        """The frames of that alone."""
+        if self._totals is None:
+            return self._sent.frames
+        return self._sent.frames + self._totals.sent.frames - self._totals_before.frames
+
+    @property
     def last(self) -> Frame | None:
         """The frame sent last; None before the first."""
         return self._last if self._totals is None else self._totals.last
@@ -296,7 +303,7 @@ class Viewer:
 
         Called from time to time. A frame that found no room is tried again.
         """
-        self._meter.sample(now, self.sent.frames)
+        self._meter.sample(now, self.sent_frames)
         if self._waiting is not None:
             self._go_on()
         if not self._is_held_up and not self._outlet.busy:
@@ -308,7 +315,7 @@ class Viewer:
 
     def fps(self, now: float) -> float:
         """Return the frames a second it was sent lately, heartbeats not counted."""
-        return self._meter.per_second(now, self.sent.frames)
+        return self._meter.per_second(now, self.sent_frames)
 
     def abort(self, reason: str) -> None:
         """Cut the connection. The request then reports that it is gone."""

@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from camd.delivery.outlet import innermost
 from camd.delivery.tcp import bytes_acked, bytes_queued, tune
-from camd.periodic import PeriodicCall
+from camd.periodic import Sweep
 from camd.web.answers import RESOURCE_POLICY, SECURITY_HEADERS
 
 REQUEST_TIME = 30
@@ -306,11 +306,11 @@ class Connections:
         self.most = most
         self._clock = clock
         self._open: set[Channel | Busy] = set()
-        self._checks = PeriodicCall(self._check_progress, clock)
+        self._checks = Sweep(lambda: self._open, self._check_progress, clock)
 
     def start(self) -> None:
         """Begin to look after them."""
-        self._checks.start(CHECK_INTERVAL, now=False)
+        self._checks.start(CHECK_INTERVAL)
 
     def stop(self) -> None:
         """Look after them no more."""
@@ -323,7 +323,6 @@ class Connections:
         self._open.add(connection)
         return connection
 
-    def _check_progress(self) -> None:
-        now = self._clock.seconds()
-        for connection in list(self._open):
-            connection.check_progress(now)
+    def _check_progress(self, connection: Channel | Busy) -> None:
+        if connection in self._open:
+            connection.check_progress(self._clock.seconds())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from twisted.web.http import Request
@@ -164,20 +164,20 @@ def _rendition(camera: Camera, rendition: Rendition) -> dict[str, Any]:
 
 def _client(viewer: Viewer, now: float) -> dict[str, Any]:
     client_info, sent = viewer.client_info, viewer.sent
-    since = datetime.fromtimestamp(client_info.since, timezone.utc)
+    last = viewer.last
     return {
         "number": client_info.number,
         "address": client_info.address,
         "user_agent": client_info.user_agent,
         "key": client_info.principal.name,
-        "since": since.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(client_info.since)),
         "rendition": str(viewer.rendition or "full"),
         "fps": round(viewer.fps(now), 2),
         "frames": sent.frames,
         "skipped": sent.skipped,
         "bytes": sent.bytes,
         "heartbeats": sent.heartbeats,
-        "frame_age": _age(viewer.last.captured if viewer.last else None, now),
+        "frame_age": _age(last.captured if last else None, now),
         "screen_age": None
         if viewer.screen_age is None
         else round(viewer.screen_age, 3),
