@@ -31,7 +31,6 @@ from camd.config.settings import CameraSettings, Settings
 from camd.daemon import Daemon
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
-from camd.hooks.call import call_hook
 from camd.logs.observer import LogObserver, observer_for
 from camd.process.file_limit import FileLimit, raise_limit
 from camd.process.garbage import tune_memory
@@ -50,10 +49,10 @@ from camd.sources.factory import (
     scale,
 )
 from camd.sources.opencv_check import prepare, why_no_opencv
-from camd.sources.v4l2.controlled import DeviceControls
 
 if TYPE_CHECKING:
     from camd.sources.relay.connection import Origins
+    from camd.sources.v4l2.controlled import DeviceControls
 
 _log = Logger(namespace="camd")
 
@@ -349,6 +348,8 @@ class ReactorEnvironment:
         self, target: str, body: bytes, event: str, secret: bytes | None
     ) -> Deferred[None]:
         """Call what is to be called for an event."""
+        from camd.hooks.call import call_hook
+
         return call_hook(target, body, event, secret, self.clock)
 
     def exists(self, path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -13,7 +13,9 @@ from camd.capture.worker import OwnThread
 from camd.config.settings import CameraSettings
 from camd.config.source import is_program
 from camd.sources import SourceError
-from camd.sources.v4l2.controls import Outcome
+
+if TYPE_CHECKING:
+    from camd.sources.v4l2.controls import Outcome
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -31,8 +31,10 @@ from camd.frame import Frame
 from camd.sources import Encoder, PushSource, Source, SourceError
 from camd.sources.factory import is_device, is_redrawn, local_path, redrawn
 from camd.sources.ingest.source import Ingest
-from camd.sources.v4l2.controlled import DeviceControls
 from camd.stats import CameraStats
+
+if TYPE_CHECKING:
+    from camd.sources.v4l2.controlled import DeviceControls
 
 RELEASE = 0.3
 """Seconds that a source is given to let go of its device at shutdown."""

@@ -34,17 +34,17 @@ SHORTEST_KEY = 16
 which nobody guesses; words of that length are at least slow to try."""
 
 ORIGIN = (
-    r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)$"
+    r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?)\Z"
 )
 """An origin has no path, and stands as a browser sends it (RFC 6454 6.2)."""
 
-FRAME_ANCESTOR = r"^('self'|'none'|" + ORIGIN[2:-2] + ")$"
+FRAME_ANCESTOR = r"^('self'|'none'|" + ORIGIN[2:-3] + r")\Z"
 """Who may frame a page, as a Content-Security-Policy has it."""
 
 TITLE = "a text of one line, up to 100 characters"
 """What a title may be, for people."""
 
-HOST = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
+HOST = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z"
 """A host's name, and perhaps a port."""
 
 # As v4l2-ctl writes the kernel's names.

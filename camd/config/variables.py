@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any, get_origin
 from urllib.parse import quote
 
-from dotenv.parser import parse_stream
-
 from camd.config.layers import MAPPINGS, KeyPath, Layer, flat, read_text
 from camd.config.problems import ConfigError, dotted
 from camd.config.settings import KEYS, CameraSettings, Rotation, Settings
@@ -66,7 +64,12 @@ def read_dotenv(path: Path) -> Mapping[str, str]:
 
     :raises ConfigError: it cannot be read, or has a line that is not ``NAME=value``.
     """
-    lines = list(parse_stream(StringIO(read_text(path) or "")))
+    text = read_text(path)
+    if not text:
+        return {}
+    from dotenv.parser import parse_stream
+
+    lines = list(parse_stream(StringIO(text)))
     problems = [
         f"{path}: line {line.original.line} is not of the form NAME=value"
         for line in lines

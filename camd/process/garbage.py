@@ -51,9 +51,11 @@ def tune_memory() -> None:
     # The C library gives the memory of each frame back to the kernel, only to get it
     # again, page by page and cleared, for the next one: 13 % of the CPU of a daemon
     # with one viewer (measured).
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_TRIM_THRESHOLD, KEEP)
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        # What was only needed to start is given back before.
+        libc.malloc_trim(0)
+        libc.mallopt(_M_TRIM_THRESHOLD, KEEP)
 
 
 class GarbageCollection(Service):

@@ -16,7 +16,6 @@ from camd.cameras.camera import Camera
 from camd.cameras.controls import NoControls
 from camd.rights import TO_CONTROL
 from camd.sources import SourceError
-from camd.sources.v4l2.controls import Refused
 from camd.web.access.access import holder_of
 from camd.web.answers import finish, json_answer, not_allowed
 from camd.web.request import json_of
@@ -62,6 +61,9 @@ class ControlsResource(Resource):
         self, request: Request, values: Mapping[str, object]
     ) -> tuple[dict[str, object], int]:
         """Set these controls; return what to answer, and its code."""
+        # Only where there is a device.
+        from camd.sources.v4l2.controls import Refused
+
         controls = self._camera.controls
         try:
             complaints: tuple[str, ...] = ()

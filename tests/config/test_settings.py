@@ -333,3 +333,20 @@ def test_a_camera_without_a_title_has_its_name() -> None:
     """People read the title where there is one."""
     assert CameraSettings(name="robot").label == "robot"
     assert CameraSettings(name="robot", title="Meine Küche").label == "Meine Küche"
+
+
+@pytest.mark.parametrize(
+    ("key", "good"),
+    [
+        ("base_path", "/cams"),
+        ("tcp_congestion", "bbr"),
+        ("cors_origins", ("https://a.example:8443",)),
+        ("frame_ancestors", ("https://a.example",)),
+    ],
+)
+def test_a_line_end_behind_it(key: str, good: str | tuple[str]) -> None:
+    """What is put into headers and paths ends with its last character."""
+    bad = f"{good}\n" if isinstance(good, str) else (f"{good[0]}\n",)
+    Settings.model_validate({key: good})
+    with pytest.raises(ValidationError):
+        Settings.model_validate({key: bad})

@@ -16,13 +16,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from camd.cameras.camera import Camera
-from camd.delivery.live import LiveCamera
 from camd.formats import live
 from camd.periodic import PeriodicCall
 from camd.rights import Principal
 from camd.web.limits import Refusal
 
 if TYPE_CHECKING:
+    from camd.delivery.live import LiveCamera
     from camd.web.live.session import Session
 
 CHECK_EVERY = 0.1
@@ -95,6 +95,8 @@ class LiveChannel:
 
     def known(self, camera: Camera) -> LiveCamera:
         """Return what viewers of a camera share; its number stays the same for ever."""
+        from camd.delivery.live import LiveCamera
+
         if camera not in self._known:
             number = next(self._numbers)
             self._known[camera] = LiveCamera(number, self.clock.seconds)

@@ -22,10 +22,11 @@ from camd.web.answers import (
 from camd.web.channel import RETRY_AFTER
 from camd.web.client import Proxies
 from camd.web.live.channel import LiveChannel
-from camd.web.live.session import Session
 
 if TYPE_CHECKING:
     from twisted.web.websocket import WebSocketResource
+
+    from camd.web.live.session import Session
 
 
 class LiveResource(Resource):
@@ -84,6 +85,9 @@ class LiveResource(Resource):
 
     def buildProtocol(self, request: Request) -> Session:
         """Make the protocol for a connection that is let in."""
+        # Not before there is one: it takes 0.2 MB with what it needs.
+        from camd.web.live.session import Session
+
         return Session(
             self._channel,
             request,
