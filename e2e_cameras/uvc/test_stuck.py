@@ -72,7 +72,7 @@ def await_comeback(daemon: Daemon) -> None:
     """Wait until all threads that were left behind have come back."""
     left = stats(daemon)["threads_left_behind"]
     until(
-        lambda: daemon.log.count("has come back and ended") == left,
+        lambda: daemon.log.count("has returned and ended") == left,
         f"{left} threads are back",
         PATIENCE,
     )
