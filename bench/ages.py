@@ -194,15 +194,18 @@ def street(folder: Path) -> Iterator[dict[str, Daemon]]:
         }
 
 
-def all_at_once(ways: Mapping[str, Daemon], scene: Scene) -> dict[str, dict[str, Any]]:
+def all_at_once(
+    ways: Mapping[str, Daemon], scene: Scene, first: int = 0
+) -> dict[str, dict[str, Any]]:
     """Watch through all proxies at the same time, each over a link of its own.
 
+    :param first: the first link's number, as :func:`watched`.
     :return: by the proxy's name, the total.
     """
     with ThreadPoolExecutor(len(ways)) as pool:
         waiting = {
             name: pool.submit(watched, way, scene, number)
-            for number, (name, way) in enumerate(ways.items())
+            for number, (name, way) in enumerate(ways.items(), first)
         }
         return {name: future.result()[-1] for name, future in waiting.items()}
 

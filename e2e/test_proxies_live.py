@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from subprocess import SubprocessError
 from threading import Event, Thread, Timer
@@ -128,14 +128,32 @@ def test_without_upgrade_there_is_the_frame(
 needs_links = pytest.mark.skipif(bool(why_no_link()), reason=str(why_no_link()))
 
 
+LINKS = {
+    "slow": [name for name, scene in ages.SCENES.items() if scene.rate],
+    "unlimited": [name for name, scene in ages.SCENES.items() if not scene.rate],
+}
+"""What is watched at once: twenty slow links take little of a machine."""
+
+
 @pytest.mark.alone
 @needs_links
-@pytest.mark.parametrize("name", ages.SCENES)
-def test_pictures_are_fresh_on_a_slow_link(ways: dict[str, Daemon], name: str) -> None:
-    """Behind every proxy at once, each over a link of its own: age and rate hold."""
-    scene = ages.SCENES[name]
-    totals = ages.all_at_once(ways, scene)
-    assert [way for way, it in totals.items() if not scene.bars.met(it)] == [], totals
+@pytest.mark.parametrize("kind", LINKS)
+def test_pictures_are_fresh(ways: dict[str, Daemon], kind: str) -> None:
+    """Behind every proxy, each over a link of its own: age and rate hold."""
+    names = LINKS[kind]
+
+    def seen(number: int, name: str) -> dict[str, dict[str, Any]]:
+        return ages.all_at_once(ways, ages.SCENES[name], number * len(ways))
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        totals = dict(zip(names, pool.map(seen, count(), names), strict=True))
+    missed = [
+        (name, way)
+        for name, found in totals.items()
+        for way, total in found.items()
+        if not ages.SCENES[name].bars.met(total)
+    ]
+    assert missed == [], totals
 
 
 FALL = {"full": ((), 1.5), "auto": (("--auto",), 0.6)}
@@ -144,21 +162,25 @@ FALL = {"full": ((), 1.5), "auto": (("--auto",), 0.6)}
 
 @pytest.mark.alone
 @needs_links
-@pytest.mark.parametrize("name", FALL)
-def test_a_link_that_falls(ways: dict[str, Daemon], name: str) -> None:
+def test_a_link_that_falls(ways: dict[str, Daemon]) -> None:
     """From 10 Mbit/s to 480 kbit/s at once: fresh again within five seconds."""
-    options, most = FALL[name]
     before, after, seconds = 8, 5, 10
+    tries = [(way, name) for way in ways for name in FALL]
 
-    def fallen(way: Daemon, number: int) -> dict[str, Any]:
+    def fallen(number: int, tried: tuple[str, str]) -> float:
+        way, options = ways[tried[0]], FALL[tried[1]][0]
         with slow_link("10mbit", number) as far, relay(far.host, way.port) as port:
             timer = Timer(before, far.change, ["480kbit"])
             timer.start()
             whole = before + after, seconds
-            return ages.watch(way, far.host, port, far.enter, *whole, *options)[-1]
+            *_, total = ages.watch(way, far.host, port, far.enter, *whole, *options)
+        age: float = total["age_p95"]
+        return age
 
-    totals = through_each(ways, fallen)
-    assert [way for way, it in totals.items() if it["age_p95"] > most] == [], totals
+    with ThreadPoolExecutor(len(tries)) as pool:
+        found = dict(zip(tries, pool.map(fallen, count(), tries), strict=True))
+    late = [(way, name) for (way, name), age in found.items() if age > FALL[name][1]]
+    assert late == [], found
 
 
 @pytest.mark.alone
