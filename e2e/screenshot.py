@@ -73,8 +73,8 @@ def shot(browser: Driver) -> bytes | None:
     """
     Return the window as a PNG.
 
-    :return: None while a camera's pictures do not come at its rate, as where the machine
-        has other things to do, and while the film has too busy a scene.
+    :return: None while a camera's pictures do not come at its rate, as the machine has
+        other things to do, and while the film has too busy a scene.
     """
     live = [name for name in tiles(browser) if word(browser, name) == "live"]
     if not all(text(browser, "numbers", name).endswith(RATES) for name in live):

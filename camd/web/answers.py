@@ -1,8 +1,9 @@
-"""Answers in one piece: JSON, text, and a client's own words made printable."""
+"""Answers in one piece: JSON, text, a page; and what is not there."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from twisted.web.http import Request
 from twisted.web.resource import Resource
@@ -122,15 +123,40 @@ class Missing(Answer):
         return json_answer(request, {"error": self._what}, 404)
 
 
+class Tree(Resource):
+    """A place in the tree that is nothing by itself; what is missing is JSON, too.
+
+    :param missing: what to say of what is not there.
+    :param children: what stands below it, by the next part of the path.
+    """
+
+    opened_by = EVERY_RIGHT
+
+    def __init__(self, missing: str, children: Mapping[str, Resource]) -> None:
+        super().__init__()
+        self._missing = missing
+        for name, child in children.items():
+            self.putChild(name.encode(), child)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """Answer for what is not there."""
+        return Missing(self._missing)
+
+    def render(self, request: Request) -> bytes:
+        """Answer for the place itself."""
+        return Missing(self._missing).render(request)
+
+
 def not_allowed(request: Request, *allowed: str) -> bytes:
     """
     Answer a method that means nothing here; return the body.
 
     :param allowed: the methods that do; none for GET and HEAD.
     """
-    methods = allowed or ("GET", "HEAD")
-    request.setHeader(b"Allow", ", ".join((*methods, "OPTIONS")).encode())
-    return json_answer(request, {"error": f"only {' and '.join(methods)}"}, 405)
+    *others, last = allowed or ("GET", "HEAD")
+    request.setHeader(b"Allow", ", ".join((*others, last, "OPTIONS")).encode())
+    error = f"only {', '.join(others)} and {last}" if others else f"only {last}"
+    return body_for(request, json_answer(request, {"error": error}, 405))
 
 
 def printable(header: bytes | None, limit: int = 200) -> str:

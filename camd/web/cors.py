@@ -12,7 +12,10 @@ from twisted.web.http import Request
 
 from camd.web.answers import Answer
 
-READABLE = b"X-Timestamp, X-Frame, X-Frame-Age, X-Camera-State, ETag, Retry-After"
+READABLE = (
+    b"X-Timestamp, X-Frame, X-Frame-Age, X-Camera-State, X-Rendition, X-Clock,"
+    b" ETag, Retry-After"
+)
 """Headers of an answer that a script may see beside the few it always may."""
 
 SENDABLE = b"X-API-Key, Authorization, If-None-Match"

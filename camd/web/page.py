@@ -22,7 +22,7 @@ from twisted.web.http import CACHED, Request
 from twisted.web.resource import Resource
 
 from camd.rights import EVERY_RIGHT
-from camd.web.answers import Answer, Missing
+from camd.web.answers import Answer, Tree
 from camd.web.modules import joined
 
 KINDS = {
@@ -162,21 +162,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 """``Cache-Control`` of what never changes at its address (RFC 8246)."""
 
 
-class _Folder(Resource):
-    """Files, and an answer for what is not there."""
-
-    opened_by = EVERY_RIGHT
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """Answer for what is not there."""
-        return Missing("no such page")
-
-    def render(self, request: Request) -> bytes:
-        """Answer for the place itself."""
-        return Missing("no such page").render(request)
-
-
-class FilesResource(_Folder):
+class FilesResource(Tree):
     """
     ``/page``: the page's files, for everybody: nothing in them is secret.
 
@@ -186,20 +172,19 @@ class FilesResource(_Folder):
     :param title: what the page is called, where it is installed as an application.
     """
 
-    opened_by = EVERY_RIGHT
-
     def __init__(self, title: str = TITLE) -> None:
-        super().__init__()
-        kept = _Folder()
-        self.putChild(version().encode(), kept)
+        asked: dict[str, Resource] = {}
+        kept: dict[str, Resource] = {}
         for name, content in _contents().items():
             kind = KINDS.get(name.rpartition(".")[2])
             if name.endswith(".webmanifest"):
                 # Within a text of JSON, quotes and all.
                 content = _fill(content.decode(), {"title": title}, _json).encode()
             if kind is not None:
-                self.putChild(name.encode(), _File(content, kind))
-                kept.putChild(name.encode(), _File(content, kind, FOR_EVER))
+                asked[name] = _File(content, kind)
+                kept[name] = _File(content, kind, FOR_EVER)
+        missing = "no such page"
+        super().__init__(missing, {**asked, version(): Tree(missing, kept)})
 
 
 class _File(Answer):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
 from camd.rights import TO_SIGN
-from camd.web.answers import json_answer
+from camd.web.answers import json_answer, not_allowed
+from camd.web.request import json_of
 
 LONGEST = 1000
 """Characters of a text: more make squares that no phone tells apart on a screen."""
@@ -24,14 +24,12 @@ class QrResource(Resource):
     def render(self, request: Request) -> bytes:
         """Answer with the picture, or with what is wrong with the text."""
         if request.method != b"POST":
-            request.setHeader(b"Allow", b"POST, OPTIONS")
-            return json_answer(request, {"error": "only POST"}, 405)
+            return not_allowed(request, "POST")
         try:
-            body = json.loads(request.content.read() if request.content else b"")
-            text = body["text"]
-        # RecursionError: a short text of brackets nests deeper than Python does.
-        except (KeyError, TypeError, ValueError, RecursionError):
-            text = None
+            body = json_of(request)
+        except ValueError:
+            body = None
+        text = body.get("text") if isinstance(body, dict) else None
         if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
             error = f'expected {{"text": "…"}}, up to {LONGEST} characters'
             return json_answer(request, {"error": error}, 400)

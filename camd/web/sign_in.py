@@ -11,7 +11,7 @@ from twisted.web.resource import Resource
 from camd.rights import EVERY_RIGHT
 from camd.web.access.access import Access, holder_of
 from camd.web.access.session import COOKIE
-from camd.web.answers import body_for, json_answer
+from camd.web.answers import body_for, json_answer, not_allowed
 from camd.web.client import Proxies
 
 
@@ -34,8 +34,7 @@ class SessionResource(Resource):
     def render(self, request: Request) -> bytes:
         """Answer with the name of the key and its rights, as JSON."""
         if request.method not in (b"GET", b"HEAD", b"POST", b"DELETE"):
-            request.setHeader(b"Allow", b"GET, HEAD, POST, DELETE, OPTIONS")
-            return json_answer(request, {"error": "only GET, POST and DELETE"}, 405)
+            return not_allowed(request, "GET", "HEAD", "POST", "DELETE")
         if request.method == b"POST":
             stay = (request.args or {}).get(b"stay") == [b"1"]
             base = self._base

@@ -9,11 +9,11 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 
 from camd.cameras.camera import Camera
-from camd.rights import EVERY_RIGHT, TO_SEE
+from camd.rights import TO_SEE
 from camd.web import page
 from camd.web.access.access import Access
 from camd.web.access.signing import SignResource
-from camd.web.answers import NO_STORE, Answer, Missing, html_answer
+from camd.web.answers import NO_STORE, Answer, Tree, html_answer
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.controls import ControlsResource
 from camd.web.embed import EmbedResource
@@ -91,26 +91,6 @@ class PageResource(Answer):
         html = page.render(titles, self._base, self._settings.title)
         policy = page.policy(self._settings.frame_ancestors)
         return html_answer(request, html, policy=policy)
-
-
-class Tree(Resource):
-    """A place in the tree that is nothing by itself; what is missing is JSON, too."""
-
-    opened_by = EVERY_RIGHT
-
-    def __init__(self, missing: str, children: Mapping[str, Resource]) -> None:
-        super().__init__()
-        self._missing = missing
-        for name, child in children.items():
-            self.putChild(name.encode(), child)
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """Answer for what is not there."""
-        return Missing(self._missing)
-
-    def render(self, request: Request) -> bytes:
-        """Answer for the place itself."""
-        return Missing(self._missing).render(request)
 
 
 class CameraTree(Tree):

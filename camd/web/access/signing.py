@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 from camd.rights import TO_SIGN
 from camd.web.access.access import Access, holder_of
 from camd.web.access.links import duration, link_path
-from camd.web.answers import json_answer
+from camd.web.answers import json_answer, not_allowed
 from camd.web.request import json_of
 
 
@@ -34,8 +34,7 @@ class SignResource(Resource):
     def render(self, request: Request) -> bytes:
         """Answer with the link, or with what is wrong with the request."""
         if request.method != b"POST":
-            request.setHeader(b"Allow", b"POST, OPTIONS")
-            return json_answer(request, {"error": "only POST"}, 405)
+            return not_allowed(request, "POST")
         try:
             path, seconds = self._asked_for(request)
         except ValueError as error:
