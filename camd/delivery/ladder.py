@@ -32,7 +32,13 @@ _Asked = tuple[Rendition, int, float]
 
 STALE = 1.0
 """Seconds by which a rung's newest frame may be behind the full picture's to begin a
-stream with. A rung is not kept up to date where its viewers want few frames."""
+stream with. A rung is not kept up to date where its viewers want few frames. Also until
+a rendition that came made is made here, or :data:`MISSED` frames, where that is more.
+"""
+
+MISSED = 3
+"""Frames that did not come made until they are made here: each comes behind its full
+picture."""
 
 
 class Ladder:
@@ -159,8 +165,10 @@ class Ladder:
         ]
 
     def _comes_made(self, rendition: Rendition, frame: Frame) -> bool:
-        fed = self._fed.get(rendition)
-        return fed is not None and frame.captured - fed < STALE
+        """Whether this frame will come in this rendition, as the last ones did."""
+        fed, rate = self._fed.get(rendition), self._rate()
+        patience = max(STALE, MISSED / rate) if rate else STALE
+        return fed is not None and frame.captured - fed < patience
 
     def _scale_next(self) -> None:
         frame, self._waiting = self._waiting, None

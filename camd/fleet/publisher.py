@@ -354,7 +354,8 @@ class PublishedCamera:
         if self._camera.state in UNWATCHED and rest.viewer is None:
             self._take_picture(now)
         for rung in self._rungs.values():
-            if now - rung.last_at >= SAY_AGAIN:
+            is_of_use = rung.is_wanted or self.is_over
+            if is_of_use and now - rung.last_at >= SAY_AGAIN:
                 rung.say(self._word(state, self.why()))
 
     @property

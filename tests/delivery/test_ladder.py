@@ -373,6 +373,17 @@ def test_what_has_stopped_to_come_is_made_here() -> None:
     assert harness.made() == [["1/2@60"]]
 
 
+def test_what_comes_seldom_is_not_made_here() -> None:
+    """Of a camera with a frame in two seconds, each comes made behind the full one."""
+    harness = LadderHarness(HALF)
+    for number in range(1, 9):
+        harness.run(1, rate=1 / 2)
+        now = harness.reactor.seconds()
+        harness.fanout.feed(fed(number, now), HALF)
+    assert len(harness.made()) == 1
+    assert numbers(harness.outlets[0]) == [1, *range(1, 9)]
+
+
 def test_placeholders_are_always_made_here() -> None:
     """Who draws them is not who makes the renditions."""
     harness = LadderHarness(HALF)

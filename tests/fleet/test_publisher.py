@@ -116,7 +116,7 @@ def test_beside_what_is_wanted_no_other_picture_goes_out(
         origin.run(1)
     scaled = len(origin.environment.scaled)
     want(network)
-    origin.run(2)
+    assert pictures(network, 2, origin, REST) == 0
     assert len(origin.environment.scaled) == scaled
     assert read_seen(network.redis.hashes[SEEN][b"front"]).sent == (None,)
     origin.run(4)

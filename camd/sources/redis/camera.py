@@ -254,8 +254,8 @@ class RedisCamera:
             receiver.failed(SourceError(f"{self._address}: {fault}"))
             return
         if not entry.jpeg or not entry.number:
-            if rendition != self._reading.first:
-                return  # The same is in the streams of all rungs.
+            if self._is_watched and rendition != self._reading.first:
+                return  # The same is in the streams of all rungs that are sent.
             self._is_told_live = False
             receiver.upstream(entry.state, entry.why or None)
             if entry.jpeg:
