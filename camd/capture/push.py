@@ -280,16 +280,20 @@ class PushIntake:
     ) -> None:
         """See :class:`camd.sources.Receiver`, and so for what follows."""
         self._format, self._told_fps = format, fps
-        if size != self._told_size:
-            self._told_size, self._mode = size, None
+        mode = self._mode
+        if size is not None and size != self._told_size:
+            self._told_size = size
+            if mode is not None and Size(mode.width, mode.height) != size:
+                self._mode = None
 
     def wanted(self) -> Collection[Rendition | None]:
         """Return what viewers want, and the full picture for who asks for one."""
         capture = self._capture
         if capture is None or not capture.wants_frame:
             return ()
-        wanted = set(self._wanted()) if capture.awake and not self._redraw else {None}
-        return wanted | {None} if capture.is_asked else wanted
+        if not capture.awake or self._redraw is not None:
+            return (None,)
+        return (*self._wanted(), None) if capture.is_asked else self._wanted()
 
     def picture(
         self,

@@ -87,7 +87,8 @@ class FanOut:
     @property
     def wanted(self) -> Collection[Rendition | None]:
         """The renditions that have viewers; None among them is the full picture."""
-        return {None, *self._ladder.wanted} if self._full else self._ladder.wanted
+        smaller = self._ladder.wanted
+        return (None, *smaller) if len(self._full) else tuple(smaller)
 
     def newest_as(self, rendition: Rendition) -> Frame | None:
         """Return the newest frame that viewers of a rendition have; None of none."""

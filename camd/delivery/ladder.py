@@ -32,13 +32,11 @@ _Asked = tuple[Rendition, int, float]
 
 STALE = 1.0
 """Seconds by which a rung's newest frame may be behind the full picture's to begin a
-stream with. A rung is not kept up to date where its viewers want few frames. Also until
-a rendition that came made is made here, or :data:`MISSED` frames, where that is more.
-"""
+stream with. A rung is not kept up to date where its viewers want few frames."""
 
-MISSED = 3
-"""Frames that did not come made until they are made here: each comes behind its full
-picture."""
+MISSED = 2
+"""Full pictures in a row behind which nothing came made, and after which renditions are
+made here."""
 
 
 class Ladder:
@@ -68,8 +66,9 @@ class Ladder:
         self._has_failed = False
         # The last frame made of each, whoever wanted it, and those being asked for.
         self._made: dict[Rendition, Frame] = {}
-        # When the last one was taken of those that came made.
-        self._fed: dict[Rendition, float] = {}
+        # How many full pictures have come since the last that came made.
+        self._missed: dict[Rendition, int] = {}
+        self._number = 0
         self._asked: dict[_Asked, list[Deferred[Frame]]] = {}
 
     @property
@@ -116,7 +115,7 @@ class Ladder:
     def feed(self, frame: Frame, rendition: Rendition) -> None:
         """Send a frame that came in this rendition to those that want it."""
         self._made[rendition] = frame
-        self._fed[rendition] = frame.captured
+        self._missed[rendition] = 0
         self._send([frame], [rendition])
 
     def publish(self, frame: Frame) -> None:
@@ -124,6 +123,10 @@ class Ladder:
 
         To be called when the full picture has gone out, so that this delays no one.
         """
+        if frame.number and frame.number != self._number:
+            self._number = frame.number
+            for rendition in self._missed:
+                self._missed[rendition] += 1
         if not self._rungs:
             return
         if self._waiting is not None and self._waiting is not frame:
@@ -160,15 +163,14 @@ class Ladder:
             rendition
             for rendition, rung in self._rungs.items()
             if rung.wants(frame)
-            and (frame.is_placeholder or not self._comes_made(rendition, frame))
+            and (frame.is_placeholder or not self._comes_made(rendition))
             and (rung.newest is None or not rung.newest.shows_the_same_as(frame))
         ]
 
-    def _comes_made(self, rendition: Rendition, frame: Frame) -> bool:
-        """Whether this frame will come in this rendition, as the last ones did."""
-        fed, rate = self._fed.get(rendition), self._rate()
-        patience = max(STALE, MISSED / rate) if rate else STALE
-        return fed is not None and frame.captured - fed < patience
+    def _comes_made(self, rendition: Rendition) -> bool:
+        """Whether a frame will come in this rendition, as the last ones did."""
+        missed = self._missed.get(rendition)
+        return missed is not None and missed <= MISSED
 
     def _scale_next(self) -> None:
         frame, self._waiting = self._waiting, None

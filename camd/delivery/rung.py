@@ -250,7 +250,8 @@ class _Batch:
         """Offer a frame to a slow viewer, and see whether it keeps up; False if not."""
         if viewer not in self._slow:
             return True  # It left while others were offered the frame.
-        if viewer.last is not None and frame.is_behind(viewer.last):
+        last = viewer.last
+        if last and last.rendition != frame.rendition and frame.is_behind(last):
             return True  # It came from another rung, which is further on.
         try:
             viewer.offer(frame, now, sent)

@@ -336,8 +336,8 @@ class PublishedCamera:
 
     def publish_due(self) -> None:
         """Publish what is due."""
-        now, rest = self._clock.seconds(), self._rest
-        if self.is_over:
+        now, rest, is_over = self._clock.seconds(), self._rest, self.is_over
+        if is_over:
             self._alone_at = now
         for rendition, rung in list(self._rungs.items()):
             if not rung.is_wanted:
@@ -354,8 +354,7 @@ class PublishedCamera:
         if self._camera.state in UNWATCHED and rest.viewer is None:
             self._take_picture(now)
         for rung in self._rungs.values():
-            is_of_use = rung.is_wanted or self.is_over
-            if is_of_use and now - rung.last_at >= SAY_AGAIN:
+            if now - rung.last_at >= SAY_AGAIN and (is_over or rung.is_wanted):
                 rung.say(self._word(state, self.why()))
 
     @property

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from operator import attrgetter
 
 from camd.formats.jpeg import Size
+
+_scale_and_quality = attrgetter("scale", "quality")
 
 _TEXT = re.compile(r"(1|([1-9])/([1-9]|1[0-6]))@([1-9][0-9]?|100)")
 
@@ -54,7 +57,7 @@ def smallest(renditions: Iterable[Rendition | None]) -> Rendition | None:
     :return: None of none.
     """
     smaller = [rendition for rendition in renditions if rendition is not None]
-    return min(smaller, key=lambda r: (r.scale, r.quality), default=None)
+    return min(smaller, key=_scale_and_quality, default=None)
 
 
 def choose(

@@ -364,12 +364,12 @@ def test_what_comes_made_is_not_made_here() -> None:
 
 
 def test_what_has_stopped_to_come_is_made_here() -> None:
-    """A second after the last one."""
+    """With the third full picture behind which there was none."""
     harness = LadderHarness(HALF)
     harness.fanout.feed(fed(1, 1), HALF)
-    harness.publish(captured=1.5)
+    harness.publish(2, captured=1.5)
     assert harness.made() == []
-    harness.publish(captured=2.5)
+    harness.publish(captured=1.6)
     assert harness.made() == [["1/2@60"]]
 
 

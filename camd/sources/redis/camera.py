@@ -39,6 +39,9 @@ WAIT, WAIT_AT_REST = 1000, 250
 """Milliseconds that Redis waits for the next picture, until it says that none came. It
 looks at no other question meanwhile, such as that of the first viewer."""
 
+FULL: frozenset[Rendition | None] = frozenset({None})
+"""The rung of full pictures."""
+
 AT_REST = 0.75
 """Share of an interval until the next picture is waited for while nobody watches."""
 
@@ -86,7 +89,8 @@ class RedisCamera:
         self._reading = Reading(address.camera)
         self._next_ask: IDelayedCall | None = None
         self._was_watched = False
-        self._size = Size(0, 0)
+        # Of full pictures, as far as the receiver was told.
+        self._size: Size | None = None
         self._refreshed_at = self._silent_since = 0.0
 
     @property
@@ -98,8 +102,9 @@ class RedisCamera:
         seen, receiver = self._seen, self._receiver
         there = seen.renditions if seen is not None else ()
         if self._is_watched and receiver is not None:
-            wanted = receiver.wanted() or (None,)
-            return frozenset(each if each in there else None for each in wanted)
+            wanted = frozenset(receiver.wanted() or FULL)
+            rungs = wanted.intersection(there)
+            return rungs if rungs == wanted else rungs | FULL
         rest = {smallest(there)}
         if seen is not None and seen.sent:
             # Others watch: the origin sends nothing beside that.
@@ -112,7 +117,7 @@ class RedisCamera:
         """Connect, and wait for pictures."""
         self._receiver, self._fps = receiver, fps
         self._is_opened = self._is_told_live = False
-        self._size = Size(0, 0)
+        self._size = None
         self._link = Link(
             self._address,
             self._reactor,
@@ -127,7 +132,7 @@ class RedisCamera:
         """Want each picture that there is, or look for one now and then."""
         self._fps = fps
         if self._next_ask is not None:
-            # When it is known, too, what the one wants that this is for.
+            # Not now: whoever comes has yet to say which rendition it wants.
             self._next_ask.reset(0)
 
     def why_silent(self, seconds: float) -> SourceError:
@@ -270,9 +275,11 @@ class RedisCamera:
         redis: Redis,
         rendition: Rendition | None,
     ) -> None:
-        seen, size = self._seen, entry.size
-        if rendition is not None:
-            size = Size(seen.width, seen.height) if seen is not None else self._size
+        seen, size = self._seen, self._size
+        if rendition is None:
+            size = entry.size
+        elif seen is not None:
+            size = Size(seen.width, seen.height)
         if not self._is_opened or size != self._size:
             self._is_opened, self._size = True, size
             receiver.opened("MJPG", None, size)
@@ -327,13 +334,14 @@ class Reading:
 
     def _read(self, rungs: Iterable[Rendition | None]) -> None:
         self._rungs = {picture_key(self._camera, rung): rung for rung in rungs}
+        self._last = {key: self._last.get(key, b"0") for key in self._rungs}
 
     def streams(self, now: float) -> list[bytes]:
         """Return the keys to read, and behind them their last entries' numbers."""
         if self._left and (not self._awaited or now > self._left_until):
             self._left = frozenset()
             self._read(self.wanted)
-        return [*self._rungs, *(self._last.get(key, b"0") for key in self._rungs)]
+        return [*self._last, *self._last.values()]
 
     def came(self, key: bytes, number: bytes) -> Rendition | None:
         """Note that an entry has come; return of which rung."""
@@ -344,4 +352,4 @@ class Reading:
 
     def forget(self) -> None:
         """Take whatever there is for new."""
-        self._last.clear()
+        self._last = dict.fromkeys(self._last, b"0")
