@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from e2e.camera import Mood, http_camera
-from e2e.client import Watcher, ask, stats, watching
+from e2e.client import STREAM, Watcher, ask, stats, watching
 from e2e.clocks import clock_set
 from e2e.conftest import Start
 from e2e.daemon import Daemon, running
@@ -275,3 +275,33 @@ def test_an_edge_at_rest(start: Start) -> None:
         until(lambda: rate() > 8, "pictures are sent")
     until(lambda: rate() < 2, "probes are sent")
     assert state(edge) == "live"
+
+
+def test_a_rendition_over_a_hop(start: Start) -> None:
+    """Where all viewers want less, less comes over; it is the first one's own."""
+    first, last = chain(start, start({"robot": {"source": "pattern"}}), 1)
+    path = f"{STREAM}?width=320"
+
+    def comes_as() -> list[str]:
+        """Return what the last one is sent."""
+        clients = stats(first)["clients"]
+        return [c["rendition"] for c in clients if c["user_agent"].startswith("camd/")]
+
+    until(lambda: comes_as() == ["1/4@35"], "the smallest at rest")
+    with watching(first, path=path) as (near,), watching(last, path=path) as (far,):
+        rendition = near.headers["x-rendition"]
+        assert far.headers["x-rendition"] == rendition
+        until(lambda: comes_as() == [rendition], "the rendition comes over")
+        since = len(far.frames())
+        until(lambda: len(far.frames()) > since + 20, "pictures come")
+        made = {seen.stamp: seen.jpeg for seen in near.frames()}
+        same = [seen for seen in far.frames()[since:] if seen.stamp in made]
+        assert len(same) > 10
+        assert all(seen.jpeg == made[seen.stamp] for seen in same)
+        with watching(last) as (full,):
+            until(lambda: comes_as() == ["full"], "the full picture comes over")
+            until(lambda: len(full.frames()) > 10, "full pictures come")
+            seen = len(far.frames())
+            until(lambda: len(far.frames()) > seen + 10, "and smaller ones")
+        numbers = [seen.number for seen in far.frames()]
+        assert numbers == sorted(numbers)

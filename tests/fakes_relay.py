@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -22,6 +23,7 @@ from wsproto.events import (
 from camd.formats import live
 from camd.formats.jpeg import Size
 from camd.formats.live import PictureKey
+from camd.formats.rendition import Rendition
 from camd.frame import Stamp
 from camd.sources import SourceError
 from camd.sources.relay.camera import RelayedCamera
@@ -96,9 +98,13 @@ class OriginWire(StringTransport):
         *,
         camera: int = 1,
         asks: bool = False,
+        rendition: int = 0,
     ) -> None:
         """Send a picture; one of number 0 is a placeholder."""
-        self.send_raw(picture(number, captured, jpeg, camera=camera, asks=asks))
+        what = picture(
+            number, captured, jpeg, camera=camera, asks=asks, rendition=rendition
+        )
+        self.send_raw(what)
 
     def told(self, key: str) -> list[Any]:
         """What was said under one key, in order."""
@@ -133,12 +139,13 @@ def picture(
     *,
     camera: int = 1,
     asks: bool = False,
+    rendition: int = 0,
 ) -> bytes:
     """A picture as it goes over the wire, with its PING."""
     return live.picture(
         tiny_jpeg() if jpeg is None else jpeg,
         PictureKey(camera, number),
-        0,
+        rendition,
         captured,
         Size(32, 24),
         asks=asks,
@@ -210,26 +217,47 @@ class RelayReceiver:
     :ivar states: what was said of the camera, with the reason.
     :ivar placeholders: what was shown in place of pictures, with its time.
     :ivar errors: its failures, which stop it.
+    :ivar sizes: of full pictures, as it was told with each beginning.
+    :ivar wants: the renditions that its viewers want.
+    :ivar renditions: those of the pictures.
     :ivar heards: how often it was told that the other camd is well.
     """
 
     def __init__(self, camera: RelayedCamera) -> None:
         self.pictures: list[tuple[bytes, float, Stamp | None]] = []
         self.opened_as: list[str] = []
+        self.sizes: list[Size | None] = []
+        self.wants: Collection[Rendition | None] = (None,)
+        self.renditions: list[Rendition | None] = []
         self.states: list[tuple[str, str | None]] = []
         self.placeholders: list[tuple[bytes, float]] = []
         self.errors: list[SourceError] = []
         self.heards = 0
         self._camera = camera
 
-    def opened(self, format: str, fps: float | None = None) -> None:
+    def opened(
+        self, format: str, fps: float | None = None, size: Size | None = None
+    ) -> None:
         """Keep it."""
         self.opened_as.append(format)
+        self.sizes.append(size)
 
-    def picture(self, jpeg: bytes, captured: float, stamp: Stamp | None = None) -> None:
+    def wanted(self) -> Collection[Rendition | None]:
+        """Return :attr:`wants`."""
+        return self.wants
+
+    def picture(
+        self,
+        jpeg: bytes,
+        captured: float,
+        stamp: Stamp | None = None,
+        size: Size | None = None,
+        rendition: Rendition | None = None,
+    ) -> None:
         """Keep it."""
         assert self.opened_as
         self.pictures.append((jpeg, captured, stamp))
+        self.renditions.append(rendition)
 
     def heard(self) -> None:
         """Count it."""

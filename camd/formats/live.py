@@ -113,12 +113,14 @@ class Picture(NamedTuple):
 
     :ivar flags: those of :data:`PLACEHOLDER`, :data:`REPEAT` and :data:`ACKNOWLEDGE`
         that are set; there may be others.
+    :ivar rendition: 0 for the full picture.
     :ivar camera: the daemon's number for it.
     :ivar frame: its number modulo 2**32; 0 for a placeholder.
     :ivar timestamp: when it was taken, in Unix seconds.
     """
 
     flags: int
+    rendition: int
     camera: int
     frame: int
     timestamp: float
@@ -132,13 +134,13 @@ def read_picture(message: bytes | bytearray) -> Picture | None:
     """
     if len(message) < HEADER.size:
         return None
-    version, length, flags, _, camera, _, _, _, frame, timestamp = HEADER.unpack_from(
-        message
+    version, length, flags, rendition, camera, _, _, _, frame, timestamp = (
+        HEADER.unpack_from(message)
     )
     if version != VERSION or length < HEADER.size:
         return None
     jpeg = bytes(memoryview(message)[length:])
-    return Picture(flags, camera, frame, timestamp, jpeg)
+    return Picture(flags, rendition, camera, frame, timestamp, jpeg)
 
 
 def key_of(block: bytes) -> PictureKey:

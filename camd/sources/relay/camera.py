@@ -6,7 +6,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from camd.config.masking import mask_url
 from camd.formats import live
+from camd.formats.jpeg import Size
 from camd.formats.live import Picture
+from camd.formats.rendition import Rendition, smallest
 from camd.frame import Stamp
 from camd.sources import Receiver, Refused, SourceError
 from camd.sources.relay import address
@@ -36,13 +38,16 @@ class RelayedCamera:
         self._connection: OriginConnection | None = None
         self._receiver: Receiver | None = None
         self._is_opened = False
+        # What was told of the full pictures' size, and what was wanted last.
+        self._size: Size | None = None
+        self._was_wanted_as: Rendition | None = None
 
     # ---- What the receiver asks
 
     def start(self, receiver: Receiver, fps: float) -> None:
         """Ask for pictures, over a connection that may be there already."""
         self._receiver = receiver
-        self._is_opened = False
+        self._is_opened, self._size = False, None
         self.wanted_fps = fps
         self._connection = self._origins.connection(self._origin)
         self._connection.join(self)
@@ -74,7 +79,25 @@ class RelayedCamera:
             connection.leave(self)
         return succeed(None)
 
-    # ---- What the connection tells
+    # ---- What the connection asks and tells
+
+    @property
+    def wanted_as(self) -> Rendition | None:
+        """The rendition to ask for; None for the full picture.
+
+        There is one of each camera on a connection. So it is a smaller one where all
+        viewers want that, and the smallest while nobody watches. What is shown in place
+        of pictures is wanted in full: renditions of it are made here.
+        """
+        connection, receiver = self._connection, self._receiver
+        entry = connection.entry(self.camera) if connection is not None else None
+        if receiver is None or entry is None or entry.state not in ("live", "idle"):
+            return None
+        there = entry.renditions.values()
+        wanted = list(receiver.wanted())
+        if not wanted:
+            return smallest(there)
+        return wanted[0] if len(wanted) == 1 and wanted[0] in there else None
 
     def told(self, entry: Entry) -> None:
         """Tell what the other camd says of its camera."""
@@ -95,10 +118,21 @@ class RelayedCamera:
         if picture.flags & live.PLACEHOLDER or not stamp.number:
             receiver.placeholder(picture.jpeg, stamp.timestamp)
             return
-        if not self._is_opened:
-            self._is_opened = True
-            receiver.opened("MJPG")
-        receiver.picture(picture.jpeg, captured, stamp)
+        rendition = size = None
+        connection = self._connection
+        entry = connection.entry(self.camera) if connection is not None else None
+        if picture.rendition:
+            if entry is None or picture.rendition not in entry.renditions:
+                return  # The settings have changed there.
+            rendition, size = entry.renditions[picture.rendition], entry.size
+        if not self._is_opened or size not in (None, self._size):
+            self._is_opened, self._size = True, size
+            receiver.opened("MJPG", None, size)
+        receiver.picture(picture.jpeg, captured, stamp, rendition=rendition)
+        if connection is not None and self.wanted_as != self._was_wanted_as:
+            # Viewers have come, gone or moved.
+            self._was_wanted_as = self.wanted_as
+            connection.want()
 
     def lost(self, reason: str, *, is_refusal: bool) -> None:
         """Tell why nothing more comes."""

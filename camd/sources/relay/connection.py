@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -20,7 +21,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from camd.formats import live
+from camd.formats.jpeg import Size
 from camd.formats.live import Picture
+from camd.formats.rendition import Rendition
 from camd.frame import FAR_FUTURE
 from camd.periodic import PeriodicCall
 from camd.sources.http.client import ADDRESSES
@@ -58,19 +61,28 @@ ACKS_EVERY = 0.02
 """Seconds between two messages with acknowledgements at the least: there may be 100
 messages a second."""
 
+RENDITIONS_MOST = 16
+"""Renditions of one camera that are read."""
+
 STATE_LONGEST, WHY_LONGEST = 20, 300
 """Characters that are kept of what another camd says of a camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What another camd says of one of its cameras."""
+    """What another camd says of one of its cameras.
+
+    :ivar size: of its full pictures; 0 by 0 as long as that is unknown.
+    :ivar renditions: the smaller ones, by their numbers there.
+    """
 
     name: str
     number: int
     state: str
     why: str | None
     fps: float
+    size: Size
+    renditions: Mapping[int, Rendition]
 
     @classmethod
     def read(cls, content: Any) -> Entry | None:
@@ -79,6 +91,7 @@ class Entry:
             return None
         name, number = content.get("name"), content.get("number")
         state, why, fps = (content.get(key) for key in ("state", "why", "fps"))
+        width, height = content.get("width"), content.get("height")
         if not (isinstance(name, str) and type(number) is int):
             return None
         return cls(
@@ -87,7 +100,19 @@ class Entry:
             state=_line(state, STATE_LONGEST),
             why=_line(why, WHY_LONGEST) if isinstance(why, str) else None,
             fps=_number(fps) or 0,
+            size=Size(int(_number(width) or 0), int(_number(height) or 0)),
+            renditions=_renditions(content.get("renditions")),
         )
+
+
+def _renditions(content: Any) -> dict[int, Rendition]:
+    """Return the renditions that another camd names, by their numbers there."""
+    found: dict[int, Rendition] = {}
+    for each in content[:RENDITIONS_MOST] if isinstance(content, list) else ():
+        # Those of a camd that gives no names cannot be asked for one by one.
+        with suppress(KeyError, TypeError, ValueError):
+            found[int(each["rendition"])] = Rendition.parse(each["name"])
+    return found
 
 
 def _number(value: object) -> float | None:
@@ -111,6 +136,10 @@ class Member(Protocol):
 
     camera: str
     wanted_fps: float
+
+    @property
+    def wanted_as(self) -> Rendition | None:
+        """The rendition that is wanted; None for the full picture."""
 
     def told(self, entry: Entry) -> None:
         """Take what is said of the camera."""
@@ -304,6 +333,7 @@ class OriginConnection:
             for member in list(self.members):
                 if member.camera == entry.name:
                     self._tell(member)
+            self._watch_soon()
         if "clock" in message:
             self._take_time(message)
         if isinstance(message.get("watch"), dict):
@@ -395,9 +425,15 @@ class OriginConnection:
         if client is None:
             return
         rates: dict[str, float] = {}
+        renditions: dict[str, Rendition | None] = {}
         for member in self.members:
-            rates[member.camera] = max(member.wanted_fps, rates.get(member.camera, 0.0))
-        wanted = {name: self._wish(name, fps) for name, fps in rates.items()}
+            name, rendition = member.camera, member.wanted_as
+            rates[name] = max(member.wanted_fps, rates.get(name, 0.0))
+            if renditions.setdefault(name, rendition) != rendition:
+                renditions[name] = None
+        wanted = {
+            name: self._wish(name, fps, renditions[name]) for name, fps in rates.items()
+        }
         if wanted == self._watched:
             return
         self._watched = wanted
@@ -406,12 +442,18 @@ class OriginConnection:
         self._asked_at = now
         client.say(clock=now, watch=wanted)
 
-    def _wish(self, name: str, fps: float) -> dict[str, float]:
+    def _wish(
+        self, name: str, fps: float, rendition: Rendition | None
+    ) -> dict[str, float]:
         """Return what is said of one camera; all of it where that is no more."""
         entry = self._entries.get(name)
-        if entry is not None and 0 < entry.fps <= fps:
-            return {}
-        return {"fps": round(min(max(fps, 0.1), 240.0), 3)}
+        wish: dict[str, float] = {}
+        if entry is not None and rendition is not None:
+            wish["width"] = rendition.size_of(entry.size).width
+            wish["quality"] = rendition.quality
+        if entry is None or not 0 < entry.fps <= fps:
+            wish["fps"] = round(min(max(fps, 0.1), 240.0), 3)
+        return wish
 
     def _acknowledge(self) -> None:
         acks, self._acks = self._acks, {}

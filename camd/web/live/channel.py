@@ -109,11 +109,18 @@ class LiveChannel:
         size, retry_in = camera.picture_size, camera.retry_in
         known = camera.newest is not None and not camera.newest.is_placeholder
         known = known or camera.mode is not None
-        renditions = [{"rendition": 0, "width": size.width, "height": size.height}]
+        renditions: list[dict[str, Any]] = [
+            {"rendition": 0, "width": size.width, "height": size.height}
+        ]
         for number, rendition in enumerate(camera.renditions, 1):
             small = rendition.size_of(size)
             renditions.append(
-                {"rendition": number, "width": small.width, "height": small.height}
+                {
+                    "rendition": number,
+                    "name": str(rendition),
+                    "width": small.width,
+                    "height": small.height,
+                }
             )
         return {
             "name": camera.settings.name,

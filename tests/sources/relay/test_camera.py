@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.frame import Stamp
 from camd.sources import Refused
 from camd.sources.relay.client import BURST, LONGEST, SMALLEST
@@ -74,6 +77,109 @@ def test_a_camera_at_rest() -> None:
     harness.camera.set_rate(0.01)
     harness.origin.turn()
     assert harness.wire.told("watch")[-1] == {"robot": {"fps": 0.1}}
+
+
+HALF, QUARTER = Rendition.parse("1/2@65"), Rendition.parse("1/4@35")
+NAMED = [
+    {"rendition": 0, "width": 640, "height": 480},
+    {"rendition": 1, "name": "1/2@65", "width": 320, "height": 240},
+    {"rendition": 2, "name": "1/4@35", "width": 160, "height": 120},
+]
+
+
+def with_renditions(**more: Any) -> RelayHarness:
+    """A camera of a camd that makes two renditions."""
+    usual = {"width": 640, "height": 480, "renditions": NAMED}
+    return RelayHarness(origin=FakeOrigin(entry(**{**usual, **more})))
+
+
+@pytest.mark.parametrize(
+    ("wants", "wish"),
+    [
+        ({None}, {}),
+        ({HALF}, {"width": 320, "quality": 65}),
+        ({QUARTER}, {"width": 160, "quality": 35}),
+        # One comes over a connection, and the rest is made of it.
+        ({HALF, QUARTER}, {}),
+        ({HALF, None}, {}),
+        # The other camd does not make that.
+        ({Rendition.parse("1/3@65")}, {}),
+        # At rest the smallest will do.
+        ((), {"width": 160, "quality": 35}),
+    ],
+)
+def test_what_viewers_want(wants: set[Rendition | None], wish: dict[str, int]) -> None:
+    """A smaller one is asked for where all want that."""
+    harness = with_renditions()
+    harness.receiver.wants = wants
+    harness.camera.set_rate(15)
+    harness.origin.turn()
+    assert harness.wire.told("watch")[-1] == {"robot": wish}
+
+
+@pytest.mark.parametrize("state", ["offline", "stalled", "starting"])
+def test_a_placeholder_is_wanted_in_full(state: str) -> None:
+    """Smaller ones are made of it here."""
+    harness = with_renditions()
+    harness.receiver.wants = {HALF}
+    harness.camera.set_rate(15)
+    harness.origin.turn()
+    told = entry(state=state, width=640, height=480, renditions=NAMED)
+    harness.wire.say(camera=told)
+    harness.origin.turn()
+    assert harness.wire.told("watch")[-1] == {"robot": {}}
+
+
+def test_two_of_one_camera_that_want_different_ones() -> None:
+    """Both get the full picture."""
+    origin = FakeOrigin(entry(width=640, height=480, renditions=NAMED))
+    harness = RelayHarness(ADDRESS, ADDRESS, origin=origin)
+    harness.receivers[0].wants = {HALF}
+    harness.receivers[1].wants = {QUARTER}
+    harness.camera.set_rate(15)
+    harness.origin.turn()
+    assert harness.wire.told("watch")[-1] == {"robot": {}}
+
+
+@pytest.mark.parametrize("names", [[], None, 5, [1, {}], [{"rendition": "x"}], NAMED])
+def test_renditions_that_have_no_names(names: object) -> None:
+    """An older camd, or none at all: the full picture is asked for."""
+    unnamed = (
+        [{k: v for k, v in each.items() if k != "name"} for each in NAMED]
+        if names is NAMED
+        else names
+    )
+    harness = with_renditions(renditions=unnamed)
+    harness.receiver.wants = {HALF}
+    harness.camera.set_rate(15)
+    harness.origin.turn()
+    assert harness.wire.told("watch")[-1] == {"robot": {}}
+
+
+def test_a_smaller_picture_says_what_it_is() -> None:
+    """By its number there; the size of the full one is told with the first."""
+    harness = with_renditions()
+    harness.wire.show(1, THERE)
+    harness.wire.show(2, THERE, rendition=1)
+    harness.wire.show(3, THERE, rendition=2)
+    harness.wire.show(4, THERE, rendition=7)
+    harness.wire.show(5, THERE)
+    assert harness.receiver.numbers == [1, 2, 3, 5]
+    assert harness.receiver.renditions == [None, HALF, QUARTER, None]
+    assert harness.receiver.sizes == [None, Size(640, 480)]
+
+
+def test_viewers_that_move() -> None:
+    """What they want by now is asked for with the next picture."""
+    harness = with_renditions()
+    harness.wire.show(1, THERE)
+    harness.receiver.wants = {HALF}
+    harness.wire.show(2, THERE)
+    harness.origin.turn()
+    harness.wire.show(3, THERE)
+    harness.origin.turn()
+    wishes = harness.wire.told("watch")
+    assert wishes == [{"robot": {}}, {"robot": {"width": 320, "quality": 65}}]
 
 
 def test_the_time_is_told_ahead_of_pictures() -> None:
