@@ -61,11 +61,15 @@ def comes_within(capture: Capture, seconds: float) -> bool:
     """Whether a V4L2 device has its next picture by then, which it then grabs.
 
     :param seconds: how long to wait.
+    :return: True as well where that cannot be asked: what is wrong shows in the grab.
     """
+    # OpenCV 5 crashes when it is asked about a capture that is not open.
+    if not isinstance(capture, cv2.VideoCapture) or not capture.isOpened():
+        return True
     try:
-        is_there, _ = cv2.VideoCapture.waitAny([capture], max(1, int(seconds * 1e9)))  # type: ignore[list-item]
+        is_there, _ = cv2.VideoCapture.waitAny([capture], max(1, int(seconds * 1e9)))
     except cv2.error:
-        return True  # What is wrong shows when it is grabbed.
+        return True
     return is_there
 
 

@@ -95,11 +95,11 @@ class Pump:
         """
         if self._failure is not None:
             return False
-        if self._shot is not None:
-            patience = max(self._until_overdue(), LEAST_WAIT)
-            if not self._comes(self._capture, patience):
-                return True
         try:
+            if self._shot is not None:
+                patience = max(self._until_overdue(), LEAST_WAIT)
+                if not self._comes(self._capture, patience):
+                    return True
             self._shot = self._taken()
         except SourceError as error:
             self._fail(str(error))

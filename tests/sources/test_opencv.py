@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from camd.sources import SourceError
-from camd.sources.opencv import DriverStamps, given_by, retrieve, retrieve_jpeg
+from camd.sources.opencv import (
+    DriverStamps,
+    comes_within,
+    given_by,
+    retrieve,
+    retrieve_jpeg,
+)
 from tests.fake_camera import FakeCapture, FakeTime
 
 
@@ -97,3 +103,9 @@ def test_stamp_that_stands_still(capture: FakeCapture) -> None:
     capture.told[cv2.CAP_PROP_POS_MSEC] = 999_000
     stamps = DriverStamps(capture, 990)
     assert [stamps(1000), stamps(1001), stamps(1002)] == [999, 1001, 1002]
+
+
+def test_what_cannot_be_waited_for(capture: FakeCapture) -> None:
+    """OpenCV is not asked whether a picture comes to what is no open V4L2 device."""
+    assert comes_within(capture, 1)
+    assert comes_within(cv2.VideoCapture(), 1)

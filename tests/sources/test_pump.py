@@ -292,3 +292,17 @@ def test_without_a_thread_any_trouble_is_told(time: FakeTime) -> None:
     assert not pump.take()
     with pytest.raises(SourceError, match=r"cam: MemoryError\('full'\)"):
         pump.read()
+
+
+def test_without_a_thread_trouble_in_waiting_is_told(time: FakeTime) -> None:
+    """Whatever goes wrong while the next picture is waited for ends nobody's thread."""
+
+    def comes(capture: object, seconds: float) -> bool:
+        raise TypeError("what is this?")
+
+    pump = Pump(FakeCapture(time), time.clock, "cam", comes=comes)
+    pump.take()
+    assert not pump.take()
+    assert number(pump.read()) == 1
+    with pytest.raises(SourceError, match="what is this"):
+        pump.read()
