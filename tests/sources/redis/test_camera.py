@@ -20,6 +20,11 @@ from tests.fake_redis import EPOCH, FakeNetwork
 from tests.fakes_camera import said
 from tests.fakes_fleet import Edge, Origin
 
+HALF, SMALLEST = "1/2@65", "1/4@35"
+
+each_rung = pytest.mark.parametrize("rung", [None, HALF])
+"""For viewers of the full picture, and for those of a smaller one."""
+
 
 class Chain:
     """A camera, its origin, the server and an edge."""
@@ -114,9 +119,10 @@ def test_a_picture_is_never_younger_than_it_is(round_trip: float, ahead: float) 
     assert earliest <= shown.captured <= truly_taken + 1e-9
 
 
-def test_redis_clock_is_set(chain: Chain) -> None:
+@each_rung
+def test_redis_clock_is_set(chain: Chain, rung: str | None) -> None:
     """Set back or forth, it makes pictures at most older, and for a second or two."""
-    chain.edge.visit()
+    chain.edge.visit(rung)
     chain.origin.run(1)
     for ahead in (EPOCH - 3600, EPOCH + 3600):
         chain.network.redis.ahead = ahead
@@ -150,8 +156,6 @@ def test_a_narrow_uplink_shows_fewer_pictures_and_none_that_is_old() -> None:
 
 # ---- Renditions
 
-HALF, SMALLEST = "1/2@65", "1/4@35"
-
 
 def key(rung: str) -> bytes:
     """The key of the origin's pictures in a rung."""
@@ -183,6 +187,23 @@ def test_who_wants_less_gets_what_the_origin_makes(chain: Chain) -> None:
     assert str(shown.rendition) == HALF
     assert chain.edge.environment.scaled == []
     assert chain.edge.camera.picture_size == Size(32, 24)
+
+
+def test_a_narrow_uplink_carries_all_small_pictures() -> None:
+    """Over 0.5 Mbit/s, where a full one of 40 KB would take 0.7 s."""
+    chain = Chain()
+    chain.origin.run(2)
+    viewer, _ = chain.edge.visit(HALF)
+    chain.network.round_trip = 0.02
+    up, *_ = chain.network.wires
+    up.bytes_per_second = 480e3 / 8
+    chain.origin.run(3, size=40_000)
+    ages = []
+    for _ in range(64):
+        chain.origin.run(1 / 16, size=40_000)
+        ages.append(chain.network.seconds() - last(viewer).captured)
+    assert chain.frames(2) == pytest.approx(32, abs=1)
+    assert max(ages) < 0.2
 
 
 def test_a_picture_counts_once(chain: Chain) -> None:
@@ -346,9 +367,10 @@ def test_a_small_viewers_placeholder_is_the_origins(chain: Chain) -> None:
 # ---- Trouble
 
 
-def test_the_cameras_state_is_the_origins(chain: Chain) -> None:
+@each_rung
+def test_the_cameras_state_is_the_origins(chain: Chain, rung: str | None) -> None:
     """A camera that is offline at the origin is so at the edge, with the reason."""
-    chain.edge.visit()
+    chain.edge.visit(rung)
     chain.origin.run(1)
     receiver = chain.origin.source.receiver
     assert receiver is not None
@@ -374,9 +396,10 @@ def test_the_placeholder_is_the_origins(chain: Chain) -> None:
     assert shown.state == original.state == "offline"
 
 
-def test_redis_is_away(chain: Chain) -> None:
+@each_rung
+def test_redis_is_away(chain: Chain, rung: str | None) -> None:
     """Viewers stay, the camera is stalled, not offline, and the link is told apart."""
-    viewer, outlet = chain.edge.visit()
+    viewer, outlet = chain.edge.visit(rung)
     chain.origin.run(1)
     with capturedLogs() as events:
         chain.network.lose()
@@ -402,9 +425,10 @@ def test_redis_is_away(chain: Chain) -> None:
     assert outlet.aborted == outlet.finished == 0
 
 
-def test_the_origin_is_away(chain: Chain) -> None:
+@each_rung
+def test_the_origin_is_away(chain: Chain, rung: str | None) -> None:
     """Its cameras are stalled, the link to the server is well, and it comes back."""
-    chain.edge.visit()
+    chain.edge.visit(rung)
     chain.origin.run(1)
     chain.origin.publisher._link.stop()
     chain.origin.publisher._wants.stop()
@@ -419,9 +443,10 @@ def test_the_origin_is_away(chain: Chain) -> None:
     assert chain.shown().number < 64
 
 
-def test_an_origin_that_is_stopped_says_so(chain: Chain) -> None:
+@each_rung
+def test_an_origin_that_is_stopped_says_so(chain: Chain, rung: str | None) -> None:
     """At the end its cameras are offline at once."""
-    chain.edge.visit()
+    chain.edge.visit(rung)
     chain.origin.run(1)
     chain.origin.publisher.stopService()
     chain.network.run(0.25)
