@@ -1,7 +1,7 @@
-"""Cameras that send a folder's JPEGs over HTTP, in a process that is not counted.
+"""Cameras over HTTP, in a process that is not counted.
 
-``python -m bench.mjpeg ADDRESS PORT FOLDER FPS``: each connection is a camera, and no
-two of them send at the same moment.
+``python -m bench.mjpeg ADDRESS PORT FOLDER FPS``: each connection is a camera that
+sends the folder's JPEGs, and no two of them send at the same moment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 HEAD = (
@@ -24,15 +24,24 @@ SPREAD = 0.618
 """Share of an interval between two cameras, so that any number of them are spread."""
 
 
+def part(jpeg: bytes, headers: str = "") -> bytes:
+    """Return a picture as a camera sends it.
+
+    :param headers: further ones, each with its end of line.
+    """
+    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n{headers}\r\n"
+    return b"%b%b\r\n--frame\r\n" % (head.encode(), jpeg)
+
+
 class Cameras:
     """Any number of cameras that all show the same pictures.
 
-    :param jpegs: the pictures, in order.
+    :param new_part: returns the picture of a number, from 1, as :func:`part` does.
     :param fps: pictures a second of each camera.
     """
 
-    def __init__(self, jpegs: Sequence[bytes], fps: float) -> None:
-        self._jpegs = jpegs
+    def __init__(self, new_part: Callable[[int], bytes], fps: float) -> None:
+        self._new_part = new_part
         self._interval = 1 / fps
         self._count = itertools.count()
 
@@ -43,28 +52,27 @@ class Cameras:
         due = time.monotonic() + next(self._count) * SPREAD % 1 * self._interval
         try:
             await reader.readuntil(b"\r\n\r\n")
+            # What waits here would be old when it is read, and nobody could tell.
+            writer.transport.set_write_buffer_limits(0)
             writer.write(HEAD)
             for number in itertools.count(1):
                 await asyncio.sleep(due - time.monotonic())
-                due += self._interval
-                writer.write(self._part(number))
+                due = max(due + self._interval, time.monotonic())
+                writer.write(self._new_part(number))
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             writer.close()
-
-    def _part(self, number: int) -> bytes:
-        jpeg = self._jpegs[number % len(self._jpegs)]
-        head = (
-            f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"
-            f"X-Timestamp: {time.time():.6f}\r\nX-Frame: {number}\r\n\r\n"
-        )
-        return b"%b%b\r\n--frame\r\n" % (head.encode(), jpeg)
 
 
 async def main(address: str, port: str, folder: str, fps: str) -> None:
     """Serve until killed."""
     jpegs = [path.read_bytes() for path in sorted(Path(folder).glob("*.jpg"))]
-    cameras = Cameras(jpegs, float(fps))
+
+    def new_part(number: int) -> bytes:
+        stamp = f"X-Timestamp: {time.time():.6f}\r\nX-Frame: {number}\r\n"
+        return part(jpegs[number % len(jpegs)], stamp)
+
+    cameras = Cameras(new_part, float(fps))
     server = await asyncio.start_server(cameras.send, address, int(port))
     await server.serve_forever()
 

@@ -8,7 +8,6 @@ the JPEG's head stays the same, as with most cameras.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 import socket
 import sys
@@ -17,17 +16,10 @@ import time
 import cv2
 import numpy as np
 
-HEAD = (
-    b"HTTP/1.0 200 OK\r\n"
-    b"Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n--frame\r\n"
-)
-"""What a simple camera answers; the body ends with the connection."""
+from bench.mjpeg import Cameras, part
 
 MARK = re.compile(rb"taken ([0-9.]{17})")
 """What stands at the end: Unix seconds."""
-
-SPREAD = 0.618
-"""Share of an interval between two cameras, so that any number of them are spread."""
 
 SEND_BUFFER = 16 * 1024
 """Bytes that the kernel may hold for one connection; it doubles that."""
@@ -52,41 +44,10 @@ def stamped(jpeg: bytes, now: float) -> bytes:
     return b"%btaken %.6f%b" % (jpeg[:-2], now, jpeg[-2:])
 
 
-class Cameras:
-    """Any number of cameras that show the same picture.
-
-    :param fps: pictures a second of each camera.
-    """
-
-    def __init__(self, jpeg: bytes, fps: float) -> None:
-        self._jpeg = jpeg
-        self._interval = 1 / fps
-        self._count = itertools.count()
-
-    async def send(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """Answer one request with pictures, until the client has gone."""
-        due = time.monotonic() + next(self._count) * SPREAD % 1 * self._interval
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            # What waits here would be old when it is read, and nobody could tell.
-            writer.transport.set_write_buffer_limits(0)
-            writer.write(HEAD)
-            while True:
-                await asyncio.sleep(due - time.monotonic())
-                due = max(due + self._interval, time.monotonic())
-                jpeg = stamped(self._jpeg, time.time())
-                head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
-                writer.write(b"%b%b\r\n--frame\r\n" % (head % len(jpeg), jpeg))
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            writer.close()
-
-
 async def main(address: str, port: str, fps: str, size: str) -> None:
     """Serve until killed."""
-    cameras = Cameras(picture(int(size)), float(fps))
+    jpeg = picture(int(size))
+    cameras = Cameras(lambda _: part(stamped(jpeg, time.time())), float(fps))
     listening = socket.create_server((address, int(port)), backlog=100)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     server = await asyncio.start_server(cameras.send, sock=listening)
