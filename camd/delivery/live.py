@@ -253,21 +253,20 @@ class LiveConnection:
 
     :param outlet: the way out of the whole connection.
     :param finished: called with an outlet whose viewer's stream is to end.
+    :param lag: returns by how many seconds the daemon itself is late, at a moment: what
+        has come since then may not have been read yet.
     """
 
     __slots__ = (
         "_batches",
-        "_call",
         "_clock",
         "_controls",
         "_in_time",
         "_lag",
         "_last",
         "_outlet",
-        "_picked",
         "_sent_at",
         "_turns",
-        "_waiting",
         "acks",
         "finished",
         "is_open",
@@ -283,6 +282,7 @@ class LiveConnection:
         clock: IReactorTime,
         max_lateness: float,
         finished: Callable[[LiveOutlet], None],
+        lag: Callable[[float], float],
     ) -> None:
         self.acks = self.late = 0
         self.pacer = Pacer(max_lateness)
@@ -297,7 +297,7 @@ class LiveConnection:
         self._sent_at = clock.seconds()
         # Camera and rendition -> what was sent of them last.
         self._last: dict[tuple[int, int], live.Content] = {}
-        self._lag = 0.0
+        self._lag = lag
         self.look_at = -math.inf
         self.is_open = False
 
@@ -452,8 +452,9 @@ class LiveConnection:
         self, key: PictureKey, outlet: LiveOutlet | None, now: float
     ) -> bool:
         """Note that a picture has arrived; return whether it was under way."""
-        was_late = self.pacer.is_late(now - self._lag)
-        if not self.pacer.acked(key, now):
+        lag = self._lag(now)
+        was_late = self.pacer.is_late(now - lag)
+        if not self.pacer.acked(key, now, lag):
             return False
         self._in_time = 0 if was_late else self._in_time + 1
         self.late = self.late + 1 if was_late else 0
@@ -476,21 +477,19 @@ class LiveConnection:
         asked = outlet.wire.asked_up_to(frame)
         if asked is not None and asked.built_at > max(outlet.acked_at, viewer.came):
             self.acks += 1
-            within = self.pacer.ack_within(asked.size) + self._lag
+            within = self.pacer.ack_within(asked.size) + self._lag(now)
             outlet.acked(asked, now, within)
             if now - asked.built_at > within:
                 self.pace()
         elif viewer.last is not None and viewer.last.number & 0xFFFFFFFF != frame:
             self.pace()
 
-    def check(self, now: float, heartbeat: float, lag: float = 0.0) -> None:
+    def check(self, now: float, heartbeat: float) -> None:
         """Look, ten times a second, for what has not come.
 
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
-        :param lag: seconds by which the daemon itself is late: what has come since then
-            may not have been read yet.
         """
-        self._lag, seen = lag, now - lag
+        seen = now - self._lag(now)
         if self.pacer.unacked:
             if self.pacer.is_late(seen):
                 self._in_time = 0

@@ -272,18 +272,19 @@ class Pacer:
         self._lead += gain * (wanted - waited)
         self._lead = min(max(self._lead, 0.0), LEAD_MOST)
 
-    def acked(self, key: Hashable, now: float) -> bool:
+    def acked(self, key: Hashable, now: float, lag: float = 0.0) -> bool:
         """Note that this picture is on the screen, and that all before it have arrived.
 
+        :param lag: seconds for which that may have been there before it was read.
         :return: whether it was under way.
         """
         for count, picture in enumerate(self._under_way, 1):
             if picture.key == key:
-                self._arrived(picture, count, now)
+                self._arrived(picture, count, now, lag)
                 return True
         return False
 
-    def _arrived(self, picture: UnderWay, count: int, now: float) -> None:
+    def _arrived(self, picture: UnderWay, count: int, now: float, lag: float) -> None:
         """Learn from so many pictures, of which this is the last."""
         first, size = self._under_way[0], self._forget(count)
         patience = self.patience(size)
@@ -296,6 +297,9 @@ class Pacer:
             # as one, the PING has come with its picture, and not ahead of it.
             ahead = min(first.pong_at, first.sent_at + self.round_trip + JITTER)
             seconds = now - max(ahead, self._acked_at)
+            if self._bytes:
+                # No slower than was known, unless it was even without the lag.
+                seconds = min(seconds, max(seconds - lag, self._taken(size)))
             self._take_bandwidth(size, seconds, patience)
         self._acked_at = now
         self._probe, self._probe_after = None, PROBE_AFTER

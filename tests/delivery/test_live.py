@@ -40,8 +40,9 @@ class LiveViewer:
         self.out = FakeOutlet()
         self.ages: list[float] = []
         self.finished: list[LiveOutlet] = []
+        self.lag = 0.0
         self.connection = LiveConnection(
-            self.out, self.clock, 1.0, self.finished.append
+            self.out, self.clock, 1.0, self.finished.append, lambda _: self.lag
         )
         self.camera = beside.camera if beside else LiveCamera(1, self.clock.seconds)
         self.outlet = LiveOutlet(
@@ -58,7 +59,6 @@ class LiveViewer:
         self.fan_out.subscribe(self.viewer)
         self.viewer.open(self.fan_out.newest_for(self.viewer))
         self.number = 0
-        self.lag = 0.0
 
     def publish(self, *, acks: bool = True, after: float = 0.01) -> None:
         """Publish one frame; answer its PING and acknowledge it, some time later."""
@@ -72,7 +72,7 @@ class LiveViewer:
             self.clock.advance(after)
             if is_asked:
                 self.acknowledge()
-        self.connection.check(self.clock.seconds(), 5, self.lag)
+        self.connection.check(self.clock.seconds(), 5)
         self.clock.advance(max(0.0, EVERY - 2 * after))
 
     def answer_ping(self) -> None:

@@ -73,6 +73,19 @@ def test_a_link_that_falls_is_believed_after_two_pictures(pacer: Pacer) -> None:
     assert pacer.bandwidth == pytest.approx(10_000)
 
 
+@pytest.mark.parametrize(
+    ("late", "bandwidth"), [(0.0, 100_000), (0.4, 100_000), (0.8, 80_000)]
+)
+def test_a_late_daemon_blames_no_link(
+    pacer: Pacer, late: float, bandwidth: float
+) -> None:
+    """Of what may have been read half a second late, only the rest is the link's."""
+    pacer.sent("b", SIZE, 1.0)
+    pacer.pong("b", 1.1)
+    pacer.acked("b", 1.1 + SIZE / 100_000 + late, lag=0.5)
+    assert pacer.bandwidth == pytest.approx(bandwidth, rel=0.03)
+
+
 def test_the_next_leaves_just_in_time(pacer: Pacer) -> None:
     """Its first byte comes where the last one's end has just left."""
     pacer.sent("a", SIZE, 1.0)

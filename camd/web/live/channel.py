@@ -87,6 +87,13 @@ class LiveChannel:
             self._checks.end()
             self._checks = None
 
+    def lag(self, now: float) -> float:
+        """Return the seconds by which the daemon itself is late, or was just now.
+
+        After a pause it reads what has come before it looks at its clock.
+        """
+        return max(self._lag, min(now - self._look_at, LAG_MOST))
+
     def close_all(self, must_go: Callable[[Principal], bool]) -> None:
         """Close the connections of those who may not have them any more."""
         for session in list(self.sessions):
@@ -164,7 +171,7 @@ class LiveChannel:
             if session.is_at_rest and now < session.connection.look_at and not report:
                 continue
             try:
-                session.check(now, heartbeat, self._lag, report=report)
+                session.check(now, heartbeat, report=report)
             except Exception:
                 # An exception would end the looks, and with them everybody's pictures.
                 self._log.failure("A live connection could not be looked after")

@@ -78,7 +78,11 @@ class Session:
         self._user_agent = user_agent
         self._only = only
         self.connection = LiveConnection(
-            outlet_after(request), channel.clock, MAX_LATENESS, self._finished
+            outlet_after(request),
+            channel.clock,
+            MAX_LATENESS,
+            self._finished,
+            channel.lag,
         )
         self._wanted: Mapping[str, Wanted] = {}
         self._watched: dict[str, tuple[Camera, LiveOutlet, Viewer]] = {}
@@ -279,15 +283,14 @@ class Session:
         if name in self._watched:
             self._watch(self._wanted)
 
-    def check(self, now: float, heartbeat: float, lag: float, *, report: bool) -> None:
+    def check(self, now: float, heartbeat: float, *, report: bool) -> None:
         """Look for what has not come; every two seconds, report rates.
 
         Where all keep up, each second report is left out: it costs more than a picture.
 
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
-        :param lag: seconds by which the daemon itself is late.
         """
-        self.connection.check(now, heartbeat, lag)
+        self.connection.check(now, heartbeat)
         self._follow_link()
         if not report or self._closing is not None:
             return

@@ -196,6 +196,15 @@ def test_rates_are_reported() -> None:
     assert rates[-1]["cameras"]["robot"]["frame_age"] < 0.2
 
 
+def test_a_pause_of_the_daemon_is_no_viewers_fault() -> None:
+    """It reads what has come before it looks at its clock again."""
+    daemon = FakeDaemon()
+    FakeLiveClient(daemon).advance(1)
+    now = daemon.environment.clock.seconds()
+    assert daemon.live.lag(now) == pytest.approx(0, abs=0.05)
+    assert daemon.live.lag(now + 0.4) == pytest.approx(0.3, abs=0.1)
+
+
 def test_ages_are_counted() -> None:
     """For the metrics, and for the viewer's entry in the stats."""
     client = FakeLiveClient(FakeDaemon())
