@@ -20,6 +20,8 @@ from camd.capture.pull import PullIntake
 from camd.capture.push import GIVE_UP, TRIES, HandedOver, PushIntake, Redraw
 from camd.capture.reader import BadPicture, Reader
 from camd.capture.worker import ReaderThread, Worker
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
 from camd.frame import Frame, Stamp
 from camd.sources import CameraMode, Receiver, Refused, Source, SourceError
 from camd.stats import CameraStats
@@ -34,6 +36,7 @@ from tests.fakes_camera import (
     said,
     tiny_jpeg,
 )
+from tests.jpegs import encode
 
 FPS = 16
 INTERVAL = 1 / FPS
@@ -852,3 +855,103 @@ def test_one_that_refuses() -> None:
     assert harness.source.calls.count("start") == 1
     harness.run(1)
     assert harness.source.calls.count("start") == 2
+
+
+# ---- Renditions that another camd has made
+
+HALF = Rendition.parse("1/2@65")
+SMALL = encode(16, 12)
+
+
+class Relayed(PushHarness):
+    """A capture of another camd's camera, whose viewers want what the test says."""
+
+    def send(self, number: int, rendition: Rendition | None = None) -> None:
+        """Push a picture of this number, in a rendition or in full."""
+        jpeg = tiny_jpeg() if rendition is None else SMALL
+        self.receiver.opened("MJPG", None, Size(32, 24))
+        now = self.clock.seconds()
+        stamp = Stamp(number, 1000 + number)
+        self.receiver.picture(jpeg, now, stamp, rendition=rendition)
+
+
+def relayed() -> Relayed:
+    """One that somebody watches, whose source has begun."""
+    harness = Relayed()
+    harness.go()
+    return harness
+
+
+def test_a_picture_in_two_renditions() -> None:
+    """Both are published, under one number, and count as one."""
+    harness = relayed()
+    for number in range(1, 17):
+        harness.send(number)
+        harness.send(number, HALF)
+        harness.clock.advance(INTERVAL)
+    assert [(f.number, f.rendition) for f in harness.frames] == [
+        (number, rendition) for number in range(1, 17) for rendition in (None, HALF)
+    ]
+    assert harness.frames[1].size == Size(16, 12)
+    assert (harness.stats.captured, harness.stats.published) == (16, 16)
+
+
+def test_a_rendition_that_is_behind() -> None:
+    """It counts no picture again, and a camera that began again counts."""
+    harness = relayed()
+    for number in (5, 6, 7):
+        harness.send(number)
+        harness.clock.advance(INTERVAL)
+    harness.send(6, HALF)
+    assert harness.stats.captured == 3
+    harness.clock.advance(2)
+    harness.send(1, HALF)
+    assert harness.stats.captured == 4
+
+
+def test_the_mode_is_the_full_pictures() -> None:
+    """Though none of these has come."""
+    harness = relayed()
+    harness.send(1, HALF)
+    mode = harness.capture.mode
+    assert mode is not None
+    assert (mode.width, mode.height) == (32, 24)
+
+
+def test_each_rendition_has_its_own_rate() -> None:
+    """What comes twice as fast as the stream is taken half of the time, of each."""
+    harness = relayed()
+    for number in range(1, 65):
+        harness.send(number)
+        harness.send(number, HALF)
+        harness.clock.advance(INTERVAL / 2)
+    small = [frame for frame in harness.frames if frame.rendition]
+    assert len(small) == pytest.approx(32, abs=2)
+    assert len(harness.frames) - len(small) == pytest.approx(32, abs=2)
+
+
+def test_a_snapshot_is_a_full_picture() -> None:
+    """Beside smaller ones it is waited for, and asked for."""
+    harness = relayed()
+    harness.send(1, HALF)
+    got: list[Frame] = []
+    harness.capture.snapshot().addCallback(got.append)
+    assert None in harness.receiver.wanted()
+    harness.clock.advance(INTERVAL)
+    harness.send(2, HALF)
+    assert got == []
+    harness.clock.advance(INTERVAL)
+    harness.send(3)
+    assert [frame.number for frame in got] == [3]
+
+
+def test_nothing_is_wanted_at_rest() -> None:
+    """A small one is a sign of life then, and no frame."""
+    harness = relayed()
+    assert list(harness.receiver.wanted()) == [None]
+    harness.capture.rest()
+    assert list(harness.receiver.wanted()) == []
+    harness.clock.advance(1)
+    harness.send(1, HALF)
+    assert harness.frames == []
+    assert harness.stats.captured == 1

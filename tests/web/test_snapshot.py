@@ -6,6 +6,9 @@ import pytest
 from twisted.internet.defer import fail
 from twisted.logger import capturedLogs
 
+from camd.formats.jpeg import Size
+from camd.formats.rendition import Rendition
+from camd.frame import Stamp
 from camd.sources import SourceError
 from camd.web.frame import WAIT
 from tests.fakes import failures
@@ -19,6 +22,7 @@ from tests.fakes_camera import (
     lose_camera,
     tiny_jpeg,
 )
+from tests.jpegs import encode
 
 SNAPSHOT = "/api/robot/snapshot"
 STREAM = "/api/robot/stream"
@@ -380,3 +384,28 @@ def test_bad_values(query: str, error: str) -> None:
     line = daemon.ask(f"{SNAPSHOT}?{query}")
     assert (line.status, line.raw.decode()) == (400, f"{error}\n")
     assert daemon.viewer_count.active == 0
+
+
+def test_a_rendition_that_comes_made() -> None:
+    """Of another camd's camera: it is given as it came, under the same name."""
+    environment = FakeEnvironment()
+    source = environment.push_source = FakePushSource(environment.clock)
+    daemon = FakeDaemon(environment=environment, renditions=["1/2@60"])
+    daemon.ask(f"{STREAM}?width=16")
+    half = encode(16, 12)
+    assert source.receiver is not None
+    source.receiver.opened("MJPG", None, Size(32, 24))
+    source.receiver.picture(
+        half,
+        environment.clock.seconds(),
+        Stamp(7, 1007.5),
+        rendition=Rendition.parse("1/2@60"),
+    )
+    line = daemon.ask(f"{SNAPSHOT}?width=16")
+    assert (line.status, line.raw) == (200, half)
+    assert line.headers["x-rendition"] == "1/2@60"
+    assert (line.headers["x-frame"], line.headers["x-timestamp"]) == (
+        "7",
+        "1007.500000",
+    )
+    assert environment.scaler.asked == []
