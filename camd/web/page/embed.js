@@ -20,8 +20,8 @@ const feed = new Feed(root, {
   signedOut: tell,
 }, {live: `${path}/live?${live}`, query: frame, only: {name, title, state: "starting"}});
 
-const tile = new Tile(name, feed.clock(name), (_, picture, grown) => {
-  feed.drawn(name, picture);
+const tile = new Tile(name, feed.clock(name), (picture, grown) => {
+  feed.drawn(picture);
   if (grown) arrange();
 });
 list.append(tile.root);

@@ -87,7 +87,7 @@ export class Feed {
   }
 
   /** Say that a picture is on the screen. */
-  drawn(name, picture) { this.#source?.drawn(name, picture); }
+  drawn(picture) { this.#source?.drawn(picture); }
 
   #become(way) {
     if (this.way === way) return;

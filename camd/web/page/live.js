@@ -16,7 +16,6 @@ export class LiveChannel {
   #listener;
   #acks = new Acks();
   #names = new Map(); // camd's number -> name
-  #numbers = new Map();
   #watching = ""; // the last message of what is wanted
   #watched = {}; // what it said
   #watchedAt = 0; // when, in ms
@@ -56,9 +55,7 @@ export class LiveChannel {
   }
 
   /** Say that a picture is on the screen. */
-  drawn(name, picture) {
-    const number = this.#numbers.get(name);
-    if (number === undefined) return;
+  drawn(picture) {
     this.#acks.drawn(picture);
     this.#acknowledge();
   }
@@ -109,7 +106,7 @@ export class LiveChannel {
 
   #receivePicture(data) {
     const picture = parse(data), name = picture && this.#names.get(picture.camera);
-    if (name === undefined || name === null) return;
+    if (!name) return;
     this.#acks.came(picture, this.#heard);
     if (!picture.placeholder && !this.#dated.has(name)) {
       this.#dated.set(name, {since: this.#heard, isSure: false});
@@ -124,7 +121,6 @@ export class LiveChannel {
     const listener = this.#listener;
     if (said.cameras) {
       this.#names = new Map(said.cameras.map(({number, name}) => [number, name]));
-      this.#numbers = new Map(said.cameras.map(({number, name}) => [name, number]));
       listener.cameras(said.cameras);
     }
     if (said.live) {

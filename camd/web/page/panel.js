@@ -29,8 +29,6 @@ export class Panel {
     setInterval(() => this.#tell(), 1000);
   }
 
-  get open() { return !this.#root.hidden; }
-
   /** Tell of a tile; null closes the panel. */
   show(tile, tools = []) {
     this.#root.hidden = tile === null;

@@ -44,7 +44,8 @@ export class Tile {
   /**
    * @param name - the camera's.
    * @param clock - the one that its pictures are dated by.
-   * @param drawn - called with this and the picture once it is on the screen.
+   * @param drawn - called with a picture once it is on the screen, and with whether its
+   *     shape is another than the last one's.
    */
   constructor(name, clock, drawn) {
     this.name = name;
@@ -86,7 +87,7 @@ export class Tile {
   show(picture) {
     this.meter.receive(performance.now(), picture.bytes);
     // A placeholder says in its picture what is said here in words, over the last one.
-    if (picture.placeholder) this.#drawn(this, picture);
+    if (picture.placeholder) this.#drawn(picture);
     else {
       this.#next = picture;
       if (!this.#decoding) this.#decode();
@@ -104,7 +105,7 @@ export class Tile {
         this.#ready = {bitmap, picture};
         beforeRepaint(this.#draw);
       } catch {
-        this.#drawn(this, picture); // It is damaged; the next one will do.
+        this.#drawn(picture); // It is damaged; the next one will do.
       }
     }
     this.#decoding = false;
@@ -122,8 +123,8 @@ export class Tile {
       this.shown = picture;
       const now = performance.now(), time = this.#clock.read(now);
       this.meter.draw(now, time && Math.max(0, time.time - picture.captured), isNew);
-      this.#drawn(this, picture, grown);
-    } else this.#drawn(this, picture);
+      this.#drawn(picture, grown);
+    } else this.#drawn(picture);
     bitmap.close();
   };
 

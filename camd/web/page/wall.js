@@ -92,8 +92,8 @@ export class Wall {
   }
 
   #newTile(name) {
-    const tile = new Tile(name, this.#feed.clock(name), (_, picture, grown) => {
-      this.#feed.drawn(name, picture);
+    const tile = new Tile(name, this.#feed.clock(name), (picture, grown) => {
+      this.#feed.drawn(picture);
       if (!this.#began) performance.mark("first picture");
       this.#began = true;
       if (grown) this.arrange();
