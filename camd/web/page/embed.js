@@ -2,7 +2,6 @@
 
 import {element} from "./dom.js";
 import {Feed} from "./feed.js";
-import {contain} from "./layout.js";
 import {Tile} from "./tile.js";
 
 const {name, title, live, frame, stream} = document.body.dataset;
@@ -34,9 +33,7 @@ function take(entry) {
 }
 
 function arrange() {
-  const {clientWidth: width, clientHeight: height} = wall, place = contain(tile.ratio, {x: 0, y: 0, width, height});
-  Object.assign(tile.root.style, {width: `${width}px`, height: `${height}px`});
-  Object.assign(tile.view.style, {width: `${place.width}px`, height: `${place.height}px`});
+  tile.fit({x: 0, y: 0, width: wall.clientWidth, height: wall.clientHeight});
   watch();
 }
 

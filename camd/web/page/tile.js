@@ -2,6 +2,7 @@
 
 import {decode, sizeOf} from "./decode.js";
 import {element, put} from "./dom.js";
+import {contain} from "./layout.js";
 import {Meter} from "./meter.js";
 import {beforeRepaint} from "./repaint.js";
 import {draw, load, save} from "./rotation.js";
@@ -15,6 +16,7 @@ const WRONG = 0.03; // seconds by which an age may be wrong for that long
  * @property entry - what camd says of it.
  * @property root - the list item.
  * @property open - the button that brings it forward.
+ * @property width - CSS pixels of the picture; undefined before it has a place.
  * @property shown - the picture on the canvas, with its blob; null before the first.
  * @property paused - whether the person who looks wants it to stand still.
  * @property refused - why camd sends its pictures no more, or null.
@@ -81,6 +83,17 @@ export class Tile {
   get ratio() {
     const {width, height} = this.#size ?? this.entry, ratio = width && height ? width / height : 4 / 3;
     return this.rotation.turn % 180 ? 1 / ratio : ratio;
+  }
+
+  /** Fill a rectangle of the wall, with the picture as large as there is room for. */
+  fit(place) {
+    const {width, height} = contain(this.ratio, place), pixels = (value) => `${value.toFixed(2)}px`;
+    this.width = width;
+    Object.assign(this.root.style, {left: pixels(place.x), top: pixels(place.y), width: pixels(place.width), height: pixels(place.height)});
+    Object.assign(this.view.style, {width: pixels(width), height: pixels(height)});
+    // What is said of a picture stands on it, not beside it.
+    this.root.style.setProperty("--inset-x", pixels((place.width - width) / 2));
+    this.root.style.setProperty("--inset-y", pixels((place.height - height) / 2));
   }
 
   /** Take a picture; the newest one counts where they come faster than they are decoded. */

@@ -2,7 +2,7 @@
 
 import {format, parse, shown} from "./address.js";
 import {element, put} from "./dom.js";
-import {column, contain, focus, wall} from "./layout.js";
+import {column, focus, wall} from "./layout.js";
 import {Closeup} from "./closeup.js";
 import {Tile} from "./tile.js";
 
@@ -154,15 +154,7 @@ export class Wall {
     tile.root.classList.toggle("small", !isChosen && this.focused !== null);
     tile.open.setAttribute("aria-label", isChosen ? `Live picture of ${tile.label}` : `${tile.label}: open`);
     tile.place = place;
-    if (!place) return;
-    for (const [side, key] of [["left", "x"], ["top", "y"], ["width", "width"], ["height", "height"]])
-      tile.root.style[side] = `${place[key].toFixed(2)}px`;
-    const {width, height} = contain(tile.ratio, place);
-    tile.width = width;
-    // What is said of a picture stands on it, not beside it.
-    tile.root.style.setProperty("--inset-x", `${((place.width - width) / 2).toFixed(2)}px`);
-    tile.root.style.setProperty("--inset-y", `${((place.height - height) / 2).toFixed(2)}px`);
-    Object.assign(tile.view.style, {width: `${width.toFixed(2)}px`, height: `${height.toFixed(2)}px`});
+    if (place) tile.fit(place);
   }
 
   /** Say which pictures are wanted: those that can be seen, as large as they are seen. */
