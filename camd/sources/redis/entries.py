@@ -65,6 +65,12 @@ _LONGEST = 300
 _MOST_RUNGS = 16
 """Rungs of one camera that are read."""
 
+_MOST_SIDE = 65535
+"""Pixels of a side that a JPEG can have."""
+
+_WRONG = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading raises where another thing stands than a camd writes."""
+
 
 class BadEntry(Exception):
     """What stands in Redis is nothing that a camd has written."""
@@ -208,11 +214,12 @@ def read_entry(fields: Sequence[Any]) -> Entry:
             Size(int(w), int(h)),
             jpeg,
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except _WRONG:
         raise BadEntry("its entry is not as a camd writes it") from None
     is_finite = math.isfinite(entry.timestamp) and math.isfinite(entry.taken)
     is_word = not s or (s.isalpha() and len(s) <= _WORD)
-    if not (is_finite and is_word and entry.number >= 0):
+    is_size = _is_size(entry.size.width, entry.size.height)
+    if not (is_finite and is_word and is_size and entry.number >= 0):
         raise BadEntry("its entry is not as a camd writes it")
     return entry
 
@@ -236,9 +243,10 @@ def read_seen(text: bytes) -> Seen:
             tuple(rung for rung in _rungs(said.get("renditions", ())) if rung),
             tuple(_rungs(said.get("sent", ()))),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (*_WRONG, RecursionError, OverflowError):
         raise BadEntry("what is said of it is not as a camd writes it") from None
-    if not (math.isfinite(seen.said) and 0 < seen.fps < 1000):
+    is_size = _is_size(seen.width, seen.height)
+    if not (math.isfinite(seen.said) and 0 < seen.fps < 1000 and is_size):
         raise BadEntry("what is said of it is not as a camd writes it")
     return seen
 
@@ -248,6 +256,10 @@ def _rungs(names: Sequence[str]) -> Iterator[Rendition | None]:
     for name in names[:_MOST_RUNGS]:
         with suppress(ValueError):
             yield None if name == FULL else Rendition.parse(name)
+
+
+def _is_size(width: int, height: int) -> bool:
+    return 0 <= width <= _MOST_SIDE and 0 <= height <= _MOST_SIDE
 
 
 def _line(text: str) -> str:

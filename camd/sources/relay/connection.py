@@ -94,14 +94,17 @@ class Entry:
         width, height = content.get("width"), content.get("height")
         if not (isinstance(name, str) and type(number) is int):
             return None
+        size = Size(int(_number(width) or 0), int(_number(height) or 0))
+        # They are asked for by their width.
+        renditions = _renditions(content.get("renditions")) if size.width else {}
         return cls(
             name=name[:64],
             number=number,
             state=_line(state, STATE_LONGEST),
             why=_line(why, WHY_LONGEST) if isinstance(why, str) else None,
             fps=_number(fps) or 0,
-            size=Size(int(_number(width) or 0), int(_number(height) or 0)),
-            renditions=_renditions(content.get("renditions")),
+            size=size,
+            renditions=renditions,
         )
 
 
@@ -110,7 +113,7 @@ def _renditions(content: Any) -> dict[int, Rendition]:
     found: dict[int, Rendition] = {}
     for each in content[:RENDITIONS_MOST] if isinstance(content, list) else ():
         # Those of a camd that gives no names cannot be asked for one by one.
-        with suppress(KeyError, TypeError, ValueError):
+        with suppress(KeyError, TypeError, ValueError, OverflowError):
             found[int(each["rendition"])] = Rendition.parse(each["name"])
     return found
 

@@ -31,6 +31,8 @@ GOOD = [b"c", b"1.5", b"t", b"1.25", b"n", b"7", b"s", b"", b"y", b""]
 GOOD += [b"w", b"64", b"h", b"48", b"j", b"jpeg"]
 HALF, SMALLEST = Rendition.parse("1/2@65"), Rendition.parse("1/4@35")
 SEEN = Seen("Door", "live", "", 1e9, "run", 15, 640, 480, (HALF, SMALLEST), (None,))
+# Sides that no JPEG has.
+SIDES = b"Infinity", b"-Infinity", b"NaN", b"9" * 400, b"65536", b"-1"
 
 
 def read(words: tuple[bytes | str | int, ...]) -> list[bytes]:
@@ -83,6 +85,8 @@ def test_a_field_that_is_missing(name: bytes) -> None:
         (b"s", b"x" * 21),
         (b"s", b"\xff"),
         (b"w", b"wide"),
+        (b"w", b"65536"),
+        (b"h", b"-1"),
         (b"y", b"\xff"),
     ],
 )
@@ -155,6 +159,8 @@ def test_a_camd_that_says_nothing_of_renditions() -> None:
         SEEN.written().replace(b'"Door"', b"5"),
         SEEN.written().replace(b'["full"]', b"5"),
         SEEN.written().replace(b'"1/2@65"', b"[]"),
+        *(SEEN.written().replace(b"640", side) for side in SIDES),
+        SEEN.written().replace(b"15", b"9" * 400),
     ],
 )
 def test_what_no_camd_says(text: bytes) -> None:

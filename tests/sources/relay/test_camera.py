@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -139,6 +140,28 @@ def test_two_of_one_camera_that_want_different_ones() -> None:
     harness.camera.set_rate(15)
     harness.origin.turn()
     assert harness.wire.told("watch")[-1] == {"robot": {}}
+
+
+@pytest.mark.parametrize("width", [None, 0, 0.5, -1])
+def test_a_camera_of_unknown_size(width: float | None) -> None:
+    """A width of nothing is not asked for: the other camd would hang up."""
+    harness = with_renditions(width=width)
+    harness.receiver.wants = {HALF}
+    harness.camera.set_rate(15)
+    harness.origin.turn()
+    assert harness.wire.told("watch")[-1] == {"robot": {}}
+
+
+def test_a_number_that_is_too_large() -> None:
+    """JSON has it, and no rendition does: the others stay."""
+    harness = with_renditions()
+    many = [{"rendition": math.inf, "name": "1/3@50"}, *NAMED]
+    told = {"camera": entry(width=640, height=480, renditions=many)}
+    harness.wire.send(TextMessage(json.dumps(told).replace("Infinity", "1e999")))
+    harness.receiver.wants = {HALF}
+    harness.camera.set_rate(15)
+    harness.origin.turn()
+    assert harness.wire.told("watch")[-1] == {"robot": {"width": 320, "quality": 65}}
 
 
 @pytest.mark.parametrize("names", [[], None, 5, [1, {}], [{"rendition": "x"}], NAMED])
