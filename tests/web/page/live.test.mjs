@@ -86,3 +86,12 @@ test("of a camera that is not watched, or was not yet when it was asked, an answ
   socket.say({clock: behind, time: 101});
   assert.equal(told.far, undefined);
 });
+
+test("while a rounded time stands still, nothing is asked again and again", (context) => {
+  context.mock.method(performance, "now", () => 5);
+  const {socket} = opened(context);
+  const [early] = socket.asked();
+  socket.show(1);
+  socket.say({clock: early, time: 100});
+  assert.deepEqual(socket.asked(), []);
+});
