@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from camd.formats import jpeg
-from camd.formats.jpeg import Damaged, Size, Unended, Whole
+from camd.formats.jpeg import Damaged, Size, Unended
 from camd.formats.rendition import Rendition
 from camd.formats.scan import is_complete
 from camd.frame import Stamp
@@ -96,19 +96,13 @@ class Reader:
         content = raw.content
         try:
             if isinstance(content, bytes):
-                if raw.size is not None:
-                    whole = Whole(content, raw.size)
-                else:
-                    whole = self._whole(content)
-                self._check_size(whole.size, mode)
+                size = raw.size
+                if size is None:
+                    content, size = self._whole(content)
+                if size is not self._last:
+                    self._check_size(size, mode)
                 return CheckedJpeg(
-                    raw.captured,
-                    mode,
-                    whole.jpeg,
-                    whole.size,
-                    True,
-                    None,
-                    stamp=raw.stamp,
+                    raw.captured, mode, content, size, True, None, stamp=raw.stamp
                 )
             began = self._clock()
             data = self._encoder.encode(content)
@@ -160,24 +154,29 @@ class Reader:
             self.close()
             raise
 
-    def _whole(self, content: bytes) -> Whole:
-        """Return a camera's JPEG as it can be sent.
+    def _whole(self, content: bytes) -> tuple[bytes, Size]:
+        """Return a camera's JPEG as it can be sent, and its size.
 
         Some cameras never write EOI. What they send is looked into once, as that takes
         tens of milliseconds, and believed from then on until it has EOI.
 
         :raises Damaged: when it is not whole.
         """
+        known = self._known
+        # Nearly every picture is as the last one, and whole.
+        if known is not None and jpeg.is_as_known(content, known, self._max_pixels):
+            self._leaves_out_ends = False
+            return content, known.size
         try:
-            whole = jpeg.whole(content, self._max_pixels, known=self._known)
+            whole = jpeg.whole(content, self._max_pixels, known=known)
         except Unended as unended:
             if not (self._leaves_out_ends or is_complete(unended.closed.jpeg)):
                 raise
             self._leaves_out_ends = True
-            return unended.closed
+            return unended.closed.jpeg, unended.closed.size
         self._leaves_out_ends = False
         self._known = whole.head
-        return whole
+        return whole.jpeg, whole.size
 
     def _check_size(self, size: Size, mode: CameraMode) -> None:
         """Check that a camera's picture has the camera's size.
@@ -187,10 +186,9 @@ class Reader:
 
         :raises Damaged: when it has another one, for the first time.
         """
-        last, self._last = self._last, size
-        if size is last or not mode.steady:
-            return  # The size of a head that is the last one's is the same object.
-        if size not in (last, Size(mode.width, mode.height)):
+        known = (Size(mode.width, mode.height), self._last)
+        self._last = size
+        if mode.steady and size not in known:
             raise Damaged(f"size is {size}, where the camera gives {mode.resolution}")
 
     def close(self) -> None:
