@@ -21,9 +21,17 @@ from twisted.python.failure import Failure
 from camd.capture.capture import Capture
 from camd.capture.reader import BadPicture, CheckedJpeg, Probe, Reader
 from camd.capture.worker import Worker
+from camd.sources import CameraMode
 
 SAME_PACE = 1.05
 """A camera's rate over the stream's, up to which each of its pictures is wanted."""
+
+SAME_GAP = 0.8
+"""Share of an interval that lies between two pictures of such a camera at least."""
+
+FAST_MOST = 20
+"""Pictures that may come sooner than that until a camera is taken to be faster than it
+says. Some do after each hiccup of a camera that is not."""
 
 EARLY = 0.05
 """Share of an interval by which a job may begin ahead of its tick. A timer for so short
@@ -64,6 +72,11 @@ class PullIntake:
         # When the first tick comes for which no job has begun.
         self._next_tick = 0.0
         self._interval = 1 / fps
+        # When the picture was captured that was taken last.
+        self._taken = 0.0
+        # What the camera says of itself, and how often it was faster since.
+        self._mode: CameraMode | None = None
+        self._too_fast = 0
 
     @property
     def stuck(self) -> bool:
@@ -152,6 +165,27 @@ class PullIntake:
         else:
             self._worker.run(Reader.close, self._finish)
 
+    def _is_same_pace(self, picture: CheckedJpeg) -> bool:
+        """Whether the next picture is to be waited for at once, ahead of its tick.
+
+        A camera as fast as the stream needs no ticks: its next picture comes when it is
+        time. And a picture that had waited for its tick would be followed by others
+        that do, each up to an interval old.
+        """
+        gap, self._taken = picture.captured - self._taken, picture.captured
+        if picture.mode is not self._mode:
+            self._mode, self._too_fast = picture.mode, 0
+        pace = picture.mode.fps or math.inf
+        if pace > self._fps * SAME_PACE:
+            return False
+        is_fast = gap < SAME_GAP / self._fps
+        # After a few it is known to be faster than it says, and the ticks hold it.
+        self._too_fast += is_fast
+        waited = self._clock.seconds() - picture.captured
+        if waited > WAITED / self._fps:
+            return True
+        return not is_fast and self._too_fast < FAST_MOST
+
     def _finish(self, outcome: Probe | Failure | None) -> None:
         """Tell the capture what came of a job, and begin the next one if it is owed.
 
@@ -162,13 +196,7 @@ class PullIntake:
             return
         try:
             if isinstance(outcome, CheckedJpeg):
-                waited = self._clock.seconds() - outcome.captured
-                # A picture that had waited for its tick would be followed by others
-                # that do, each up to an interval old, as long as camera and ticks go at
-                # the same pace. So the next one is waited for at once.
-                if waited > WAITED / self._fps:
-                    pace = outcome.mode.fps or math.inf
-                    self._is_owed |= pace <= self._fps * SAME_PACE
+                self._is_owed |= self._is_same_pace(outcome)
                 capture.took(outcome)
             elif isinstance(outcome, Probe):
                 capture.probed(outcome)

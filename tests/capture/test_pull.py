@@ -11,7 +11,7 @@ from twisted.logger import LogLevel, capturedLogs
 from camd.capture.backoff import Backoff
 from camd.capture.capture import Capture
 from camd.capture.health import Health, State
-from camd.capture.pull import PullIntake
+from camd.capture.pull import FAST_MOST, PullIntake
 from camd.capture.reader import BadPicture, Reader
 from camd.capture.worker import ReaderThread, Worker
 from camd.frame import Frame
@@ -224,6 +224,29 @@ def test_a_picture_that_waited_for_its_tick(
 
 
 # ---- Nobody watches
+
+
+def test_no_tick_for_a_camera_of_the_same_pace() -> None:
+    """Each picture is followed by the next job at once, also between two ticks."""
+    harness = CaptureHarness(takes=None)
+    harness.source.opens.append(replace(GIVEN, fps=FPS))
+    harness.capture.wake()
+    harness.clock.advance(INTERVAL / 2)
+    for _ in range(FPS):
+        harness.clock.advance(INTERVAL)
+        harness.thread.finish()
+        assert len(harness.thread.queue) == 1
+    assert len(harness.frames) == FPS
+
+
+def test_a_camera_that_is_faster_than_it_says() -> None:
+    """It has next to no more pictures shown than one that is as fast as the stream."""
+    harness = CaptureHarness(takes=INTERVAL / 2)
+    harness.source.opens.append(replace(GIVEN, fps=FPS))
+    harness.capture.wake()
+    for _ in range(20 * 64):
+        harness.clock.advance(STEP)
+    assert 20 * FPS <= len(harness.frames) <= 20 * FPS + FAST_MOST + 2
 
 
 def test_idle_only_looks() -> None:
