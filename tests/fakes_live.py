@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NamedTuple
 
 from twisted.internet.error import ConnectionDone
@@ -55,7 +56,7 @@ class FakeLiveClient:
         self.answers = True
         self.line: HttpConnection = daemon.connect()
         self._ws = WSConnection(ConnectionType.CLIENT)
-        self._read = self._seen = 0
+        self._read = self._seen = self._drawn = 0
         extra = [] if key is None else [(b"X-API-Key", key.encode())]
         extra += [(name.encode(), value.encode()) for name, value in headers]
         self.send_raw(self._ws.send(Request("camd", target, extra_headers=extra)))
@@ -102,6 +103,23 @@ class FakeLiveClient:
         asked = [picture for picture in fresh if picture.flags & ACKNOWLEDGE]
         if asked:
             self.ack(*asked)
+
+    def draw(self, seconds: float, each: float) -> set[int]:
+        """Draw one picture after the other, and acknowledge each.
+
+        :param each: seconds that each takes, on its way and at the page.
+        :return: the renditions of what was drawn.
+        """
+        before, steps = self._drawn, math.ceil(each / 0.0125)
+        begun = 0  # Steps since the next picture began to be drawn.
+        for _ in range(round(seconds / each) * steps):
+            self.daemon.environment.clock.advance(each / steps)
+            self.read()
+            begun = begun + 1 if self._drawn < len(self.pictures) else 0
+            if begun == steps:
+                self.ack(self.pictures[self._drawn])
+                self._drawn, begun = self._drawn + 1, 0
+        return {picture.rendition for picture in self.pictures[before : self._drawn]}
 
     @property
     def is_open(self) -> bool:

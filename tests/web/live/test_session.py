@@ -487,6 +487,41 @@ def test_a_client_that_acknowledges_late_leaves_nothing_behind() -> None:
     assert kept[1] <= kept[0]
 
 
+# ---- Whether a smaller rendition is what helps
+
+
+def auto_client(*names: str, **others: Any) -> FakeLiveClient:
+    """One that lets camd choose between the full size and half of it.
+
+    :param names: the cameras.
+    :param others: further cameras, and what is wanted of them.
+    """
+    daemon = FakeDaemon(*names, *others, renditions=("1/2@60",))
+    daemon.environment.scaler.cuts = True
+    client = FakeLiveClient(daemon)
+    client.say(watch={name: {"auto": True} for name in names} | others)
+    return client
+
+
+def test_a_link_that_is_slow_at_once_has_no_time_to_settle() -> None:
+    """A page that has just been opened is slow, but not that slow."""
+    client = auto_client("robot")
+    client.draw(3, each=0.5)
+    assert client.draw(1.5, each=0.5) == {1}
+
+
+def test_what_is_drawn_at_once_is_not_too_large() -> None:
+    """What takes 25 ms may be the page's alone: smaller pictures are no help."""
+    client = auto_client(*(f"camera-{number}" for number in range(8)))
+    assert client.draw(12, each=0.025) == {0}
+
+
+def test_what_gets_through_in_time_is_no_estimate() -> None:
+    """A camera may have more than its share where the others leave it."""
+    client = auto_client("robot", door={"fps": 1}, lift={"fps": 1})
+    assert client.draw(12, each=0.07) == {0}
+
+
 # ---- Pictures of another camd
 
 
