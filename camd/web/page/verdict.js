@@ -23,7 +23,9 @@ export function numbers(age, error, fps) {
   if (age === null) return "";
   if (age >= OLD) return `${span(age)} old`;
   const give = error === null ? "" : ` ± ${Math.max(0.01, error).toFixed(2)}`;
-  return `${span(age)}${give} · ${fps.toFixed(fps < 9.95 ? 1 : 0)} fps`;
+  // Before the second picture there is no rate.
+  const rate = fps > 0 ? ` · ${fps.toFixed(fps < 9.95 ? 1 : 0)} fps` : "";
+  return span(age) + give + rate;
 }
 
 /**

@@ -18,6 +18,7 @@ test("a span has as many digits as one can use", () => {
 test("the numbers tell how sure the age is, and of an old picture nothing but its age", () => {
   assert.equal(numbers(0.184, 0.021, 14.93), "0.18 s ± 0.02 · 15 fps");
   assert.equal(numbers(0.184, 0.001, 4.93), "0.18 s ± 0.01 · 4.9 fps");
+  assert.equal(numbers(0.184, 0.021, 0), "0.18 s ± 0.02");
   assert.equal(numbers(8.2, 0.02, 0), "8 s old");
   assert.equal(numbers(null, null, 0), "");
 });
