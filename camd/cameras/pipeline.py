@@ -15,7 +15,7 @@ from camd.capture.backoff import FIRST, LOCAL, MOST, RELAY, Backoff
 from camd.capture.capture import Capture, Intake
 from camd.capture.health import Health, State
 from camd.capture.pull import PullIntake
-from camd.capture.push import HandedOver, PushIntake, Redraw, Wanted
+from camd.capture.push import HandedOver, Lacks, PushIntake, Redraw, Wanted
 from camd.capture.reader import Reader
 from camd.capture.worker import OwnThread, ReaderThread, Worker
 from camd.config.redis import is_redis
@@ -170,6 +170,7 @@ class Pipeline:
                 controls=controls,
                 encoder=self._encoder,
                 wanted=lambda: fan_out.wanted,
+                lacks=fan_out.lacks,
             ),
             health,
             publish,
@@ -302,6 +303,7 @@ def _new_intake(
     controls: DeviceControls | None,
     encoder: Encoder,
     wanted: Wanted,
+    lacks: Lacks,
 ) -> Intake:
     """Return what brings a camera's pictures in, as its source wants it."""
     clock, fps = environment.clock, settings.stream_fps
@@ -340,6 +342,7 @@ def _new_intake(
         redraw,
         max_pixels=settings.max_pixels,
         wanted=wanted,
+        lacks=lacks,
     )
 
 

@@ -50,6 +50,9 @@ _Picture = tuple[bytes, float, Stamp | None, Size | None, Rendition | None]
 Wanted = Callable[[], Collection[Rendition | None]]
 """Returns the renditions that viewers want; None among them is the full picture."""
 
+Lacks = Callable[["Rendition | None"], bool]
+"""Whether viewers of a rendition wait for their first picture."""
+
 Job = Callable[[Reader], Probe]
 Tell = Callable[["Probe | Failure"], None]
 
@@ -153,6 +156,7 @@ class PushIntake:
     :param redraw: None where pictures go out as they are.
     :param max_pixels: the most that a picture may have.
     :param wanted: returns the renditions that viewers want.
+    :param lacks: tells whether viewers of one have nothing yet.
     """
 
     def __init__(
@@ -165,6 +169,7 @@ class PushIntake:
         redraw: Redraw | None = None,
         max_pixels: int = jpeg_format.MAX_PIXELS,
         wanted: Wanted = lambda: (None,),
+        lacks: Lacks = lambda _: False,
     ) -> None:
         self._capture: Capture | None = capture
         self._source = source
@@ -174,6 +179,7 @@ class PushIntake:
         self._redraw = redraw
         self._max_pixels = max_pixels
         self._wanted = wanted
+        self._lacks = lacks
         self._interval = 1 / fps
         self._lanes: defaultdict[Rendition | None, Lane] = defaultdict(Lane)
         self._format = ""
@@ -309,7 +315,8 @@ class PushIntake:
         now, lane = self._clock.seconds(), self._lanes[rendition]
         self._arrived_at = now
         if stamp is not None:
-            if stamp == lane.stamp:
+            # A still picture is all there is for who comes later.
+            if stamp == lane.stamp and not self._lacks(rendition):
                 self.heard()
                 return
             lane.stamp = stamp

@@ -90,6 +90,15 @@ class FanOut:
         smaller = self._ladder.wanted
         return (None, *smaller) if len(self._full) else tuple(smaller)
 
+    def lacks(self, rendition: Rendition | None) -> bool:
+        """Whether viewers of a rendition wait for their first picture.
+
+        :param rendition: None for the full picture.
+        """
+        if rendition is None:
+            return bool(self._full) and self._full.newest is None
+        return rendition in self.wanted and self.newest_as(rendition) is None
+
     def newest_as(self, rendition: Rendition) -> Frame | None:
         """Return the newest frame that viewers of a rendition have; None of none."""
         return self._ladder.newest(rendition)

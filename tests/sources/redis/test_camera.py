@@ -304,6 +304,26 @@ def test_a_viewer_moves_from_one_to_the_other(round_trip: float) -> None:
     assert sum(step == 0 for step in steps) <= 4
 
 
+@pytest.mark.parametrize(("first", "other"), [(None, HALF), (HALF, None)])
+def test_a_still_picture_for_who_comes_back(
+    first: str | None, other: str | None
+) -> None:
+    """The edge has had it in this rendition before, and shows it again."""
+    chain = Chain(camera_timeout=60)
+    patient = {"camera_timeout": 60.0}
+    settings = chain.origin.camera.settings.model_copy(update=patient)
+    chain.origin.camera.apply(settings, 1)
+    left, _ = chain.edge.visit(first)
+    chain.origin.run(2)
+    stays, _ = chain.edge.visit(other)
+    chain.network.run(1)
+    chain.edge.camera.remove_viewer(left)
+    chain.network.run(5)
+    back, _ = chain.edge.visit(first)
+    chain.network.run(1)
+    assert last(back).number == last(stays).number
+
+
 def test_at_rest_an_edge_stays_live_beside_others_that_watch(chain: Chain) -> None:
     """It sees the camera well, be it by the small picture or by what they want."""
     other = Edge(chain.network)
