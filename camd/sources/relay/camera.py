@@ -108,6 +108,7 @@ class RelayedCamera:
         """Tell that the other camd is well."""
         if self._receiver is not None:
             self._receiver.heard()
+            self._want()
 
     def came(self, picture: Picture, captured: float) -> None:
         """Hand a picture on, or what is shown there in place of one."""
@@ -129,9 +130,13 @@ class RelayedCamera:
             self._is_opened, self._size = True, size
             receiver.opened("MJPG", None, size)
         receiver.picture(picture.jpeg, captured, stamp, rendition=rendition)
-        if connection is not None and self.wanted_as != self._was_wanted_as:
-            # Viewers have come, gone or moved.
-            self._was_wanted_as = self.wanted_as
+        self._want()
+
+    def _want(self) -> None:
+        """Ask for another rendition where viewers have come, gone or moved."""
+        connection, wanted_as = self._connection, self.wanted_as
+        if connection is not None and wanted_as != self._was_wanted_as:
+            self._was_wanted_as = wanted_as
             connection.want()
 
     def lost(self, reason: str, *, is_refusal: bool) -> None:

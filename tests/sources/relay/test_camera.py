@@ -205,6 +205,20 @@ def test_viewers_that_move() -> None:
     assert wishes == [{"robot": {}}, {"robot": {"width": 320, "quality": 65}}]
 
 
+def test_viewers_of_a_still_picture_that_move() -> None:
+    """They need not wait for the next one: the time is asked for more often."""
+    harness = with_renditions()
+    harness.receiver.wants = {HALF}
+    harness.wire.show(1, THERE)
+    harness.origin.turn()
+    harness.wire.answer_clock(THERE)
+    harness.receiver.wants = {HALF, None}
+    harness.origin.turn(2)
+    harness.wire.answer_clock(THERE)
+    harness.origin.turn()
+    assert harness.wire.told("watch")[-1] == {"robot": {}}
+
+
 def test_the_time_is_told_ahead_of_pictures() -> None:
     """The first question for it goes out with the first wish."""
     (first,) = RelayHarness().wire.texts
