@@ -128,7 +128,9 @@ def _add_watch(command: ArgumentParser) -> None:
         metavar="SECONDS",
         help="exit with 1 when p95 of the ages is above",
     )
-    command.add_argument("--auto", action="store_true", help="sizes that fit the link")
+    command.add_argument(
+        "--auto", action="store_true", default=None, help="sizes that fit the link"
+    )
     command.add_argument(
         "--width", type=int, metavar="PIXELS", help="pixels to have at least"
     )

@@ -268,7 +268,7 @@ def _watch(options: Namespace, environ: Mapping[str, str]) -> int:
     wanted = {
         name: value
         for name in ("auto", "width", "fps")
-        if (value := getattr(options, name))
+        if (value := getattr(options, name)) is not None
     }
     times = {"--for": options.time, "--settle": options.settle}
     found = {"--for": math.inf, "--settle": 0.0}

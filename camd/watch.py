@@ -57,6 +57,14 @@ class WatchError(Exception):
     """What keeps it from seeing pictures, in one line."""
 
 
+def _refused(status: str, wanted: str) -> WatchError:
+    said = f"camd answered {status} in place of {wanted}"
+    if status != "401":
+        return WatchError(said)
+    key = "a key in the address (?api_key=KEY) or in CAMD_API_KEY"
+    return WatchError(f"{said}; expected {key}")
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where to look.
@@ -281,7 +289,7 @@ class LiveClient:
             case AcceptConnection():
                 pass
             case RejectConnection(status_code=status):
-                raise WatchError(f"camd answered {status} instead of a WebSocket")
+                raise _refused(str(status), "a WebSocket")
             case RejectData():
                 pass
             case CloseConnection(code=code, reason=reason):
@@ -362,7 +370,7 @@ class StreamClient:
                     continue
                 status, _, data = head.partition(b"\r\n\r\n")
                 if status.split(b" ")[1:2] != [b"200"]:
-                    raise WatchError(f"camd answered {status.split(b' ')[1].decode()}")
+                    raise _refused(status.split(b" ")[1].decode(), "a stream")
                 began = True
             yield from self._parts(parser, data)
 

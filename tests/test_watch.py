@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import time
 from collections.abc import Iterator
+from threading import Thread
 from typing import cast
 
 import pytest
@@ -172,3 +174,27 @@ def test_a_picture_is_overdue() -> None:
     for step in range(100):
         rhythm.came(1 + step / 100)
     assert rhythm.overdue_at == pytest.approx(1.99 + 0.1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_key_that_is_missing(
+    stream: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says where it is expected, and status 2."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(
+                    b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+                )
+
+        thread = Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/robot/stream"
+        assert run(url, seconds=1, stream=stream) == 2
+        thread.join()
+    assert "answered 401" in (said := capsys.readouterr().err)
+    assert "expected a key in the address (?api_key=KEY) or in CAMD_API_KEY" in said
