@@ -111,7 +111,11 @@ class Edge:
         own = CameraSettings(name=name, source=source, stream_fps=16, **settings)
         address = RedisAddress.parse(source, camera=True)
         self.environment.push_source = RedisCamera(
-            address, own.idle_fps, network, self.environment.random
+            address,
+            own.idle_fps,
+            network,
+            self.environment.random,
+            renditions=map(Rendition.parse, own.renditions),
         )
         self.camera = Camera(own, ViewerCount(), self.environment)
         self.camera.startService()

@@ -94,7 +94,10 @@ def push_source(
         from camd.sources.redis.camera import RedisCamera
 
         address = RedisAddress.parse(camera.source, camera=True)
-        return RedisCamera(address, camera.idle_fps, reactor, random)
+        renditions = map(Rendition.parse, camera.renditions)
+        return RedisCamera(
+            address, camera.idle_fps, reactor, random, renditions=renditions
+        )
     if is_relay(camera.source):
         from camd.sources.relay.camera import RelayedCamera
 

@@ -59,6 +59,7 @@ class RedisCamera:
     :param address: with the camera's name.
     :param idle_fps: pictures a second up to which nobody watches.
     :param random: returns a number from 0 to 1.
+    :param renditions: this camd's own, which are the origin's where all is set alike.
     """
 
     _log = Logger(namespace="camd")
@@ -70,8 +71,10 @@ class RedisCamera:
         reactor: Any,
         random: Callable[[], float],
         find: LookUp = look_up,
+        renditions: Iterable[Rendition] = (),
     ) -> None:
         self._address = address
+        self._renditions = tuple(renditions)
         self._idle_fps = idle_fps
         self._reactor = reactor
         self._random = random
@@ -105,8 +108,11 @@ class RedisCamera:
             wanted = frozenset(receiver.wanted() or FULL)
             rungs = wanted.intersection(there)
             return rungs if rungs == wanted else rungs | FULL
+        if seen is None:
+            # The origin sends its smallest, and this one cannot ask which that is.
+            return FULL | {smallest(self._renditions)}
         rest = {smallest(there)}
-        if seen is not None and seen.sent:
+        if seen.sent:
             # Others watch: the origin sends nothing beside that.
             rest.add(smallest(seen.sent))
         return frozenset(rest)

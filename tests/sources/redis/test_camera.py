@@ -269,6 +269,16 @@ def test_an_edge_without_the_right_to_ask() -> None:
     assert "refuses HGET, so that renditions are made here: NOPERM" in line
 
 
+def test_at_rest_without_the_right_to_ask() -> None:
+    """Where both have the same settings, the edge knows where to look."""
+    chain = Chain()
+    chain.network.redis.refuses_hget = True
+    chain.origin.run(3)
+    for _ in range(8):
+        chain.origin.run(1)
+        assert chain.edge.camera.state is State.LIVE
+
+
 def test_the_origin_stops_making_renditions(chain: Chain) -> None:
     """Its settings change: pictures go on, from the full one."""
     viewer, _ = chain.edge.visit(HALF)
