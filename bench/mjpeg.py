@@ -68,11 +68,7 @@ async def main(address: str, port: str, folder: str, fps: str) -> None:
     """Serve until killed."""
     jpegs = [path.read_bytes() for path in sorted(Path(folder).glob("*.jpg"))]
 
-    def new_part(number: int) -> bytes:
-        stamp = f"X-Timestamp: {time.time():.6f}\r\nX-Frame: {number}\r\n"
-        return part(jpegs[number % len(jpegs)], stamp)
-
-    cameras = Cameras(new_part, float(fps))
+    cameras = Cameras(lambda number: part(jpegs[number % len(jpegs)]), float(fps))
     server = await asyncio.start_server(cameras.send, address, int(port))
     await server.serve_forever()
 
