@@ -104,11 +104,16 @@ class Sweep(Generic[T]):
         """Sweep from now on, first after this time; only while it is not running."""
         self._calls.start(interval, now=False)
 
-    def begin(self) -> None:
-        """Sweep now, unless the last one is still under way."""
-        if self._rest is None:
-            self._rest = iter(list(self._all_there_are()))
-            self._go_on()
+    def begin(self) -> bool:
+        """Sweep now, unless the last one is still under way.
+
+        :return: whether it began.
+        """
+        if self._rest is not None:
+            return False
+        self._rest = iter(list(self._all_there_are()))
+        self._go_on()
+        return True
 
     def stop(self) -> None:
         """Sweep no more, nor to the end; no harm if it is not running."""

@@ -253,8 +253,6 @@ def test_the_age_is_that_of_the_pixels(
     daemon = start({"robot": {"source": camera.address}})
     any_browser.get(daemon.with_query("/"))
     await_live(any_browser)
-    # What is told is the mean of two seconds; in the first ones the browser starts.
-    time.sleep(2)
     # The camera's moments are on the monotonic clock, the browser's on the wall's.
     offset = time.time() - time.monotonic()
     errors = []

@@ -134,13 +134,13 @@ class Heartbeat:
         self._overdue, after = None, self._overdue_after
         if self._clock.seconds() < self._came + (1 - EARLY) * after:
             self._lookout.start(GRACE, now=False)  # A frame has come since.
-        else:
-            self._flushes.begin()
+        elif not self._flushes.begin():
+            self._lookout.start(GRACE, now=False)  # Not all have the last repeat yet.
 
     def _look_out(self) -> None:
-        if self._clock.seconds() >= self._came + self._overdue_after:
+        is_overdue = self._clock.seconds() >= self._came + self._overdue_after
+        if is_overdue and self._flushes.begin():
             self._lookout.stop()
-            self._flushes.begin()
 
     def _flush(self, viewer: Viewer, now: float) -> None:
         """Repeat the last frame to a viewer that was sent nothing since it came."""

@@ -9,6 +9,7 @@ from twisted.logger import capturedLogs
 from camd.delivery.heartbeat import GRACE, Heartbeat
 from camd.delivery.viewer import StreamLimits, Viewer
 from camd.frame import Frame
+from camd.periodic import SLICE
 from tests.fakes import CLIENT, PLAIN, FakeOutlet, failures, frame
 
 FPS = 10
@@ -69,6 +70,37 @@ def test_no_heartbeat_while_frames_come(harness: HeartbeatHarness) -> None:
         harness.publish(number)
         harness.let_pass(0.1)
     assert (viewer.sent.frames, viewer.sent.heartbeats) == (100, 0)
+
+
+class SlowOutlet(FakeOutlet):
+    """One that takes its time for the fourth block, in which a frame comes."""
+
+    def __init__(self, harness: HeartbeatHarness) -> None:
+        super().__init__()
+        self._harness = harness
+
+    def send(self, block: bytes, sent: int = 0) -> bool:
+        """Keep the block, and let the time go on."""
+        is_taken = super().send(block, sent)
+        if len(self.sent) == 4:
+            self._harness.publish(4)
+            self._harness.clock.rightNow += 2 * OVERDUE
+        return is_taken
+
+
+def test_overdue_amid_a_sweep(harness: HeartbeatHarness) -> None:
+    """A frame that comes while the last one is repeated to many is repeated too."""
+    viewer, _ = harness.admit()
+    for _ in range(SLICE):
+        harness.admit()
+    harness.admit(SlowOutlet(harness))
+    for _ in range(SLICE):
+        harness.admit()
+    for number in range(1, 4):
+        harness.publish(number)
+        harness.let_pass(1 / FPS)
+    harness.let_pass(1)
+    assert (viewer.sent.frames, viewer.sent.heartbeats) == (4, 2)
 
 
 def test_overdue_is_repeated_once(harness: HeartbeatHarness) -> None:
