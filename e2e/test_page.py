@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import statistics
 import time
 from collections.abc import Iterator
@@ -286,15 +287,18 @@ def test_each_camera_has_a_clock_of_its_own(
     browser: Driver, start: Start, tmp_path: Path
 ) -> None:
     """No picture is dated by the clock of another, nor by a placeholder's time."""
-    with clock_set(tmp_path / "clock", -3600):
-        far = start({"robot": {"source": "pattern"}})
+    hour = 3600
+    far = {}
+    for name, seconds in {"behind": -hour, "ahead": hour}.items():
+        with clock_set(tmp_path / name, seconds):
+            far[name] = start({"robot": {"source": "pattern"}})
+    cameras = {
+        name: {"source": f"camd+http://{camd.key}@127.0.0.1:{camd.port}/robot"}
+        for name, camd in far.items()
+    }
+    lost = {"source": "http://127.0.0.1:9/"}
     daemon = start(
-        {
-            "near": {"source": "pattern"},
-            "far": {"source": f"camd+http://{far.key}@127.0.0.1:{far.port}/robot"},
-            "lost": {"source": "http://127.0.0.1:9/"},
-        },
-        offline_after=0,
+        {"near": {"source": "pattern"}, **cameras, "lost": lost}, offline_after=0
     )
     script = {"source": _NOTE_HOURS}
     browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
@@ -302,11 +306,17 @@ def test_each_camera_has_a_clock_of_its_own(
         with relay(daemon) as link:
             link.replaced = replaced
             browser.get(f"{link.origin}/?api_key={daemon.key}")
-            await_live(browser, "near", "far")
+            await_live(browser, "near", *cameras)
             await_word(browser, "offline", "lost")
             # Long enough for placeholders, of which one comes a second.
             time.sleep(2)
             assert browser.execute_script("return window.noted") == []
+            # By the clock of another, this one's pictures would always be new.
+            far["ahead"].process.send_signal(signal.SIGSTOP)
+            try:
+                until(lambda: "s old" in text(browser, "numbers", "ahead"), "it is old")
+            finally:
+                far["ahead"].process.send_signal(signal.SIGCONT)
 
 
 def test_a_silent_camera(browser: Driver, start: Start, camera: HttpCamera) -> None:
