@@ -125,7 +125,7 @@ class Pipeline:
         fan_out = FanOut(environment.clock, stats, environment.scale)
         self.fan_out = fan_out
         if former is not None:
-            fan_out.newest = former.fan_out.newest
+            fan_out.take_over(former.fan_out)
         heartbeat = self.heartbeat = Heartbeat(
             environment.clock, settings.heartbeat_interval, settings.stream_fps
         )
@@ -134,9 +134,7 @@ class Pipeline:
 
         def publish(frame: Frame) -> None:
             if frame.rendition is not None:
-                latest = fan_out.latest
-                fan_out.feed(frame, frame.rendition)
-                if latest is None or latest.number != frame.number:
+                if fan_out.feed(frame, frame.rendition):
                     heartbeat.published()
                 return
             if identical.may_leave_out(frame) and fan_out.hold(frame):

@@ -103,8 +103,17 @@ class FanOut:
         """Return the newest frame that viewers of a rendition have; None of none."""
         return self._ladder.newest(rendition)
 
-    def feed(self, frame: Frame, rendition: Rendition) -> None:
-        """Send a frame that came as a smaller rendition to those that want that."""
+    def take_over(self, former: FanOut) -> None:
+        """Begin with the newest frames that another one had."""
+        self.newest, self._fed = former.newest, former._fed
+        self._full_bytes = former._full_bytes
+
+    def feed(self, frame: Frame, rendition: Rendition) -> bool:
+        """Send a frame that came as a smaller rendition to those that want that.
+
+        :return: whether it shows another picture than the one before.
+        """
+        latest = self.latest
         newest, self._fed = self._full.newest, frame
         if newest is not None:
             if newest.is_placeholder or not self._full:
@@ -113,6 +122,7 @@ class FanOut:
             if not newest.is_placeholder:
                 self._full_bytes = len(newest.jpeg)
         self._ladder.feed(frame, rendition)
+        return latest is None or latest.number != frame.number
 
     def newest_for(self, viewer: Viewer) -> Callable[[], Frame | None]:
         """Return what returns the newest frame in the rendition of a subscriber."""

@@ -291,6 +291,20 @@ def test_the_origin_stops_making_renditions(chain: Chain) -> None:
     assert last(viewer).number >= chain.source_frame().number - 1
 
 
+def test_a_reload_of_an_edge_with_small_viewers(chain: Chain) -> None:
+    """The last picture holds until the source, opened again, brings another."""
+    viewer, _ = chain.edge.visit(HALF)
+    chain.origin.run(2)
+    shown = last(viewer)
+    chain.network.redis.frozen = True
+    camera = chain.edge.camera
+    camera.apply(camera.settings.model_copy(update={"max_pixels": 1_000_000}), 1)
+    assert camera.newest is not None
+    assert camera.newest.number == shown.number
+    chain.origin.run(camera.settings.offline_after / 2)
+    assert not last(viewer).is_placeholder
+
+
 @pytest.mark.parametrize("round_trip", [0.0, 1 / 32])
 def test_a_viewer_moves_from_one_to_the_other(round_trip: float) -> None:
     """Down, further down and up again: numbers go on, and two are missed at most."""
