@@ -137,10 +137,6 @@ class Sent:
             self.bytes - other.bytes,
         )
 
-    def copy(self) -> Sent:
-        """Return the figures as they are now, which no later ones change."""
-        return Sent(self.frames, self.skipped, self.heartbeats, self.bytes)
-
     def add(self, other: Sent) -> None:
         """Add another's figures to these."""
         self.frames += other.frames

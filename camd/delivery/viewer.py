@@ -71,8 +71,8 @@ class Lane(NamedTuple):
 class BatchTotals:
     """What the fast viewers of one batch were all sent, counted once for all of them.
 
-    :ivar sent: the counts since the batch was made. A viewer keeps what they were when
-        it became fast, and subtracts that when it is asked.
+    :ivar sent: the counts since the batch was made. A viewer subtracts from its own
+        what they are when it becomes fast, and adds them when it is asked.
     :ivar last: the frame sent last; None before the first.
     :ivar sent_at: when that was, on the reactor's clock.
     :ivar someone_left: whether a viewer stopped being fast since then, of its own.
@@ -120,7 +120,6 @@ class Viewer:
         "_sent",
         "_sent_at",
         "_totals",
-        "_totals_before",
         "_waiting",
         "came",
         "client_info",
@@ -150,10 +149,9 @@ class Viewer:
         self._clock = clock
         self.apply(limits)
         self.came = self._sent_at = self._moved_at = clock()
-        # What it was sent by itself; as long as it is fast, its batch counts the rest.
+        # What it was sent; as long as it is fast, without what its batch counts.
         self._sent = Sent()
         self._totals: BatchTotals | None = None
-        self._totals_before = Sent()
         self._last: Frame | None = None
         self._waiting: Frame | None = None
         self._progress = 0
@@ -200,21 +198,21 @@ class Viewer:
         """What it was sent."""
         if self._totals is None:
             return self._sent
-        return self._sent + self._totals.sent - self._totals_before
+        return self._sent + self._totals.sent
 
     @property
     def sent_bytes(self) -> int:
         """The bytes of that alone, for who asks often."""
         if self._totals is None:
             return self._sent.bytes
-        return self._sent.bytes + self._totals.sent.bytes - self._totals_before.bytes
+        return self._sent.bytes + self._totals.sent.bytes
 
     @property
     def sent_frames(self) -> int:
         """The frames of that alone."""
         if self._totals is None:
             return self._sent.frames
-        return self._sent.frames + self._totals.sent.frames - self._totals_before.frames
+        return self._sent.frames + self._totals.sent.frames
 
     @property
     def last(self) -> Frame | None:
@@ -259,7 +257,7 @@ class Viewer:
         """Be sent to by the batch that counts here."""
         self._totals = totals
         self.fast_since = self._clock()
-        self._totals_before = totals.sent.copy()
+        self._sent -= totals.sent
 
     def detach(self) -> None:
         """Send and count by itself again; no harm if it does already."""

@@ -193,6 +193,15 @@ def test_each_client_is_told_of() -> None:
     assert told["frames_skipped"] == late["skipped"] == 31
 
 
+def test_what_a_client_calls_itself_is_text() -> None:
+    """No name that a client gives itself can add to the answer, or break it."""
+    daemon = FakeDaemon()
+    name = r""""\", "frames": 99}], 'x': {0}"""
+    daemon.ask(STREAM, f"User-Agent: {name}")
+    (client,) = stats(daemon)["clients"]
+    assert (client["user_agent"], client["frames"]) == (name, 1)
+
+
 def test_without_the_cache() -> None:
     """The stats say that each viewer captures for itself."""
     told = stats(FakeDaemon(enable_frame_cache=False))
