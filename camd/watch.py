@@ -227,6 +227,9 @@ class LiveClient:
         self._asked_at = 0.0
         self._rhythm = Rhythm()
         self._last: tuple[int, int] | None = None
+        # Whether camd takes a third figure, and when what is read now has come.
+        self._tells_ms = False
+        self._came_at = 0.0
         self._socket = connect(where)
         self._ws = WSConnection(ConnectionType.CLIENT)
         headers = [(b"User-Agent", b"camd-watch")]
@@ -266,6 +269,7 @@ class LiveClient:
     def _read(self) -> Iterator[Seen]:
         try:
             data = self._socket.recv(1 << 16)
+            self._came_at = time.monotonic()
             self._ws.receive_data(data or None)
             for event in self._ws.events():
                 yield from self._take(event)
@@ -296,6 +300,7 @@ class LiveClient:
                 raise WatchError(f"the connection was closed: {code} {reason or ''}")
 
     def _told(self, message: dict[str, Any]) -> None:
+        self._tells_ms = message.get("ack_ms", self._tells_ms)
         if "cameras" in message:
             self._names = {c["number"]: c["name"] for c in message["cameras"]}
             self._say(watch=dict.fromkeys(self._names.values(), self._wanted))
@@ -315,7 +320,9 @@ class LiveClient:
         self._last = camera, frame
         self._rhythm.came(time.monotonic())
         if flags & live.ACKNOWLEDGE:
-            self._say(ack=[self._last])
+            # It is drawn when it has been read: this client shows figures alone.
+            had = round(1000 * (time.monotonic() - self._came_at))
+            self._say(ack=[[*self._last, had] if self._tells_ms else self._last])
         name = self._names.get(camera, str(camera))
         yield Seen(name, frame, age, len(message) - length, width, rendition)
 

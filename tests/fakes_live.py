@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from twisted.internet.error import ConnectionDone
@@ -75,9 +76,13 @@ class FakeLiveClient:
         self.send(TextMessage(json.dumps(content)))
         self.read()
 
-    def ack(self, *pictures: Received) -> None:
-        """Acknowledge pictures."""
-        self.say(ack=[[picture.camera, picture.frame] for picture in pictures])
+    def ack(self, *pictures: Received, had: float | None = None) -> None:
+        """Acknowledge pictures.
+
+        :param had: seconds that the client says it had each; None for no word of it.
+        """
+        said = [] if had is None else [1000 * had]
+        self.say(ack=[[picture.camera, picture.frame, *said] for picture in pictures])
 
     def read(self) -> None:
         """Take what has come; answer PINGs."""
@@ -104,20 +109,30 @@ class FakeLiveClient:
         if asked:
             self.ack(*asked)
 
-    def draw(self, seconds: float, each: float) -> set[int]:
+    def draw(
+        self,
+        seconds: float,
+        each: float,
+        tells: Callable[[float], float] | None = None,
+    ) -> set[int]:
         """Draw one picture after the other, and acknowledge each.
 
         :param each: seconds that each takes, on its way and at the page.
+        :param tells: what the page says for how long it had one; None for no word.
         :return: the renditions of what was drawn.
         """
         before, steps = self._drawn, math.ceil(each / 0.0125)
         begun = 0  # Steps since the next picture began to be drawn.
+        clock, came = self.daemon.environment.clock, [0.0] * self._drawn
         for _ in range(round(seconds / each) * steps):
-            self.daemon.environment.clock.advance(each / steps)
+            clock.advance(each / steps)
             self.read()
+            came += [clock.seconds()] * (len(self.pictures) - len(came))
             begun = begun + 1 if self._drawn < len(self.pictures) else 0
             if begun == steps:
-                self.ack(self.pictures[self._drawn])
+                had = clock.seconds() - came[self._drawn]
+                said = None if tells is None else tells(had)
+                self.ack(self.pictures[self._drawn], had=said)
                 self._drawn, begun = self._drawn + 1, 0
         return {picture.rendition for picture in self.pictures[before : self._drawn]}
 

@@ -22,6 +22,10 @@ LOOK_EVERY = 0.1
 """Seconds between two choices."""
 
 
+SPELL = 3.0
+"""Seconds that a viewer is slow, and then is not."""
+
+
 @dataclass(frozen=True)
 class LinkTraits:
     """What a link and the viewer behind it are like. Times are in seconds.
@@ -37,6 +41,11 @@ class LinkTraits:
         of a wireless network; 0 for a packet each.
     :ivar pauses: seconds that the viewer's machine does something else, at the most,
         three times a second on average.
+    :ivar slow: seconds that drawing takes at least and at most while the viewer is
+        slow, which is every other :data:`SPELL`; what has come meanwhile it leaves out,
+        but for the newest. None for a viewer that never is.
+    :ivar tells: whether the viewer says how long it had each picture.
+    :ivar claims: seconds that it says at least, true or not.
     """
 
     rates: tuple[tuple[float, float], ...]
@@ -48,6 +57,9 @@ class LinkTraits:
     burst: int = 0
     lump: int = 0
     pauses: float = 0.0
+    slow: tuple[float, float] | None = None
+    tells: bool = False
+    claims: float = 0.0
 
     def rate(self, now: float) -> float:
         """Return the bytes a second at that moment."""
@@ -115,6 +127,9 @@ class Simulation:
         self._pending: dict[str, tuple[float, int]] = {}
         self._free_at = self._there_at = self._back_at = self._drawn_at = 0.0
         self._wakes_at = 0.0
+        # What a viewer that is slow draws next, and whether it draws.
+        self._waits: Callable[[float], None] | None = None
+        self._is_drawing = False
         if self.link.pauses:
             self._at(0.0, self._pause)
         self._at(0.0, self._sound)
@@ -197,21 +212,45 @@ class Simulation:
         self._at(ping, lambda at: self._back(at, lambda t: self.pacer.pong(key, t)))
         for sent in range(first, size, self.link.lump or size):
             arrival = self._arrival(min(self.link.lump or size, size - sent), now)
-        drawn = arrival + self.link.draw + self._extra(self.link.draw_jitter)
-        drawn = self._drawn_at = max(drawn, self._drawn_at)
 
-        def acked(at: float) -> object:
-            late = self.pacer.is_late(at)
-            if known := self.pacer.acked(key, at):
+        def acked(at: float, told: float) -> object:
+            late = self.pacer.is_late(at - told)
+            if known := self.pacer.acked(key, at, drawing=told):
                 self._late = self._late + 1 if late else 0
             return known
 
         def show(at: float) -> None:
             self.shown.append(Shown(name, at, at - captured, size))
+            had = max(at - arrival, self.link.claims) if self.link.tells else 0.0
             if self._random.random() >= self.link.lost:
-                self._back(at, acked)
+                self._back(at, lambda at: acked(at, had))
 
-        self._at(drawn, show)
+        if self.link.slow is not None:
+            self._at(arrival, lambda at: self._came(show, at))
+            return
+        drawn = arrival + self.link.draw + self._extra(self.link.draw_jitter)
+        self._drawn_at = max(drawn, self._drawn_at)
+        self._at(self._drawn_at, show)
+
+    def _came(self, show: Callable[[float], None], now: float) -> None:
+        """Draw a picture: at once, or behind the one that is being drawn."""
+        self._waits = show
+        if not self._is_drawing:
+            self._draw(now)
+
+    def _draw(self, now: float) -> None:
+        show, self._waits = self._waits, None
+        self._is_drawing = show is not None
+        if show is None:
+            return
+        slow = self.link.slow if now // SPELL % 2 else None
+        takes = self._random.uniform(*slow) if slow else self.link.draw
+
+        def drawn(at: float) -> None:
+            show(at)
+            self._draw(at)
+
+        self._at(now + takes, drawn)
 
     def _probe(self, now: float) -> None:
         self._answer_probe(self.pacer.probed(), self._arrival(PING, now))

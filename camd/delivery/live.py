@@ -248,7 +248,7 @@ class LiveConnection:
 
     :ivar acks: how many acknowledgements of anything under way have come.
     :ivar pacer: what is known of the link.
-    :ivar late: acknowledgements in a row that came late.
+    :ivar late: acknowledgements in a row that came late, and not because of the client.
     :ivar look_at: when :meth:`check` may find something, at the earliest.
 
     :param outlet: the way out of the whole connection.
@@ -440,24 +440,30 @@ class LiveConnection:
             self._go_on()
         return waited_for
 
-    def acked(self, key: PictureKey) -> None:
-        """Note that a picture is on the screen; nothing if it was never sent."""
+    def acked(self, key: PictureKey, drawing: float = 0.0) -> None:
+        """Note that a picture is on the screen; nothing if it was never sent.
+
+        :param drawing: seconds that the client says it had it: they are not the link's.
+        """
         outlet, now = self.outlets.get(key.camera), self._clock.seconds()
-        if not self.pacer.unacked or not self._acked_while_paced(key, outlet, now):
+        if not self.pacer.unacked or not self._acked_while_paced(
+            key, outlet, now, drawing
+        ):
             viewer = outlet.viewer if outlet is not None else None
             if outlet is not None and viewer is not None and viewer.is_fast:
                 self._acked_in_batch(outlet, viewer, key.frame, now)
 
     def _acked_while_paced(
-        self, key: PictureKey, outlet: LiveOutlet | None, now: float
+        self, key: PictureKey, outlet: LiveOutlet | None, now: float, drawing: float
     ) -> bool:
         """Note that a picture has arrived; return whether it was under way."""
         lag = self._lag(now)
         was_late = self.pacer.is_late(now - lag)
-        if not self.pacer.acked(key, now, lag):
+        by_link = was_late and self.pacer.is_late(now - lag - drawing)
+        if not self.pacer.acked(key, now, lag, drawing):
             return False
         self._in_time = 0 if was_late else self._in_time + 1
-        self.late = self.late + 1 if was_late else 0
+        self.late = self.late + 1 if by_link else 0
         self.acks += 1
         if outlet is not None:
             asked = outlet.offered_wire.asked.get(key.frame)

@@ -8,6 +8,10 @@ picture as soon as that has arrived, and an acknowledgement follows when the pic
 drawn. BBR paces TCP by the same two figures; here the *choice* of what to send is put
 off as well, so that it is the newest.
 
+Pictures are paced by all the time they take to the screen: one that is drawn slowly is
+followed later. How fast the *link* is, is another figure where the viewer says how long
+it had a picture until it acknowledged it: smaller pictures help a slow link alone.
+
 Nothing here does I/O or knows a clock: every call says what time it is, by the daemon's
 clock alone.
 """
@@ -99,6 +103,58 @@ class UnderWay:
     pong_at: float | None = None
 
 
+class Bandwidth:
+    """How many bytes a second get to some place, by how long each picture takes there.
+
+    :ivar counted_on: the figure to send by; None before the first picture.
+    """
+
+    __slots__ = ("_bytes", "_has_fallen", "_seconds", "counted_on")
+
+    def __init__(self) -> None:
+        self.counted_on: float | None = None
+        # What one picture has, and how long it takes. Two averages, so that two
+        # acknowledgements that come in a bunch do not look like a fast link.
+        self._bytes = self._seconds = 0.0
+        self._has_fallen = False
+
+    @property
+    def known(self) -> float | None:
+        """Bytes a second on average; None before the first picture."""
+        return self._bytes / max(self._seconds, 1e-6) if self._bytes else None
+
+    def less(self, seconds: float) -> float:
+        """Return the average if pictures took so much less; to a quarter at the most.
+
+        There was a picture before.
+        """
+        return self._bytes / max(self._seconds - seconds, self._seconds / 4, 1e-6)
+
+    def taken(self, size: int) -> float:
+        """Return the seconds that so many bytes take; 0 while that is unknown."""
+        return size * self._seconds / self._bytes if self._bytes else 0.0
+
+    def learn(self, size: int, seconds: float, lag: float, patience: float) -> None:
+        """Take one picture, or several that came one behind the other, into account.
+
+        :param lag: seconds of these that may be nobody's: it is taken to be no slower
+            than was known, unless it was even without them.
+        :param patience: seconds by which it might be late.
+        """
+        taken, had_fallen = self.taken(size), self._has_fallen
+        if self._bytes:
+            seconds = min(seconds, max(seconds - lag, taken))
+        is_slow = self._bytes > 0 and taken < FALLEN * seconds
+        self._has_fallen = is_slow and (had_fallen or seconds > taken + patience)
+        is_new = not self._bytes or (had_fallen and is_slow)
+        news = 1.0 if is_new else NEWS
+        self._bytes += news * (size - self._bytes)
+        self._seconds += news * (seconds - self._seconds)
+        self.counted_on = self.known
+        if self._has_fallen:  # It may be an accident, but nothing is sent on trust.
+            self.counted_on = size / max(seconds, 1e-6)
+
+
 class Pacer:
     """Says when the next picture may leave. Times are seconds of any one clock.
 
@@ -111,18 +167,17 @@ class Pacer:
 
     __slots__ = (
         "_acked_at",
-        "_bytes",
+        "_arrived_at",
         "_confirmed_at",
-        "_counted_on",
         "_deviation",
-        "_has_fallen",
         "_late",
         "_lead",
+        "_link",
         "_max_lateness",
         "_probe",
         "_probe_after",
         "_probes",
-        "_seconds",
+        "_screen",
         "_sound_again",
         "_sounded_at",
         "_sounding",
@@ -136,13 +191,10 @@ class Pacer:
         self.unacked = 0
         self._max_lateness = max_lateness
         self._under_way: deque[UnderWay] = deque()
-        self._acked_at = self._confirmed_at = -math.inf
-        # What one picture has, and how long it takes. Two averages, so that two
-        # acknowledgements that come in a bunch do not look like a fast link.
-        self._bytes = self._seconds = 0.0
-        # The bandwidth by which pictures are sent, and whether it may have fallen.
-        self._counted_on: float | None = None
-        self._has_fallen = False
+        # When the last picture was acknowledged, and when it had come.
+        self._acked_at = self._arrived_at = self._confirmed_at = -math.inf
+        # What gets on the screen, and what gets to the viewer.
+        self._screen, self._link = Bandwidth(), Bandwidth()
         self._lead = self._late = self._deviation = 0.0
         # How many probes there were, the last picture ahead of the one under way.
         self._probes = 0
@@ -155,26 +207,26 @@ class Pacer:
 
     @property
     def bandwidth(self) -> float | None:
-        """Bytes a second that get through; None before the first acknowledgement."""
-        return self._bytes / max(self._seconds, 1e-6) if self._bytes else None
+        """Bytes a second of the link; None before the first acknowledgement."""
+        return self._link.known
 
     def bandwidth_at_best(self, now: float) -> float | None:
-        """Return the same, if the viewer needed :data:`DRAWING` for each picture.
+        """Return the same, if the viewer needed :data:`DRAWING` more for each picture.
 
         :return: infinity if what was learnt is older than :data:`LEARNT_HOLDS`.
         """
-        if not self._bytes:
+        if self._link.known is None:
             return None
         if now - self._acked_at > LEARNT_HOLDS:
             return math.inf
-        return self._bytes / max(self._seconds - DRAWING, self._seconds / 4, 1e-6)
+        return self._link.less(DRAWING)
 
     def send_at(self, size: int, now: float) -> float:
         """Return when a picture of that many bytes may leave.
 
         :return: ``now`` or less: at once. Infinity: not before something is heard.
         """
-        bandwidth, round_trip = self._counted_on, self.round_trip
+        bandwidth, round_trip = self._screen.counted_on, self.round_trip
         if self._must_sound(now):
             return math.inf  # All must arrive first, and then a PING alone.
         if not self._under_way:
@@ -196,7 +248,7 @@ class Pacer:
         return bool(self._under_way) and now > self._overdue_at()
 
     def _overdue_at(self) -> float:
-        first, bandwidth = self._under_way[0], self._counted_on
+        first, bandwidth = self._under_way[0], self._screen.counted_on
         if bandwidth is None:
             return first.expected_at
         expected_at = max(first.expected_at, self._acked_at + first.size / bandwidth)
@@ -204,13 +256,12 @@ class Pacer:
 
     def patience(self, size: int) -> float:
         """Return the seconds that the acknowledgement of so many bytes may be late."""
-        return (
-            GRACE + self._taken(size) / 2 + max(0.0, self._late) + 3 * self._deviation
-        )
+        taken = self._screen.taken(size)
+        return GRACE + taken / 2 + max(0.0, self._late) + 3 * self._deviation
 
     def ack_within(self, size: int) -> float:
         """Return the seconds from a picture's leaving to its acknowledgement."""
-        taken = self._taken(size) if self._bytes else FIRST_ACK
+        taken = FIRST_ACK if self._screen.known is None else self._screen.taken(size)
         return (self.round_trip or 0.0) + taken + self.patience(size)
 
     def sent(self, key: Hashable, size: int, now: float) -> None:
@@ -219,7 +270,7 @@ class Pacer:
         picture = UnderWay(key, size, now, now + FIRST_ACK, held)
         self._under_way.append(picture)
         self.unacked += size
-        bandwidth, round_trip = self._counted_on, self.round_trip
+        bandwidth, round_trip = self._screen.counted_on, self.round_trip
         if bandwidth is not None and round_trip is not None:
             picture.expected_at = self._through_at(bandwidth, round_trip)
 
@@ -267,62 +318,51 @@ class Pacer:
         return self._probes
 
     def _move_lead(self, waited: float, size: int) -> None:
-        wanted = max(WAIT_LEAST, WAIT * self._taken(size)) + 2 * self._deviation
+        wanted = max(WAIT_LEAST, WAIT * self._screen.taken(size)) + 2 * self._deviation
         gain = LEAD_UP if waited < wanted else LEAD_DOWN
         self._lead += gain * (wanted - waited)
         self._lead = min(max(self._lead, 0.0), LEAD_MOST)
 
-    def acked(self, key: Hashable, now: float, lag: float = 0.0) -> bool:
+    def acked(
+        self, key: Hashable, now: float, lag: float = 0.0, drawing: float = 0.0
+    ) -> bool:
         """Note that this picture is on the screen, and that all before it have arrived.
 
         :param lag: seconds for which that may have been there before it was read.
+        :param drawing: seconds, 0 or more, that the viewer says it had the picture.
         :return: whether it was under way.
         """
         for count, picture in enumerate(self._under_way, 1):
             if picture.key == key:
-                self._arrived(picture, count, now, lag)
+                self._drawn(picture, count, now, lag, drawing)
                 return True
         return False
 
-    def _arrived(self, picture: UnderWay, count: int, now: float, lag: float) -> None:
+    def _drawn(
+        self, picture: UnderWay, count: int, now: float, lag: float, drawing: float
+    ) -> None:
         """Learn from so many pictures, of which this is the last."""
         first, size = self._under_way[0], self._forget(count)
         patience = self.patience(size)
-        if self._bytes:  # Else it was expected by guess.
+        if self._screen.known is not None:  # Else it was expected by guess.
             late = now - picture.expected_at
             self._deviation += (abs(late - self._late) - self._deviation) / 4
             self._late += (late - self._late) / 8
+        # It cannot have come sooner than this, whatever the viewer says.
+        soonest = max(picture.sent_at + (self.round_trip or 0.0), self._arrived_at)
+        arrived_at = min(max(now - drawing, soonest), now)
         if first.pong_at is not None and self.round_trip is not None:
             # They came one behind the other since then. Where several packets travel
             # as one, the PING has come with its picture, and not ahead of it.
             ahead = min(first.pong_at, first.sent_at + self.round_trip + JITTER)
-            seconds = now - max(ahead, self._acked_at)
-            if self._bytes:
-                # No slower than was known, unless it was even without the lag.
-                seconds = min(seconds, max(seconds - lag, self._taken(size)))
-            self._take_bandwidth(size, seconds, patience)
-        self._acked_at = now
+            for bandwidth, at, before in (
+                (self._screen, now, self._acked_at),
+                (self._link, arrived_at, self._arrived_at),
+            ):
+                seconds = max(0.0, at - max(ahead, before))
+                bandwidth.learn(size, seconds, lag, patience)
+        self._acked_at, self._arrived_at = now, arrived_at
         self._probe, self._probe_after = None, PROBE_AFTER
-
-    def _take_bandwidth(self, size: int, seconds: float, patience: float) -> None:
-        """Learn from one picture.
-
-        :param patience: seconds by which it might be late.
-        """
-        taken, had_fallen = self._taken(size), self._has_fallen
-        is_slow = self._bytes > 0 and taken < FALLEN * seconds
-        self._has_fallen = is_slow and (had_fallen or seconds > taken + patience)
-        is_new = not self._bytes or (had_fallen and is_slow)
-        news = 1.0 if is_new else NEWS
-        self._bytes += news * (size - self._bytes)
-        self._seconds += news * (seconds - self._seconds)
-        self._counted_on = self._bytes / max(self._seconds, 1e-6)
-        if self._has_fallen:  # It may be an accident, but nothing is sent on trust.
-            self._counted_on = size / max(seconds, 1e-6)
-
-    def _taken(self, size: int) -> float:
-        """Return the seconds that so many bytes take; 0 while that is unknown."""
-        return size * self._seconds / self._bytes if self._bytes else 0.0
 
     def _forget(self, count: int) -> int:
         """Take the first pictures off; return their bytes."""
@@ -360,7 +400,7 @@ class Pacer:
             return False
         last, self._probe = self._probe, None
         self._forget(self._under_way.index(last) + 1)
-        self._acked_at = now
+        self._acked_at = self._arrived_at = now
         self._probe_after = min(2 * self._probe_after, PROBE_MOST)
         return True
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from camd.delivery.auto import AutoRendition
 from tests.simulated_link import CameraTraits, LinkTraits, Simulation
@@ -225,3 +228,78 @@ def test_a_link_that_gets_better(kind: LinkTraits, seed: int) -> None:
     found.run(65.0)
     back = [number for at, number in found.changes if at < 60.0][-1]
     assert back == 0, found.changes
+
+
+# ---- A viewer that is slow itself, and says so
+
+SLOW = LinkTraits(((0.0, 1e9),), 0.005, jitter=0.003, slow=(0.05, 0.5), tells=True)
+"""By spells it draws within 50 to 500 ms, on a machine that has other things to do."""
+
+TAKEN = 0.5
+"""Seconds that it needs for one picture at the most."""
+
+seeds = st.integers(0, 1000)
+
+slow_viewer = settings(max_examples=12, deadline=None, derandomize=True)
+"""Each example simulates a minute."""
+
+
+def slow_watch(link: LinkTraits, seed: int = 0) -> Simulation:
+    """Watch for a minute over a link whose viewer is slow."""
+    simulation = Simulation(link, {"robot": CameraTraits()}, 1.0, seed, RENDITIONS)
+    simulation.run(60.0)
+    return simulation
+
+
+@slow_viewer
+@given(rate=st.floats(7, 9), lump=st.sampled_from([0, 16_384]), seed=seeds)
+def test_a_slow_viewer_has_fewer_pictures_and_not_smaller_ones(
+    rate: float, lump: int, seed: int
+) -> None:
+    """From 80 Mbit/s on: the full size for good, and none is older than a second.
+
+    When it gets slow, one picture is being drawn and one waits.
+    """
+    link = replace(SLOW, rates=((0.0, 10**rate),), lump=lump)
+    found = slow_watch(link, seed)
+    assert found.changes == []
+    assert max(picture.age for picture in found.shown) < 2 * TAKEN + 0.1
+    assert len(found.shown) > 60 * 7
+
+
+def test_one_that_does_not_say_so_has_small_ones() -> None:
+    """All the time counts as the link's."""
+    assert slow_watch(replace(SLOW, tells=False)).changes[-1][1] > 1
+
+
+@slow_viewer
+@given(rate=st.sampled_from([SMALL, LARGE]), seed=seeds)
+def test_a_slow_viewer_behind_a_slow_link(rate: float, seed: int) -> None:
+    """What the link cannot carry is smaller there as anywhere."""
+    found = slow_watch(replace(SLOW, rates=((0.0, rate),)), seed)
+    sizes = [picture.size for picture in found.shown if picture.at > 10]
+    assert 8 * sum(sizes) / len(sizes) <= rate
+    assert max(picture.age for picture in found.shown if picture.at > 10) < 1.3
+
+
+@slow_viewer
+@given(delay=st.sampled_from([0.005, 0.05]), seed=seeds)
+def test_a_link_that_falls_while_its_viewer_is_slow(delay: float, seed: int) -> None:
+    """It is noticed within three seconds."""
+    rates = (0.0, 10 * LARGE), (20.0, SMALL)
+    found = slow_watch(replace(SLOW, rates=rates, delay=delay), seed)
+    assert min(at for at, number in found.changes if number >= 2) < 23.0
+
+
+@slow_viewer
+@given(rate=st.floats(4, 7), seed=seeds)
+def test_a_liar_hurts_itself_alone(rate: float, seed: int) -> None:
+    """It has large pictures, and fewer of them; as fresh as one that asked for them."""
+    link = replace(SLOW, rates=((0.0, 10**rate),), slow=None)
+    liar = slow_watch(replace(link, claims=math.inf), seed)
+    asked = Simulation(link, {"robot": CameraTraits()}, 1.0, seed)
+    asked.run(60.0)
+    assert liar.changes == []
+    assert len(liar.shown) == pytest.approx(len(asked.shown), rel=0.1, abs=2)
+    ages = [max(p.age for p in each.shown[3:]) for each in (liar, asked)]
+    assert ages[0] < ages[1] + 0.1

@@ -125,6 +125,7 @@ class Session:
             live=live.VERSION,
             max_lateness=MAX_LATENESS,
             heartbeat_interval=self._channel.heartbeat,
+            ack_ms=True,
             cameras=self._entries(),
         )
         if self._only is not None:
@@ -139,8 +140,8 @@ class Session:
         except BadMessage as error:
             self.close(BAD, str(error))
             return
-        for key in said.acks:
-            self.connection.acked(key)
+        for key, drawing in said.acks:
+            self.connection.acked(key, drawing)
         if said.clock is not None:
             self._say(clock=said.clock, **self._times(said.watch or self._wanted))
         if said.watch is not None:
@@ -203,10 +204,10 @@ class Session:
         first = frame[0]
         if first == TEXT and not self._begun:
             payload = short_payload(frame, 0)
-            key = None if payload is None else one_ack(payload)
-            if key is not None:
+            ack = None if payload is None else one_ack(payload)
+            if ack is not None:
                 if self._may_go_on():
-                    self.connection.acked(key)
+                    self.connection.acked(ack.key, ack.drawing)
                 return
         elif first == PONG and (payload := short_payload(frame, 0)) is not None:
             self.pongReceived(payload)

@@ -34,7 +34,7 @@ const OVERDUE = 2.5, OVERDUE_LEAST = 100; // usual gaps, and ms, without a pictu
 /** What to acknowledge, and when: what camd asks for, once it or a newer one is drawn. */
 export class Acks {
   #asking = new Map(); // camera -> pictures that are to be acknowledged
-  #waiting = new Map(); // camera -> frame, in the order in which they were drawn
+  #waiting = new Map(); // camera -> {frame, came}, in the order in which they were drawn
   #last = null; // the pair of camera and frame that was drawn last
   #said = -Infinity;
   #order = 0;
@@ -45,6 +45,7 @@ export class Acks {
   /** Note that a picture has come. */
   came(picture, now) {
     picture.order = this.#order++;
+    picture.came = now;
     if (picture.asks) this.#asking.set(picture.camera, [...this.#asking.get(picture.camera) ?? [], picture]);
     if (this.#came !== null) {
       const gap = now - this.#came;
@@ -55,14 +56,14 @@ export class Acks {
   }
 
   /** Note that a picture is on the screen. */
-  drawn({camera, frame, order}) {
+  drawn({camera, frame, order, came}) {
     this.#last = [camera, frame];
     const asking = this.#asking.get(camera) ?? [], later = asking.filter((picture) => picture.order > order);
     if (later.length === asking.length) return;
     this.#asking.set(camera, later);
     // The last one of a message stands for all that came before it.
     this.#waiting.delete(camera);
-    this.#waiting.set(camera, frame);
+    this.#waiting.set(camera, {frame, came});
   }
 
   /** @returns when there will be something to say; Infinity for not before a picture. */
@@ -70,13 +71,13 @@ export class Acks {
     return this.#waiting.size ? this.#said + APART : this.#last ? this.#overdue : Infinity;
   }
 
-  /** @returns the pairs of camera and frame to send now; null for none yet. */
+  /** @returns what to send now, as [camera, frame, ms since it came]; null for none yet. */
   take(now) {
     if (now < this.due) return null;
-    const pairs = this.#waiting.size ? [...this.#waiting] : [this.#last];
-    if (!this.#waiting.size) this.#overdue = Infinity; // Once is enough.
+    const acks = [...this.#waiting].map(([camera, {frame, came}]) => [camera, frame, Math.floor(now - came)]);
+    if (!acks.length) this.#overdue = Infinity; // Once is enough.
     this.#waiting.clear();
     this.#said = now;
-    return pairs;
+    return acks.length ? acks : [this.#last];
   }
 }

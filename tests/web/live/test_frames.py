@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
+from camd.formats.live import PictureKey
 from camd.web.live.frames import end_of, short_payload
-from camd.web.live.messages import Said, one_ack, read
+from camd.web.live.messages import Ack, Said, one_ack, read
 
 opcodes = st.sampled_from([Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG])
 
@@ -52,18 +53,32 @@ def test_what_is_no_short_payload(data: bytes) -> None:
 
 @given(
     st.one_of(
-        st.from_regex(r'\{"ack": ?\[\[[0-9]{1,12}, ?[0-9]{1,12}\]\]\}', fullmatch=True),
+        st.from_regex(
+            r'\{"ack": ?\[\[[0-9]{1,12}, ?[0-9]{1,12}(, ?[0-9]{1,8})?\]\]\}',
+            fullmatch=True,
+        ),
         st.text(max_size=40),
     )
 )
 def test_an_acknowledgement_alone(text: str) -> None:
     """It is what any reader of JSON makes of it."""
-    key = one_ack(text.encode())
-    if key is not None:
-        assert read(text) == Said(None, (key,), None)
+    ack = one_ack(text.encode())
+    if ack is not None:
+        assert read(text) == Said(None, (ack,), None)
 
 
 @pytest.mark.parametrize("text", ['{"ack":[[1,4711]]}', '{"ack": [[1, 4711]]}'])
 def test_both_ways_to_write_one(text: str) -> None:
     """As browsers do, and as Python does."""
-    assert one_ack(text.encode()) == (1, 4711)
+    assert one_ack(text.encode()) == ((1, 4711), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("had", "drawing"), [("0", 0.0), ("23", 0.023), ("23.5", 0.0235), ("1e300", 1000.0)]
+)
+def test_how_long_a_client_had_a_picture(had: str, drawing: float) -> None:
+    """In milliseconds; a whole number has the short way."""
+    text = f'{{"ack": [[1, 4711, {had}]]}}'
+    ack = Ack(PictureKey(1, 4711), drawing)
+    assert read(text).acks == (ack,)
+    assert one_ack(text.encode()) == (ack if had.isdecimal() else None)

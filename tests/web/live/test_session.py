@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -265,8 +266,15 @@ BAD: list[tuple[Any, int, str]] = [
     ('{"clock": true}', 1007, "bad clock: True is no number"),
     ('{"steer": 1}', 1007, "bad key: 'steer'"),
     ('{"ack": 1}', 1007, "bad ack: expected a list of pairs [camera, frame]"),
-    ('{"ack": [[1]]}', 1007, "bad ack: [1] is no pair [camera, frame]"),
+    (
+        '{"ack": [[1]]}',
+        1007,
+        "bad ack: [1] is neither [camera, frame] nor [camera, frame, ms]",
+    ),
     ('{"ack": [[1, -1]]}', 1007, "bad ack: [1, -1] are no whole numbers from 0"),
+    ('{"ack": [[1, 2, -3]]}', 1007, "bad ack: -3 is no number of ms from 0"),
+    ('{"ack": [[1, 2, true]]}', 1007, "bad ack: True is no number of ms from 0"),
+    ('{"ack": [[1, 2, NaN]]}', 1007, "not a JSON object"),
     ('{"watch": []}', 1007, "bad watch: expected an object of cameras"),
     ('{"watch": {"robot": 1}}', 1007, "bad watch: 'robot': expected an object"),
     (
@@ -520,6 +528,38 @@ def test_what_gets_through_in_time_is_no_estimate() -> None:
     """A camera may have more than its share where the others leave it."""
     client = auto_client("robot", door={"fps": 1}, lift={"fps": 1})
     assert client.draw(12, each=0.07) == {0}
+
+
+def honest(had: float) -> float:
+    """What a client says that says what is."""
+    return had
+
+
+def liar(had: float) -> float:
+    """What one says that wants the link to look fast."""
+    return 1e300
+
+
+def test_a_slow_client_that_says_so_keeps_the_full_size() -> None:
+    """Smaller pictures are no help to what it needs for each; it has fewer."""
+    client = auto_client("robot")
+    assert client.draw(20, each=0.5, tells=honest) == {0}
+
+
+@pytest.mark.parametrize("tells", [honest, liar])
+def test_a_claim_makes_no_picture_younger(tells: Callable[[float], float]) -> None:
+    """Nor does it bring more pictures than are drawn, or slow anybody beside it."""
+    daemon = FakeDaemon()
+    beside, client = FakeLiveClient(daemon), FakeLiveClient(daemon)
+    beside.say(watch={"robot": {}})
+    beside.advance(3, acks=True)
+    client.say(watch={"robot": {}})
+    [_, slow] = daemon.camera.viewers
+    client.draw(6, each=0.5, tells=tells)
+    beside.read()
+    assert slow.screen_age is not None
+    assert slow.screen_age >= 0.5
+    assert len(client.pictures) <= 6 / 0.5 + 2
 
 
 # ---- Pictures of another camd
