@@ -165,7 +165,7 @@ class FanOut:
         self.unsubscribe(viewer)
         viewer.want(rendition, fps)
         self.subscribe(viewer)
-        viewer.switch_to(self.newest_for(viewer))
+        self._go_on_with(viewer)
 
     def apply(self, limits: StreamLimits) -> None:
         """Hold all viewers to these limits from now on."""
@@ -174,11 +174,17 @@ class FanOut:
             self.unsubscribe(viewer)
             viewer.apply(limits)
             self.subscribe(viewer)
-            newest = self.newest_for(viewer)
-            viewer.switch_to(newest)
-            # A round may be under way, and have yet to come to this viewer.
-            if (frame := newest()) is not None and viewer.last is not None:
-                viewer.offer(frame, self._clock.seconds())
+            self._go_on_with(viewer)
+
+    def _go_on_with(self, viewer: Viewer) -> None:
+        """Go on with a subscriber that has moved: with the newest frame there is."""
+        newest = self.newest_for(viewer)
+        viewer.switch_to(newest)
+        frame, last = newest(), viewer.last
+        # The next one may be long in coming, be it that a round has yet to come to this
+        # viewer, or that the picture is a still one.
+        if frame is not None and last is not None and not frame.is_behind(last):
+            viewer.offer(frame, self._clock.seconds())
 
     def finish_streams(self, reason: str) -> None:
         """End all streams, each behind a whole part."""

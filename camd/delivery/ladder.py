@@ -163,14 +163,18 @@ class Ladder:
             rendition
             for rendition, rung in self._rungs.items()
             if rung.wants(frame)
-            and (frame.is_placeholder or not self._comes_made(rendition))
+            and (frame.is_placeholder or not self._comes_made(rendition, frame))
             and (rung.newest is None or not rung.newest.shows_the_same_as(frame))
         ]
 
-    def _comes_made(self, rendition: Rendition) -> bool:
-        """Whether a frame will come in this rendition, as the last ones did."""
+    def _comes_made(self, rendition: Rendition, frame: Frame) -> bool:
+        """Whether a frame will come in this rendition, as the last ones did.
+
+        A still picture has come, if it has: who is new is not to wait for the next one.
+        """
         missed = self._missed.get(rendition)
-        return missed is not None and missed <= MISSED
+        is_still = self._clock.seconds() - frame.captured > STALE
+        return missed is not None and missed <= MISSED and not is_still
 
     def _scale_next(self) -> None:
         frame, self._waiting = self._waiting, None

@@ -261,6 +261,7 @@ class FrameOutlet:
 
     def _answer_empty(self, waiting: Waiting) -> None:
         self._forget(waiting)
+        self._answered += 1
         self._set_headers(waiting.request)
         if waiting.known:
             waiting.request.setHeader(b"ETag", waiting.known.encode())

@@ -213,9 +213,9 @@ def test_moved_to_another_rendition() -> None:
     harness.fanout.move(viewer, None)
     harness.publish()
     # The newest one also in the new rendition: it may be a while until the next.
-    assert numbers(outlet) == [1, 2, 2, 3, 4, 5]
-    assert [block.count(b"1/4@50:") for block in outlet.sent] == [0, 0, 1, 1, 1, 0]
-    assert viewer.sent.frames == 6
+    assert numbers(outlet) == [1, 2, 2, 3, 4, 4, 5]
+    assert [block.count(b"1/4@50:") for block in outlet.sent] == [0, 0, 1, 1, 1, 0, 0]
+    assert viewer.sent.frames == 7
     assert len(harness.fanout) == 1
 
 
@@ -406,6 +406,26 @@ def test_no_viewer_goes_back() -> None:
     harness.scaler.finish()
     harness.fanout.feed(fed(1, 1.001), HALF)
     assert len(harness.outlets[0].sent) == 2
+
+
+def test_who_moves_beside_others_has_their_picture() -> None:
+    """A still picture that others of the rendition were sent is sent to it, too."""
+    harness = LadderHarness(None, HALF)
+    harness.publish()
+    harness.fanout.move(harness.viewers[0], HALF)
+    assert numbers(harness.outlets[0]) == [1, 1]
+    assert harness.outlets[0].sent[1] is harness.outlets[1].sent[0]
+
+
+def test_a_still_picture_is_scaled_although_others_came_made() -> None:
+    """Who comes then does not wait for the next one."""
+    harness = LadderHarness(HALF)
+    harness.fanout.feed(fed(1, 1.0), HALF)
+    harness.publish(captured=1.0)
+    harness.fanout.unsubscribe(harness.viewers[0])
+    harness.reactor.advance(10)
+    harness.add(FakeOutlet(), rendition=HALF)
+    assert numbers(harness.outlets[1]) == [1]
 
 
 def test_who_moves_waits_for_one_that_is_new() -> None:
