@@ -360,8 +360,9 @@ class CameraHarness:
         )
         self.camera.startService()
         self.outlets: dict[Viewer, FakeOutlet] = {}
-        self.thread = self.environment.threads[-1]
-        self.source = self.environment.sources[-1]
+        if self.environment.push_source is None:
+            self.thread = self.environment.threads[-1]
+            self.source = self.environment.sources[-1]
 
     def visit(self, agent: str = "curl/8") -> Viewer:
         """Let somebody in, whose connection takes all at once."""

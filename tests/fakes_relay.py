@@ -230,6 +230,7 @@ class RelayReceiver:
         self.wants: Collection[Rendition | None] = (None,)
         self.renditions: list[Rendition | None] = []
         self.states: list[tuple[str, str | None]] = []
+        self.patiences: list[float] = []
         self.placeholders: list[tuple[bytes, float]] = []
         self.errors: list[SourceError] = []
         self.heards = 0
@@ -262,6 +263,10 @@ class RelayReceiver:
     def heard(self) -> None:
         """Count it."""
         self.heards += 1
+
+    def patience(self, seconds: float) -> None:
+        """Keep it."""
+        self.patiences.append(seconds)
 
     def upstream(self, state: str, why: str | None) -> None:
         """Keep it."""

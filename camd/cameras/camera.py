@@ -324,6 +324,11 @@ class Camera(Service):
         return self.pipeline.capture.health.retry_in
 
     @property
+    def patience(self) -> float:
+        """Seconds without a picture that are normal, as :attr:`Health.patience`."""
+        return self.pipeline.capture.health.patience
+
+    @property
     def stuck(self) -> bool:
         """Whether the camera's driver holds all threads that there may be."""
         return self.pipeline.capture.stuck

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from camd.cameras.offline import OfflinePicture
 from camd.capture.backoff import FIRST, LOCAL, MOST, RELAY, Backoff
@@ -35,6 +36,13 @@ from camd.stats import CameraStats
 
 if TYPE_CHECKING:
     from camd.sources.v4l2.controlled import DeviceControls
+
+UNTIL_LAST = 0.25
+"""Seconds that the first viewer waits for a new picture until the last one is shown.
+Most cameras have a new one sooner. One that gives a picture every minute has not."""
+
+EARLY = 0.1
+"""Share of ``camera_timeout`` by which a snapshot ends its wait for a new picture."""
 
 RELEASE = 0.3
 """Seconds that a source is given to let go of its device at shutdown."""
@@ -118,6 +126,7 @@ class Pipeline:
     ) -> None:
         self._clock = environment.clock
         self._started = False
+        self._until_last: IDelayedCall | None = None
         self._settings = settings
         self._encoder = environment.new_encoder(settings.jpeg_quality)
         # Nothing here may know the pipeline itself: in a reference cycle it would stay
@@ -207,6 +216,7 @@ class Pipeline:
         """Release the source, without waiting longer than :data:`RELEASE` for it."""
         self.heartbeat.stop()
         self.offline.stop()
+        self._cancel_last()
         released = self.capture.stop()
         released.addTimeout(RELEASE, self._clock)
         return released.addErrback(lambda _: None)
@@ -217,10 +227,24 @@ class Pipeline:
             # The frame is from when somebody watched last; a new one comes at once.
             self.fan_out.newest = None
             self.capture.wake()
+            self._cancel_last()
+            self._until_last = self._clock.callLater(UNTIL_LAST, self._show_last)
         self.fan_out.subscribe(viewer)
         self.heartbeat.add(viewer)
         viewer.open(self.fan_out.newest_for(viewer))
         self.offline.update()
+
+    def _show_last(self) -> None:
+        """Show the last picture there is, if no new one has come."""
+        self._until_last = None
+        if self.capture.awake and self.fan_out.latest is None:
+            self.capture.show_last()
+
+    def _cancel_last(self) -> None:
+        # A call that was made still knows whom it called.
+        call, self._until_last = self._until_last, None
+        if call is not None:
+            call.cancel()
 
     def take_over(self, viewer: Viewer) -> None:
         """Show every frame from now on to a viewer that another pipeline has fed."""
@@ -245,7 +269,8 @@ class Pipeline:
         """Return the newest frame, or one that is taken for this.
 
         :param max_age: seconds before now at which it was taken at the earliest; None
-            for the newest that viewers have, and for a new one while nobody watches.
+            for the newest that viewers have, and for a new one while nobody watches;
+            of a camera that has none soon, for its last one.
         :param rendition: what it is wanted as. It is that where viewers have it so and
             none has the full picture, and full else.
         :return: fails when there is none within ``camera_timeout``: never a
@@ -267,7 +292,20 @@ class Pipeline:
         ):
             return succeed(newest)
         taken = Deferred.fromCoroutine(self._taken_since(oldest))
-        taken.addTimeout(self._settings.camera_timeout, self._clock)
+        timeout = self._settings.camera_timeout
+        taken.addTimeout(timeout, self._clock)
+        captured = self.capture.captured
+        if captured is not None and captured >= oldest and not taken.called:
+            is_slow = self.capture.health.patience > timeout
+            wait = min(UNTIL_LAST, timeout) if is_slow else (1 - EARLY) * timeout
+            call = self._clock.callLater(wait, self.capture.show_last)
+
+            def done(outcome: Frame | Failure) -> Frame | Failure:
+                if call.active():
+                    call.cancel()
+                return outcome
+
+            taken.addBoth(done)
         return taken
 
     async def _taken_since(self, oldest: float) -> Frame:

@@ -101,6 +101,9 @@ class Intake(Protocol):
     def take_now(self) -> None:
         """Bring one picture as soon as possible, ahead of the pace."""
 
+    def take_last(self) -> None:
+        """Bring the last picture that came while nobody wanted it, if it was kept."""
+
     def why_silent(self, seconds: float) -> str:
         """Return why no picture has come for so long, as far as it is known."""
 
@@ -177,6 +180,8 @@ class Capture:
         # Of another camd's newest picture: what it came as, its number, and when it was
         # taken.
         self._newest: tuple[Rendition | None, int, float] | None = None
+        # The frame of the newest picture; None where a newer one was only probed.
+        self._last: Frame | None = None
         # Unix time by the clock of the camd that has the camera, less the reactor's;
         # None where that is this one.
         self._origin_ahead: float | None = None
@@ -299,6 +304,22 @@ class Capture:
         self._intake.take_now()
         return asked
 
+    def show_last(self) -> None:
+        """Show the newest picture there is, though it is no new one.
+
+        To be called when none has come for those that wait. Its number and time are its
+        own. Nothing is shown of a camera that is not live.
+        """
+        last = self._last
+        if self.state is not State.LIVE:
+            return
+        if last is None:
+            self._intake.take_last()
+            return
+        if self.awake:
+            self._publish(last)
+        self._answer(last)
+
     def _forget(self, asked: Deferred[Frame]) -> None:
         """Take no picture for this one: it was cancelled."""
         if asked in self._asked:
@@ -325,7 +346,7 @@ class Capture:
         self.passed_through = picture.passed_through
         self._is_bad = False
         stats, captured = self._stats, picture.captured
-        stats.published += self.probed(picture)
+        stats.published += picture.was_probed or self.probed(picture)
         if picture.encoding is not None:
             stats.encoding.observe(picture.encoding)
         if picture.stamp is not None:
@@ -341,8 +362,14 @@ class Capture:
             picture.size,
             rendition=picture.rendition,
         )
+        self._last = frame
         self._publish(frame)
-        if self._asked and picture.rendition is None:
+        if self._asked:
+            self._answer(frame)
+
+    def _answer(self, frame: Frame) -> None:
+        """Answer those that asked for a snapshot, which is a full picture."""
+        if frame.rendition is None:
             for asked in self._answered():
                 asked.callback(frame)
 
@@ -358,6 +385,7 @@ class Capture:
                 return False
             self._newest = probe.rendition, probe.stamp.number, probe.captured
             self._origin_ahead = probe.stamp.timestamp - probe.captured
+        self._last = None
         stats = self._stats
         stats.captured += 1
         stats.rate.tick(now)
@@ -417,6 +445,10 @@ class Capture:
         """Note that the way to another camd is broken, and is being mended."""
         self.origin, self._is_link_lost = None, True
         self._stats.last_error = reason
+
+    def patience(self, seconds: float) -> None:
+        """Note for how long no picture is normal, by the word of another camd."""
+        self.health.told_patience = seconds
 
     def upstream(self, state: str, why: str | None) -> None:
         """Note what the camd that the pictures come from says of its camera.

@@ -60,6 +60,8 @@ class Health:
     :ivar missing: whether its device was not there at the last try.
     :ivar changed: is told the new state and the reason whenever the state changes.
     :ivar waits: whether it is offline as nobody sends pictures, and not tried again.
+    :ivar told_patience: seconds without a picture that are normal for the camera by
+        the word of the camd that has it; 0 where there is none.
 
     :param asked_fps: the rate that the camera is asked for.
     :param is_missing: whether it is a device that is not there; must not block.
@@ -82,6 +84,7 @@ class Health:
         self.seen_at = self.retry_at = clock.seconds()
         self.lost_at: float | None = None
         self.missing = self.waits = False
+        self.told_patience = 0.0
         self.changed: Callable[[State, str], None] = lambda state, why: None
         self._name = name
         self.timeout = timeout
@@ -90,7 +93,9 @@ class Health:
         self._is_missing = is_missing
         self._asked_interval = 1 / asked_fps
         self._interval = 0.0
-        self._came_at = self.seen_at
+        # When the last picture came; None where what lies between that and the next one
+        # is no interval of the camera's.
+        self._came_at: float | None = None
         # Seconds between the last pictures, as they came.
         self._gaps = 0.0, 0.0
         self._said: set[str] = set()
@@ -113,7 +118,8 @@ class Health:
 
         Two intervals of the camera, that is: of the rate that is wanted, asked for,
         told by the camera, or seen. Of the last two gaps between pictures the shorter
-        counts: the return from an outage makes nobody patient.
+        counts: the return from an outage makes nobody patient. What another camd says
+        of the camera that it has counts as well.
         """
         fps = self.mode.fps if self.mode is not None else None
         slowest = max(
@@ -122,11 +128,11 @@ class Health:
             1 / fps if fps else 0,
             min(self._gaps),
         )
-        return max(self.timeout, PATIENCE * slowest)
+        return max(self.timeout, self.told_patience, PATIENCE * slowest)
 
     def wait(self) -> None:
         """Count the silence from now on: there was no reason for a picture before."""
-        self.seen_at = self._came_at = self._clock.seconds()
+        self.seen_at, self._came_at = self._clock.seconds(), None
 
     def seen(self, mode: CameraMode, captured: float) -> bool:
         """Note that a picture has come.
@@ -138,7 +144,8 @@ class Health:
         :return: whether the camera was opened again for it.
         """
         now = self._clock.seconds()
-        self._gaps = self._gaps[1], now - self._came_at
+        if self._came_at is not None:
+            self._gaps = self._gaps[1], now - self._came_at
         self._came_at = now
         self.seen_at = captured if captured < now else now
         age = now - captured
@@ -176,7 +183,7 @@ class Health:
 
     def failed(self, failure: Failure) -> None:
         """Note that the camera did not open or gave no picture, and was closed."""
-        self._told, self.waits = None, False
+        self._told, self.waits, self.told_patience = None, False, 0.0
         self.missing = self._is_missing()
         delay = LOOK_AGAIN if self.missing else self._backoff.delay()
         if failure.check(Refused):

@@ -105,6 +105,9 @@ class PullIntake:
         if not self._is_busy:
             self._begin()
 
+    def take_last(self) -> None:
+        """Do nothing: a picture that nobody wanted was left where it was."""
+
     def why_silent(self, seconds: float) -> str:
         """Say no more than for how long."""
         return f"no picture for {seconds:.1f} s"

@@ -16,6 +16,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -187,6 +188,8 @@ class PushIntake:
         self._told_size: Size | None = None
         self._mode: CameraMode | None = None
         self._bad = 0
+        # The newest picture, where nobody wanted it.
+        self._unwanted: _Picture | None = None
         self._is_open = self._is_stopping = self._is_hurried = False
         self._arrived_at = 0.0
         self._late: IDelayedCall | None = None
@@ -242,6 +245,12 @@ class PushIntake:
             self._take_held()
         else:
             self._start()
+
+    def take_last(self) -> None:
+        """Take the last picture that came while nobody wanted it."""
+        last, self._unwanted = self._unwanted, None
+        if last is not None:
+            self._take(last, was_probed=True)
 
     def _take_next(self) -> None:
         """Have the next picture be in time, however soon it comes."""
@@ -301,6 +310,12 @@ class PushIntake:
             return (None,)
         return (*self._wanted(), None) if capture.is_asked else self._wanted()
 
+    def lacks(self, rendition: Rendition | None) -> bool:
+        """Whether viewers have nothing yet, or somebody asks for the full picture."""
+        capture = self._capture
+        is_asked = capture is not None and capture.is_asked and rendition is None
+        return is_asked or self._lacks(rendition)
+
     def picture(
         self,
         jpeg: bytes,
@@ -316,7 +331,7 @@ class PushIntake:
         self._arrived_at = now
         if stamp is not None:
             # A still picture is all there is for who comes later.
-            if stamp == lane.stamp and not self._lacks(rendition):
+            if stamp == lane.stamp and not self.lacks(rendition):
                 self.heard()
                 return
             lane.stamp = stamp
@@ -324,14 +339,15 @@ class PushIntake:
         if stamp is not None and self._capture is not None and not self._capture.awake:
             # At rest another camd is asked now and then, and may be caught up with.
             early *= 2
+        picture = jpeg, captured, stamp, size, rendition
         if now < lane.due - early:
-            lane.held = (jpeg, captured, stamp, size, rendition), now
+            lane.held = picture, now
             if self._late is None:
                 self._late = self._clock.callLater(self._interval, self._take_late)
             return
         lane.held = None
         lane.due = max(lane.due, now) + self._interval
-        self._take(jpeg, captured, stamp, size, rendition)
+        self._take(picture)
 
     def heard(self) -> None:
         """Keep the source although it is silent."""
@@ -344,6 +360,11 @@ class PushIntake:
         if self._capture is not None and self._is_open:
             self._arrived_at = self._clock.seconds()
             self._capture.link_lost(reason)
+
+    def patience(self, seconds: float) -> None:
+        """Tell the capture what another camd says of its camera's pace."""
+        if self._capture is not None and self._is_open:
+            self._capture.patience(seconds)
 
     def upstream(self, state: str, why: str | None) -> None:
         """Tell the capture what another camd says of its camera."""
@@ -419,6 +440,7 @@ class PushIntake:
     def _stop_source(self) -> None:
         """Stop the source, and go on when it has stopped."""
         self._is_open, self._is_stopping = False, True
+        self._unwanted = None
         for lane in self._lanes.values():
             lane.held = None
         self._cancel("_late")
@@ -447,18 +469,15 @@ class PushIntake:
 
     # ---- Pictures
 
-    def _take(
-        self,
-        jpeg: bytes,
-        captured: float,
-        stamp: Stamp | None,
-        size: Size | None,
-        rendition: Rendition | None,
-    ) -> None:
-        """Check a picture if anybody is to see it, and tell the capture of it."""
+    def _take(self, taken: _Picture, *, was_probed: bool = False) -> None:
+        """Check a picture if anybody is to see it, and tell the capture of it.
+
+        :param was_probed: whether the capture was told that it has come.
+        """
         capture, mode = self._capture, self._mode
         if capture is None:
             return
+        jpeg, captured, stamp, size, rendition = taken
         try:
             # A snapshot is a full picture, and so is what is redrawn.
             is_wanted = (capture.awake or capture.is_asked) and (
@@ -483,16 +502,19 @@ class PushIntake:
                 mode = self._mode = CameraMode(
                     full.width, full.height, self._told_fps, self._format
                 )
+            self._unwanted = None if is_wanted else taken
             if self._redraw is not None:
                 job: Job = Reader.take if is_wanted else Reader.probe
                 raw = RawFrame(jpeg, captured, stamp)
-                self._redraw.offer(raw, mode, job, self._redrawn)
+                tell = partial(self._redrawn, was_probed=was_probed)
+                self._redraw.offer(raw, mode, job, tell)
             elif is_wanted:
                 assert size is not None
                 picture = CheckedJpeg(captured, mode, jpeg, size, True, None)
                 picture.stamp, picture.rendition = stamp, rendition
+                picture.was_probed = was_probed
                 capture.took(picture)
-            else:
+            elif not was_probed:
                 probe = Probe(captured, mode, stamp=stamp, rendition=rendition)
                 capture.probed(probe)
         except Damaged as damage:
@@ -514,12 +536,13 @@ class PushIntake:
             reason = f"none of its first {TRIES} pictures is whole: {damage}"
             self.failed(SourceError(reason))
 
-    def _redrawn(self, outcome: Probe | Failure) -> None:
+    def _redrawn(self, outcome: Probe | Failure, *, was_probed: bool) -> None:
         capture = self._capture
         if capture is None:
             return
         try:
             if isinstance(outcome, CheckedJpeg):
+                outcome.was_probed = was_probed
                 capture.took(outcome)
             elif isinstance(outcome, Probe):
                 capture.probed(outcome)
@@ -540,7 +563,7 @@ class PushIntake:
             if lane.held is not None:
                 (picture, _), lane.held = lane.held, None
                 lane.due = self._clock.seconds() + self._interval
-                self._take(*picture)
+                self._take(picture)
 
     def _take_late(self) -> None:
         """Take the pictures that were held, if nothing has come since."""

@@ -52,12 +52,14 @@ class CheckedJpeg(Probe):
     :ivar size: its width and height in pixels.
     :ivar passed_through: whether the JPEG is the camera's own.
     :ivar encoding: seconds that it took to encode; None for the camera's own JPEG.
+    :ivar was_probed: whether it has been counted: it came while nobody wanted it.
     """
 
     jpeg: bytes
     size: Size
     passed_through: bool
     encoding: float | None
+    was_probed: bool = field(default=False, kw_only=True)
 
 
 class Reader:

@@ -9,7 +9,8 @@ it changes. Nothing waits here for Redis but the newest frame of each camera.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -35,6 +36,7 @@ from camd.sources.redis.entries import (
     BadEntry,
     Entry,
     Seen,
+    Wish,
     keep,
     picture_key,
     put,
@@ -301,12 +303,15 @@ class PublishedCamera:
         """Return what is wrong with the camera; empty for nothing."""
         return self._camera.stats.last_error or ""
 
-    def want(self, renditions: Iterable[Rendition | None]) -> None:
+    def want(self, wish: Wish) -> None:
         """Send each frame so for a while: an edge has viewers of these."""
         there = (None, *self._camera.renditions)
-        for rendition in renditions:
-            if rendition in there:
-                self._rung(rendition).want()
+        for rendition in wish.rungs.intersection(there):
+            rung = self._rung(rendition)
+            rung.want()
+            # By a picture edges take it for live.
+            if rendition in wish.lacks and self._camera.state is State.LIVE:
+                rung.repeat()
 
     def leave(self) -> None:
         """Send no more frames."""
@@ -404,6 +409,7 @@ class PublishedCamera:
             size.height,
             tuple(camera.renditions),
             tuple(name for name, rung in self._rungs.items() if rung.viewer),
+            math.ceil(camera.patience),
         )
 
     def say_state(self, state: str, why: str) -> None:
@@ -479,6 +485,20 @@ class PublishedRung:
                 ITSELF,
                 self.rendition,
             )
+
+    def repeat(self) -> None:
+        """Put the last frame there again, if a word has taken its place.
+
+        It is a still picture, and an edge has a viewer that has not seen it.
+        """
+        viewer, now = self.viewer, self._clock.seconds()
+        last = None if viewer is None else viewer.last
+        if viewer is None or last is None or last.is_placeholder:
+            return
+        if viewer.silent_for(now) >= SAY_AGAIN and self._uplink.send(
+            self._outlet, last.block(self._wire)
+        ):
+            self._put_at = now
 
     def leave(self) -> None:
         """Send no more frames."""

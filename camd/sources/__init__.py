@@ -202,6 +202,13 @@ class Receiver(Protocol):
         """
         ...
 
+    def lacks(self, rendition: Rendition | None) -> bool:
+        """Whether somebody waits for a picture in a rendition, be it a new one or not.
+
+        :param rendition: None for the full picture.
+        """
+        ...
+
     def picture(
         self,
         jpeg: bytes,
@@ -234,6 +241,13 @@ class Receiver(Protocol):
         It is not given up for its silence, as long as it says so now and then.
 
         :param reason: for people.
+        """
+        ...
+
+    def patience(self, seconds: float) -> None:
+        """Note for how long no picture is normal for the camera of another camd.
+
+        :param seconds: by that one's word; 0 where it says nothing of that.
         """
         ...
 

@@ -14,7 +14,14 @@ from camd.capture.health import State
 from camd.frame import Frame
 from camd.sources import SourceError
 from camd.stats import ViewerCount
-from tests.fakes_camera import EPOCH, FPS, CameraHarness, FakeEnvironment, said
+from tests.fakes_camera import (
+    EPOCH,
+    FPS,
+    CameraHarness,
+    FakeEnvironment,
+    FakePushSource,
+    said,
+)
 
 
 def results(asked: Deferred[Frame]) -> list[Any]:
@@ -315,6 +322,56 @@ def test_a_snapshot_while_nobody_watches() -> None:
     harness.environment.run(0.25)
     (frame,) = results(harness.camera.snapshot())
     assert frame.captured == 0.25
+
+
+def slow_camera() -> CameraHarness:
+    """A camera in the network that gives a picture every 30 s; one came 7 s ago."""
+    environment = FakeEnvironment()
+    source = environment.push_source = FakePushSource(environment.clock)
+    harness = CameraHarness(environment=environment, source="http://camera")
+    for seconds in (30, 30, 7):
+        source.send()
+        environment.run(seconds)
+    return harness
+
+
+def test_the_last_picture_for_who_comes_first() -> None:
+    """One that gives few is shown by what it gave, with its number and its age."""
+    harness = slow_camera()
+    viewer = harness.visit()
+    harness.environment.run(1)
+    frame = viewer.last
+    assert frame is not None
+    assert (frame.number, frame.captured, frame.timestamp) == (1, 60, EPOCH + 60)
+    harness.camera.remove_viewer(viewer)
+    harness.environment.run(10)
+    other = harness.visit()
+    harness.environment.run(1)
+    assert other.last is frame
+    assert harness.camera.state is State.LIVE
+
+
+def test_who_leaves_before_the_last_picture_is_shown() -> None:
+    """It is shown to nobody then, and to who comes after that."""
+    harness = slow_camera()
+    harness.camera.remove_viewer(harness.visit())
+    harness.environment.run(1)
+    assert harness.camera.newest is None
+    viewer = harness.visit()
+    harness.environment.run(1)
+    assert viewer.last is not None
+
+
+def test_a_snapshot_of_a_camera_that_gives_few_pictures() -> None:
+    """It is the last one, unless that is too old."""
+    harness = slow_camera()
+    newest = results(harness.camera.snapshot())
+    recent = results(harness.camera.snapshot(max_age=10))
+    newer = results(harness.camera.snapshot(max_age=5))
+    harness.environment.run(0.25)
+    assert [frame.captured for frame in newest + recent] == [60, 60]
+    harness.environment.run(2)
+    assert [type(problem) for problem in newer] == [TimeoutError]
 
 
 def test_a_snapshot_of_a_camera_that_hangs() -> None:

@@ -216,6 +216,27 @@ def test_slow_cameras_are_given_two_of_their_intervals(
     assert harness.health.patience == patience
 
 
+def test_who_comes_is_no_interval(harness: HealthHarness) -> None:
+    """What lies between a first viewer and the next picture is no pace of a camera."""
+    for _ in range(3):
+        harness.see()
+        harness.clock.advance(30)
+    harness.health.wait()
+    harness.clock.advance(1)
+    harness.see()
+    assert harness.health.patience == 60
+
+
+def test_the_pace_that_another_camd_knows(harness: HealthHarness) -> None:
+    """Its word holds until the way to it is lost."""
+    harness.health.told_patience = 60
+    harness.clock.advance(60)
+    harness.health.seen(replace(GIVEN), captured=30)
+    assert (harness.state, harness.health.patience) == (State.LIVE, 60)
+    harness.fail()
+    assert harness.health.patience == TIMEOUT
+
+
 def test_what_a_camera_is_asked_for_is_its_pace() -> None:
     """A camera that is asked for a picture every five seconds is given ten."""
     clock = Clock()

@@ -238,6 +238,57 @@ def test_wake_shows_the_newest_at_once() -> None:
     assert harness.source.rates == [2, FPS]
 
 
+@pytest.mark.parametrize("is_redrawn", [False, True])
+def test_the_last_picture_of_a_slow_camera(is_redrawn: bool) -> None:
+    """What came while nobody watched becomes a frame once, with its own time."""
+    harness = PushHarness(is_redrawn=is_redrawn)
+    harness.capture.start()
+    for _ in range(3):
+        harness.source.send(OTHER)
+        harness.run(30)
+    harness.capture.wake()
+    harness.run(0.25)
+    assert harness.frames == []
+    captured = harness.stats.captured
+    for _ in range(2):
+        harness.capture.show_last()
+        harness.run(0.25)
+    first, again = harness.frames
+    assert first is again
+    assert (first.captured, first.timestamp) == (60, EPOCH + 60)
+    assert harness.stats.captured == captured
+    harness.source.send()
+    harness.run(0.25)
+    assert [frame.number for frame in harness.frames] == [1, 1, 2]
+
+
+def test_the_last_picture_of_a_camera_that_is_silent() -> None:
+    """It is not shown: the camera is in trouble."""
+    harness = PushHarness()
+    harness.capture.start()
+    harness.source.send(OTHER)
+    harness.run(5)
+    harness.capture.wake()
+    harness.capture.show_last()
+    assert (harness.frames, harness.state) == ([], State.STALLED)
+
+
+def test_a_last_picture_that_is_damaged() -> None:
+    """It is left out, and the next one is shown."""
+    harness = PushHarness()
+    harness.capture.start()
+    for _ in range(3):
+        harness.source.send(OTHER)
+        harness.run(30)
+    harness.source.send(b"junk")
+    harness.run(1)
+    harness.capture.wake()
+    harness.capture.show_last()
+    assert harness.frames == []
+    harness.source.send()
+    assert [frame.number for frame in harness.frames] == [1]
+
+
 def test_wake_shows_no_picture_of_a_silent_camera() -> None:
     """What was old when the silence was noticed is not taken for new."""
     harness = PushHarness()

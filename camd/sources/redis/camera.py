@@ -23,6 +23,7 @@ from camd.sources.redis.entries import (
     BadEntry,
     Entry,
     Seen,
+    Wish,
     keep,
     picture_key,
     read_entry,
@@ -229,9 +230,16 @@ class RedisCamera:
             Deferred.fromCoroutine(question).addErrback(lambda _: None)
         if not self._is_watched:
             return
-        camera = self._address.camera
+        camera, wanted, receiver = (
+            self._address.camera,
+            self._reading.wanted,
+            self._receiver,
+        )
+        lacks = (
+            wanted if receiver is None else frozenset(filter(receiver.lacks, wanted))
+        )
         for words in (
-            want(camera, self._fps, self._reading.wanted),
+            want(camera, self._fps, Wish(wanted, lacks)),
             keep(want_key(camera), WANTED),
         ):
             redis.ask(*words).addErrback(redis.fail)
@@ -240,7 +248,9 @@ class RedisCamera:
         """Note what the origin says that there is."""
         try:
             text = await redis.ask("HGET", SEEN, self._address.camera)
-            self._seen = read_seen(text or b"")
+            seen = self._seen = read_seen(text or b"")
+            if self._receiver is not None:
+                self._receiver.patience(seen.patience)
         except BadEntry:
             self._seen = None
         except RedisRefused as refusal:

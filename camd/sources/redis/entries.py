@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -65,6 +65,9 @@ _LONGEST = 300
 _MOST_RUNGS = 16
 """Rungs of one camera that are read."""
 
+MOST_PATIENT = 1e6
+"""Seconds without a picture that are normal for no camera."""
+
 _MOST_SIDE = 65535
 """Pixels of a side that a JPEG can have."""
 
@@ -96,6 +99,17 @@ class Entry(NamedTuple):
     jpeg: bytes
 
 
+class Wish(NamedTuple):
+    """What an edge wants of a camera.
+
+    :ivar rungs: what its viewers see; None among them is the full picture.
+    :ivar lacks: those of them that it has no picture of yet, be it a new one or not.
+    """
+
+    rungs: frozenset[Rendition | None]
+    lacks: frozenset[Rendition | None] = frozenset()
+
+
 class Seen(NamedTuple):
     """What an origin says of one camera.
 
@@ -110,6 +124,8 @@ class Seen(NamedTuple):
     :ivar renditions: the smaller ones that are to be had of its origin.
     :ivar sent: the rungs of which each picture goes out now; None among them is the
         full one.
+    :ivar patience: seconds for which no picture is normal for it; 0 from a camd that
+        does not say so.
     """
 
     title: str
@@ -122,6 +138,7 @@ class Seen(NamedTuple):
     height: int
     renditions: tuple[Rendition, ...] = ()
     sent: tuple[Rendition | None, ...] = ()
+    patience: float = 0.0
 
     def written(self) -> bytes:
         """Return it as it stands in Redis."""
@@ -153,29 +170,33 @@ def want_key(camera: str) -> bytes:
     return b"camd:{%b}:want" % camera.encode()
 
 
-def want(
-    camera: str, fps: float, rungs: Iterable[Rendition | None]
-) -> tuple[bytes | str | int, ...]:
+def want(camera: str, fps: float, wish: Wish) -> tuple[bytes | str | int, ...]:
     """Return the words of the command by which an edge says what it wants.
 
     :param fps: the most pictures a second.
-    :param rungs: what its viewers see; None for the full picture.
     """
     return (
         *("XADD", want_key(camera), "MAXLEN", WISHES, "*"),
-        *(b"fps", f"{fps:g}", b"rungs", " ".join(map(rung_name, rungs))),
+        *(b"fps", f"{fps:g}"),
+        *(b"rungs", " ".join(map(rung_name, wish.rungs))),
+        *(b"lacks", " ".join(map(rung_name, wish.lacks))),
     )
 
 
-def read_want(fields: Sequence[Any]) -> frozenset[Rendition | None]:
-    """Return which rungs an edge wants: the full one where it names none.
+def read_want(fields: Sequence[Any]) -> Wish:
+    """Return what an edge wants: the full picture where it names no rung.
 
     :param fields: names and values by turns, as Redis has them. What is no rung's name
         is left out.
     """
     said = dict(zip(fields[::2], fields[1::2], strict=False))
-    names = said.get(b"rungs", FULL.encode()).decode("ascii", "replace").split()
-    return frozenset(_rungs(names))
+
+    def named(field: bytes, default: bytes) -> frozenset[Rendition | None]:
+        return frozenset(
+            _rungs(said.get(field, default).decode("ascii", "replace").split())
+        )
+
+    return Wish(named(b"rungs", FULL.encode()), named(b"lacks", b""))
 
 
 def put(key: bytes, entry: Entry) -> tuple[bytes | str | int, ...]:
@@ -242,11 +263,13 @@ def read_seen(text: bytes) -> Seen:
             int(said["height"]),
             tuple(rung for rung in _rungs(said.get("renditions", ())) if rung),
             tuple(_rungs(said.get("sent", ()))),
+            float(said.get("patience", 0)),
         )
     except (*_WRONG, RecursionError, OverflowError):
         raise BadEntry("what is said of it is not as a camd writes it") from None
+    is_pace = 0 < seen.fps < 1000 and 0 <= seen.patience < MOST_PATIENT
     is_size = _is_size(seen.width, seen.height)
-    if not (math.isfinite(seen.said) and 0 < seen.fps < 1000 and is_size):
+    if not (math.isfinite(seen.said) and is_pace and is_size):
         raise BadEntry("what is said of it is not as a camd writes it")
     return seen
 

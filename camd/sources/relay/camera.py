@@ -102,6 +102,7 @@ class RelayedCamera:
     def told(self, entry: Entry) -> None:
         """Tell what the other camd says of its camera."""
         if self._receiver is not None:
+            self._receiver.patience(entry.patience)
             self._receiver.upstream(entry.state, entry.why)
 
     def heard(self) -> None:

@@ -74,6 +74,8 @@ class Entry:
 
     :ivar size: of its full pictures; 0 by 0 as long as that is unknown.
     :ivar renditions: the smaller ones, by their numbers there.
+    :ivar patience: seconds for which no picture is normal for the camera; 0 from a camd
+        that does not say so.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Entry:
     fps: float
     size: Size
     renditions: Mapping[int, Rendition]
+    patience: float = 0.0
 
     @classmethod
     def read(cls, content: Any) -> Entry | None:
@@ -105,6 +108,7 @@ class Entry:
             fps=_number(fps) or 0,
             size=size,
             renditions=renditions,
+            patience=_number(content.get("patience")) or 0.0,
         )
 
 

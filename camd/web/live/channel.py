@@ -137,6 +137,7 @@ class LiveChannel:
             "why": camera.stats.last_error,
             "next_try": round(retry_in, 3) if retry_in else None,
             "fps": camera.settings.stream_fps,
+            "patience": math.ceil(camera.patience),
             "width": size.width if known else None,
             "height": size.height if known else None,
             "renditions": renditions if known else [],

@@ -348,6 +348,107 @@ def test_a_still_picture_for_who_comes_back(
     assert last(back).number == last(stays).number
 
 
+class SlowChain(Chain):
+    """A camera that gives a picture every 30 s, seen three times while nobody watches.
+
+    The last one is 8 s old at the end.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for wait in (30, 30, 8):
+            self.next_picture()
+            self.network.run(wait, 1 / 16)
+        self.taken = self.network.seconds() - 8
+
+    def next_picture(self) -> None:
+        """Let the camera give a picture."""
+        self.origin.source.send()
+
+    def check(self, edge: Edge, viewer: Viewer) -> None:
+        """Check that a viewer has the last picture, which is as old as it is."""
+        frame = last(viewer)
+        assert not frame.is_placeholder
+        # The test's clock goes by steps, of which there are some on the way.
+        assert self.taken - 0.5 <= frame.captured <= self.taken
+        assert frame.timestamp == self.source_frame().timestamp
+        assert edge.camera.state is State.LIVE
+
+
+@each_rung
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_still_picture_for_who_comes_first(rung: str | None, is_new: bool) -> None:
+    """A slow camera shows its last picture at once, with its own age, and stays live.
+
+    So does an edge that has only just begun, and one that has read it already.
+    """
+    chain = SlowChain()
+    edge = Edge(chain.network) if is_new else chain.edge
+    if is_new:
+        chain.network.run(2, 1 / 16)
+    viewer, _ = edge.visit(rung)
+    chain.network.run(1, 1 / 64)
+    chain.check(edge, viewer)
+    number = last(viewer).number
+    for _ in range(19):
+        chain.network.run(1, 1 / 16)
+        chain.check(edge, viewer)
+    chain.next_picture()
+    chain.network.run(1, 1 / 64)
+    assert last(viewer).number == number + 1
+
+
+@pytest.mark.parametrize("rung", [None, HALF, SMALLEST])
+@pytest.mark.parametrize("others", [None, HALF, SMALLEST])
+def test_a_still_picture_beside_other_viewers(
+    rung: str | None, others: str | None
+) -> None:
+    """Who comes later has it as well, at the same edge and at another one."""
+    chain = SlowChain()
+    one, _ = chain.edge.visit(others)
+    chain.network.run(5, 1 / 16)
+    newcomer, _ = chain.edge.visit(rung)
+    other = Edge(chain.network)
+    elsewhere, _ = other.visit(rung)
+    chain.network.run(2, 1 / 64)
+    chain.check(chain.edge, one)
+    chain.check(chain.edge, newcomer)
+    chain.check(other, elsewhere)
+    assert last(newcomer).number == last(elsewhere).number == last(one).number
+
+
+def test_a_still_picture_goes_out_again_once(chain: Chain) -> None:
+    """The origin sends it to who lacks it, and not again and again."""
+    chain = SlowChain()
+    chain.edge.visit()
+    chain.network.run(5, 1 / 16)
+    Edge(chain.network).visit()
+    chain.network.run(2, 1 / 16)
+    redis = chain.network.redis
+    before = len(redis.said)
+    chain.network.run(10, 1 / 16)
+    jpegs = [
+        words
+        for words in redis.said[before:]
+        if words[:2] == [b"XADD", key("full")] and words[-1]
+    ]
+    assert jpegs == []
+
+
+@pytest.mark.parametrize("rung", [None, HALF])
+def test_a_snapshot_of_a_still_picture(rung: str | None) -> None:
+    """It is the last picture, at an edge that is at rest and at the origin."""
+    chain = SlowChain()
+    rendition = None if rung is None else Rendition.parse(rung)
+    for camera in (chain.edge.camera, chain.origin.camera):
+        frames: list[Frame] = []
+        camera.snapshot(rendition=rendition).addCallback(frames.append)
+        chain.network.run(1, 1 / 64)
+        (frame,) = frames
+        assert chain.taken - 0.5 <= frame.captured <= chain.taken
+        assert camera.state is State.LIVE
+
+
 def test_at_rest_an_edge_stays_live_beside_others_that_watch(chain: Chain) -> None:
     """It sees the camera well, be it by the small picture or by what they want."""
     other = Edge(chain.network)

@@ -17,6 +17,7 @@ from camd.sources.redis.entries import (
     BadEntry,
     Entry,
     Seen,
+    Wish,
     keep,
     picture_key,
     put,
@@ -107,9 +108,10 @@ def test_a_reason_that_breaks_lines() -> None:
 @pytest.mark.parametrize("rungs", [[None], [HALF], [None, HALF, SMALLEST]])
 def test_a_wish(rungs: list[Rendition | None]) -> None:
     """What an edge wants comes out as it went in."""
-    added = read(want("front", 15, rungs))
+    wish = Wish(frozenset(rungs), frozenset(rungs[:1]))
+    added = read(want("front", 15, wish))
     assert added[:5] == [b"XADD", b"camd:{front}:want", b"MAXLEN", b"64", b"*"]
-    assert read_want(added[5:]) == frozenset(rungs)
+    assert read_want(added[5:]) == wish
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_a_wish(rungs: list[Rendition | None]) -> None:
 )
 def test_a_wish_of_another_kind(fields: list[bytes], rungs: set[Any]) -> None:
     """What is no rung is left out, and who names none wants the full picture."""
-    assert read_want(fields) == rungs
+    assert read_want(fields) == Wish(frozenset(rungs))
 
 
 def test_a_key_for_each_rung() -> None:

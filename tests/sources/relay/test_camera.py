@@ -388,6 +388,15 @@ def test_its_states() -> None:
     assert harness.receiver.states[1:] == [("live", None)]
 
 
+@pytest.mark.parametrize(
+    ("told", "patience"), [(60, 60.0), (None, 0.0), ("long", 0.0), (-1, 0.0)]
+)
+def test_its_pace(told: object, patience: float) -> None:
+    """For how long no picture is normal is told ahead of the state."""
+    harness = RelayHarness(origin=FakeOrigin({**entry(), "patience": told}))
+    assert harness.receiver.patiences == [patience]
+
+
 def test_words_that_are_none() -> None:
     """What another camd writes cannot break a line of the log, nor fill it."""
     harness = RelayHarness(
