@@ -32,22 +32,29 @@ class Webcam:
     def __init__(self, jpegs: Sequence[npt.NDArray[np.uint8]], fps: float) -> None:
         self._jpegs = jpegs
         self._fps = fps
-        self._began = time.monotonic()
+        self._began = self._due = time.monotonic()
         self._number = 0
+        self._told = {
+            cv2.CAP_PROP_FRAME_WIDTH: 640,
+            cv2.CAP_PROP_FRAME_HEIGHT: 480,
+            cv2.CAP_PROP_FPS: fps,
+            cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"MJPG"),
+        }
 
     def isOpened(self) -> bool:
         """Return True: it never fails."""
         return True
 
+    # For each picture there is as little Python as can be: OpenCV's own is in C++.
+
     def grab(self) -> bool:
         """Wait for the next picture, one after the other."""
         self._number += 1
-        time.sleep(max(0.0, self._due - time.monotonic()))
+        self._due = self._began + self._number / self._fps
+        wait = self._due - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
         return True
-
-    @property
-    def _due(self) -> float:
-        return self._began + self._number / self._fps
 
     def retrieve(self) -> tuple[bool, Any]:
         """Return the picture that was grabbed last."""
@@ -55,14 +62,9 @@ class Webcam:
 
     def get(self, propId: int, /) -> float:
         """Return what a driver would tell."""
-        told = {
-            cv2.CAP_PROP_FRAME_WIDTH: 640,
-            cv2.CAP_PROP_FRAME_HEIGHT: 480,
-            cv2.CAP_PROP_FPS: self._fps,
-            cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"MJPG"),
-            cv2.CAP_PROP_POS_MSEC: 1000 * self._due,
-        }
-        return told.get(propId, 0.0)
+        if propId == cv2.CAP_PROP_POS_MSEC:
+            return 1000 * self._due
+        return self._told.get(propId, 0.0)
 
     def set(self, propId: int, value: float, /) -> bool:
         """Return False: there is nothing to set."""
