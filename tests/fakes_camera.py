@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from camd.cameras.camera import Camera
+from camd.capture.thread import Series
 from camd.config.settings import CameraSettings
 from camd.config.source import PUSH
 from camd.delivery.viewer import Viewer
@@ -191,6 +192,7 @@ class FakeThread:
         self.queue: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
         self.stops = 0
         self._clock = clock
+        self._series: Series[Any] | None = None
 
     def __call__(self, work: Callable[[], T]) -> Deferred[T]:
         """Queue the work; once told to end, drop it."""
@@ -200,6 +202,11 @@ class FakeThread:
             if len(self.queue) == 1:
                 self._begin()
         return done
+
+    def repeat(self, series: Series[T]) -> Deferred[T]:
+        """Queue work that is done again and again."""
+        self._series = series
+        return self(series.work)
 
     def _begin(self) -> None:
         if self.takes == 0:
@@ -215,6 +222,13 @@ class FakeThread:
             outcome = work()
         except Exception:
             outcome = Failure()
+        else:
+            series = self._series
+            if series is not None and series.work is work and not series.is_ending:
+                series.count += 1
+                series.tell(outcome)
+                self._begin()
+                return
         self.queue.popleft()
         if self.queue:
             self._begin()

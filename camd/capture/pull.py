@@ -4,8 +4,8 @@ A ``LoopingCall`` at the pace that is wanted; each tick hands one job to the cam
 own thread: bring the newest picture (:mod:`camd.capture.reader`). Two jobs never
 overlap: while one is under way there are no ticks, and if one would have come by its
 end, the next job begins at once. A source as fast as the stream keeps the thread busy
-so, and no timer wakes the process for it. A thread that hangs is left behind
-(:mod:`camd.capture.worker`).
+so, and no timer wakes the process for it: then one job brings picture after picture. A
+thread that hangs is left behind (:mod:`camd.capture.worker`).
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class PullIntake:
         self._clock = clock
         self._on_failure = on_failure
         self._is_busy = self._is_owed = False
+        # Whether the source goes at the stream's pace, by its last picture; and whether
+        # the job under way brings picture after picture for that.
+        self._is_in_step = self._is_following = False
         self._loop: LoopingCall | None = None
         # Fires when the job is through that the loop waits for.
         self._free: Deferred[None] | None = None
@@ -122,6 +125,7 @@ class PullIntake:
 
     def pause(self) -> None:
         """Begin no more jobs until :meth:`set_pace`."""
+        self._worker.end_series()
         # Not kept: in a reference cycle it would hold this, and the source.
         loop, self._loop, self._free = self._loop, None, None
         if loop is not None:
@@ -159,21 +163,30 @@ class PullIntake:
         capture = self._capture
         assert capture is not None
         self._is_busy = True
-        passed = (self._clock.seconds() - self._next_tick) / self._interval
-        self._next_tick += (math.floor(passed + EARLY) + 1) * self._interval
-        if capture.wants_frame:
+        self._skip_ticks()
+        if capture.awake and self._is_in_step:
+            self._is_following = True
+            self._worker.follow(Reader.take, self._took, self._finish)
+        elif capture.wants_frame:
             self._worker.run(Reader.take, self._finish)
         elif capture.wants_probe:
             self._worker.run(Reader.probe, self._finish)
         else:
             self._worker.run(Reader.close, self._finish)
 
-    def _is_same_pace(self, picture: CheckedJpeg) -> bool:
+    def _skip_ticks(self) -> None:
+        """Begin no job for the ticks that have come by now."""
+        passed = (self._clock.seconds() - self._next_tick) / self._interval
+        self._next_tick += (math.floor(passed + EARLY) + 1) * self._interval
+
+    def _is_same_pace(self, picture: CheckedJpeg, waited: float) -> bool:
         """Whether the next picture is to be waited for at once, ahead of its tick.
 
         A camera as fast as the stream needs no ticks: its next picture comes when it is
         time. And a picture that had waited for its tick would be followed by others
         that do, each up to an interval old.
+
+        :param waited: seconds until a job took it.
         """
         gap, self._taken = picture.captured - self._taken, picture.captured
         if picture.mode is not self._mode:
@@ -184,10 +197,21 @@ class PullIntake:
         is_fast = gap < SAME_GAP / self._fps
         # After a few it is known to be faster than it says, and the ticks hold it.
         self._too_fast += is_fast
-        waited = self._clock.seconds() - picture.captured
         if waited > WAITED / self._fps:
             return True
         return not is_fast and self._too_fast < FAST_MOST
+
+    def _took(self, picture: CheckedJpeg) -> None:
+        """Tell the capture of a picture that another one follows."""
+        capture = self._capture
+        if capture is None:
+            return
+        if not self._is_same_pace(picture, 0.0):
+            self._worker.end_series()
+        try:
+            capture.took(picture)
+        except Exception:
+            capture.broke(Failure())
 
     def _finish(self, outcome: Probe | Failure | None) -> None:
         """Tell the capture what came of a job, and begin the next one if it is owed.
@@ -197,9 +221,16 @@ class PullIntake:
         capture = self._capture
         if capture is None:
             return
+        if self._is_following:
+            # The ticks that came meanwhile were those of its pictures.
+            self._is_following = self._is_owed = False
+            self._skip_ticks()
+        self._is_in_step = False
         try:
             if isinstance(outcome, CheckedJpeg):
-                self._is_owed |= self._is_same_pace(outcome)
+                waited = self._clock.seconds() - outcome.captured
+                self._is_in_step = self._is_same_pace(outcome, waited)
+                self._is_owed |= self._is_in_step and capture.awake
                 capture.took(outcome)
             elif isinstance(outcome, Probe):
                 capture.probed(outcome)

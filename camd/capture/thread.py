@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -52,7 +55,7 @@ class EventCalls:
         self, callable: Callable[..., object], *args: object, **kwargs: object
     ) -> None:
         """Make this call on the reactor, soon; may be called in any thread."""
-        self._calls.put(lambda: callable(*args, **kwargs))
+        self._calls.put(partial(callable, *args, **kwargs))
         os.eventfd_write(self._event, 1)
 
     def fileno(self) -> int:
@@ -76,6 +79,44 @@ class EventCalls:
 
     def connectionLost(self, reason: Failure) -> None:
         """Stay open although the reactor ends: a thread may still come back."""
+
+
+@dataclass(eq=False, slots=True)
+class Series(Generic[T]):
+    """Work that a thread does again and again, with no job for each result.
+
+    :ivar work: is called in the thread.
+    :ivar tell: is called on the reactor with each result but the last.
+    :ivar is_ending: whether the next result is the last.
+    :ivar count: how many results there were.
+    """
+
+    work: Callable[[], T]
+    tell: Callable[[T], object]
+    is_ending: bool = False
+    count: int = 0
+
+    def run(self, calls: ThreadCalls) -> T:
+        """Do it until it is to end; in the thread.
+
+        A result that finds the reactor busy with other things takes the place of the
+        one that waits there.
+
+        :return: the last result.
+        """
+        newest: deque[T] = deque(maxlen=1)
+
+        def came() -> None:
+            if newest:
+                self.tell(newest.pop())
+
+        while True:
+            result = self.work()
+            if self.is_ending:
+                return result
+            self.count += 1
+            newest.append(result)
+            calls.callFromThread(came)
 
 
 class CameraThread:
@@ -116,6 +157,10 @@ class CameraThread:
     def __call__(self, work: Callable[[], T]) -> Deferred[T]:
         """Run ``work`` when what came before it is through; promise its result."""
         return deferToThreadPool(self._calls, self, work)  # type: ignore[arg-type]
+
+    def repeat(self, series: Series[T]) -> Deferred[T]:
+        """Run this when what came before it is through; promise its last result."""
+        return self(partial(series.run, self._calls))
 
     def callInThreadWithCallback(
         self,

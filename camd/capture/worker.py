@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from camd.capture.reader import Reader
+from camd.capture.thread import Series
 from camd.sources import SourceError
 from camd.stats import CameraStats
 
@@ -39,6 +40,9 @@ class OwnThread(Protocol):
     def __call__(self, work: Callable[[], T]) -> Deferred[T]:
         """Begin ``work`` when the one before it is through; promise its result."""
 
+    def repeat(self, series: Series[T]) -> Deferred[T]:
+        """Begin the series when the work before it is through; promise its end."""
+
     def stop(self) -> None:
         """Take no more work, end with what is under way; do not wait."""
 
@@ -54,15 +58,19 @@ class ReaderThread:
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """One call under way.
+    """One call under way, or a series of them.
 
-    :ivar began: when, on the reactor's clock.
+    :ivar began: when the call began, on the reactor's clock.
     :ivar done: is told what came of it.
+    :ivar series: None for one call.
+    :ivar count: how many results of the series there were at the last check.
     """
 
     at: ReaderThread
     began: float
     done: Callable[[Any], None]
+    series: Series[Any] | None = None
+    count: int = 0
 
 
 class Worker:
@@ -107,6 +115,27 @@ class Worker:
         job = self._job = _Job(current, self._clock.seconds(), done)
         current.thread(partial(work, current.reader)).addBoth(self._finish, job)
 
+    def follow(
+        self,
+        work: Callable[[Reader], T],
+        tell: Callable[[T], None],
+        done: Callable[[T | Failure], None],
+    ) -> None:
+        """Do this with the reader, in its thread, again and again.
+
+        :param tell: is told of each result but the last, on the reactor.
+        :param done: as in :meth:`run`, of the last one, or of the first that fails.
+        """
+        current = self._current
+        series = Series(partial(work, current.reader), tell)
+        job = self._job = _Job(current, self._clock.seconds(), done, series)
+        current.thread.repeat(series).addBoth(self._finish, job)
+
+    def end_series(self) -> None:
+        """Have the next result of a series be its last; no harm where there is none."""
+        if self._job is not None and self._job.series is not None:
+            self._job.series.is_ending = True
+
     def _finish(self, outcome: object, job: _Job) -> None:
         # One that was left behind has failed already; what it brings is too old.
         if job is self._job:
@@ -121,7 +150,11 @@ class Worker:
     def check(self, now: float) -> None:
         """Leave the reader behind if it is stuck; called from time to time."""
         job = self._job
-        if job is None or now - job.began < STUCK:
+        if job is None:
+            return
+        if job.series is not None and job.series.count != job.count:
+            job.count, job.began = job.series.count, now
+        if now - job.began < STUCK:
             return
         if len(self._left) < LEFT_MOST:
             self._leave_behind(job)
@@ -134,6 +167,9 @@ class Worker:
             )
 
     def _leave_behind(self, job: _Job) -> None:
+        self.end_series()
+        if job.series is not None:
+            job.series.tell = _nothing
         self._job, self._current = None, self._new_reader()
         self._left.add(job.at)
         self._stats.threads_left_behind += 1
@@ -164,7 +200,12 @@ class Worker:
         :return: fires when it is released, which a camera that hangs can put off for
             ever: do not wait for it alone.
         """
+        self.end_series()
         return _close(self._current)
+
+
+def _nothing(_: object) -> None:
+    """Stands where the results of a reader went that was left behind."""
 
 
 def _close(reader_thread: ReaderThread) -> Deferred[None]:

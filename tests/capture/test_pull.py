@@ -70,6 +70,12 @@ class CaptureHarness:
         """What the capture says of the camera."""
         return self.capture.state
 
+    def next_picture(self, count: int, interval: float = INTERVAL) -> None:
+        """Let the camera bring so many, each after this time."""
+        for _ in range(count):
+            self.clock.advance(interval)
+            self.thread.finish()
+
     def reader_thread(self) -> ReaderThread:
         """Return the reader and its thread."""
         return ReaderThread(
@@ -237,6 +243,112 @@ def test_no_tick_for_a_camera_of_the_same_pace() -> None:
         harness.thread.finish()
         assert len(harness.thread.queue) == 1
     assert len(harness.frames) == FPS
+
+
+def in_step() -> CaptureHarness:
+    """A camera of the stream's pace that has brought two pictures."""
+    harness = CaptureHarness(takes=None)
+    harness.source.opens.append(replace(GIVEN, fps=FPS))
+    harness.capture.wake()
+    harness.next_picture(2)
+    return harness
+
+
+def test_picture_after_picture_without_a_job() -> None:
+    """A camera of the stream's pace is given no job for each of its pictures."""
+    harness = in_step()
+    job = harness.thread.queue[0]
+    harness.next_picture(FPS)
+    assert (list(harness.thread.queue), len(harness.frames)) == ([job], FPS + 2)
+    assert len(harness.clock.getDelayedCalls()) == 1
+
+
+def test_a_burst_is_followed_by_ticks() -> None:
+    """Behind a picture that came too soon, only one more comes ahead of a tick."""
+    harness = in_step()
+    harness.next_picture(2, INTERVAL / 8)
+    assert len(harness.thread.queue) == 0
+    harness.clock.advance(INTERVAL)
+    assert len(harness.thread.queue) == 1
+
+
+def test_a_rate_that_is_changed_ends_the_series() -> None:
+    """A camera that was in step with the stream, and is faster now, waits for ticks."""
+    harness = in_step()
+    harness.capture.apply(FPS / 4, 2, 2)
+    harness.next_picture(1)
+    assert len(harness.thread.queue) == 0
+    taken = len(harness.frames)
+    for _ in range(4 * 64):
+        harness.clock.advance(STEP)
+        if harness.thread.queue:
+            harness.thread.finish()
+    assert len(harness.frames) == taken + FPS
+
+
+def test_rest_ends_the_series() -> None:
+    """When the last viewer leaves, looks follow, no more than are wanted."""
+    harness = in_step()
+    harness.capture.rest()
+    harness.next_picture(1)
+    taken, looked = len(harness.frames), harness.stats.captured
+    for _ in range(2 * 64):
+        harness.clock.advance(STEP)
+        if harness.thread.queue:
+            harness.thread.finish()
+    assert (len(harness.frames), harness.stats.captured) == (taken, looked + 4)
+
+
+def test_a_series_that_fails() -> None:
+    """The camera is offline, tried again after a second, and then as before."""
+    harness = in_step()
+    harness.source.opens.append(replace(GIVEN, fps=FPS))
+    harness.source.reads.append(SourceError("unplugged"))
+    harness.next_picture(1)
+    assert (harness.state, len(harness.thread.queue)) == (State.OFFLINE, 0)
+    harness.run(1)
+    harness.next_picture(3)
+    assert (harness.state, len(harness.frames)) == (State.LIVE, 5)
+
+
+def test_a_bad_picture_in_a_series() -> None:
+    """It is left out, and the next one stands in for it at once."""
+    harness = in_step()
+    harness.source.reads.append(b"garbage")
+    harness.next_picture(1)
+    assert (harness.stats.failed, len(harness.thread.queue)) == (1, 1)
+    harness.next_picture(3)
+    assert (harness.state, len(harness.frames)) == (State.LIVE, 5)
+
+
+def test_a_snapshot_of_a_series() -> None:
+    """It is the picture that comes next."""
+    harness = in_step()
+    asked = results(harness.capture.snapshot())
+    harness.next_picture(1)
+    assert asked == harness.frames[2:]
+
+
+def test_a_publisher_that_fails_in_a_series() -> None:
+    """Each exception out of it is said, and the pictures go on."""
+    harness = in_step()
+    harness.trouble = RuntimeError("cache")
+    with capturedLogs() as events:
+        harness.next_picture(FPS)
+    assert len(events) == FPS
+    harness.trouble = None
+    harness.next_picture(1)
+    assert len(harness.frames) == 3
+
+
+def test_stop_in_a_series() -> None:
+    """The source is released behind the picture under way, of which nothing is told."""
+    harness = in_step()
+    stopped = results(harness.capture.stop())
+    harness.next_picture(1)
+    assert (stopped, len(harness.frames)) == ([], 2)
+    harness.thread.finish()
+    assert (stopped, harness.source.is_open) == ([None], False)
 
 
 def test_a_camera_that_is_faster_than_it_says() -> None:

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
-from camd.capture.thread import CameraThread, EventCalls
+from camd.capture.thread import CameraThread, EventCalls, Series
 from tests.fakes import failures
 
 PATIENCE = 10
@@ -145,6 +145,55 @@ def test_work_ends_what_is_between(reactor: FakeReactor) -> None:
     go_on.set()
     reactor.turn()
     assert result == ["done"]
+
+
+def test_a_series_tells_each_result(reactor: FakeReactor, thread: CameraThread) -> None:
+    """They come on the reactor one by one, and the last one keeps the promise."""
+    told: list[int] = []
+    steps: SimpleQueue[int] = SimpleQueue()
+    series = Series(lambda: steps.get(timeout=PATIENCE), told.append)
+    last = came_of(thread.repeat(series))
+    for number in range(3):
+        steps.put(number)
+        reactor.turn()
+    assert (told, last) == ([0, 1, 2], [])
+    series.is_ending = True
+    steps.put(3)
+    reactor.turn()
+    assert (told, last) == ([0, 1, 2], [3])
+
+
+def test_a_series_keeps_the_newest_for_a_busy_reactor(
+    reactor: FakeReactor, thread: CameraThread
+) -> None:
+    """A result that nobody had yet is replaced, so that none is told late."""
+    told: list[int] = []
+    left = [2, 1, 0]
+
+    def work() -> int:
+        series.is_ending = not left[1:]
+        return left.pop(0)
+
+    series = Series(work, told.append)
+    last = came_of(thread.repeat(series))
+    after = came_of(thread(lambda: "after"))
+    calls = [reactor.asked.get(timeout=PATIENCE) for _ in range(4)]
+    for call in calls:
+        call()
+    assert (told, last, after) == ([1], [0], ["after"])
+
+
+def test_a_series_ends_with_what_fails(
+    reactor: FakeReactor, thread: CameraThread
+) -> None:
+    """An exception fails the promise of its end, behind the results before it."""
+    told: list[float] = []
+    left = [1, 0]
+    last = came_of(thread.repeat(Series(lambda: 1 / left.pop(0), told.append)))
+    reactor.turn()
+    reactor.turn()
+    assert told == [1.0]
+    assert last[0].check(ZeroDivisionError)
 
 
 def test_stopping_does_not_wait(reactor: FakeReactor) -> None:

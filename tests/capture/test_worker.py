@@ -46,6 +46,13 @@ class WorkerHarness:
         self.worker.run(work, done)
         return came
 
+    def follow(self) -> tuple[list[Any], list[Any]]:
+        """Begin a series; the lists hold what was told, and what came of its end."""
+        told: list[Any] = []
+        came: list[Any] = []
+        self.worker.follow(Reader.probe, told.append, came.append)
+        return told, came
+
     def wait(self, seconds: float) -> None:
         """Let the time pass, and check."""
         self.clock.advance(seconds)
@@ -165,6 +172,49 @@ def test_one_of_four_comes_back(harness: WorkerHarness) -> None:
     harness.wait(0)
     assert [str(one) for one in came] == ["stuck for 30 s"]
     assert harness.stats.threads_left_behind == LEFT_MOST + 1
+
+
+def test_what_comes_of_a_series(harness: WorkerHarness) -> None:
+    """Each result is told until it is to end, and then the last one is handed on."""
+    told, came = harness.follow()
+    harness.threads[0].finish()
+    harness.threads[0].finish()
+    assert ([type(one) for one in told], came) == ([Probe, Probe], [])
+    harness.worker.end_series()
+    harness.threads[0].finish()
+    assert (len(told), [type(one) for one in came]) == (2, [Probe])
+
+
+def test_a_series_that_goes_on_is_not_stuck(harness: WorkerHarness) -> None:
+    """What counts is the time since its last result, not since it began."""
+    told, came = harness.follow()
+    for _ in range(3):
+        harness.wait(STUCK - 1)
+        harness.threads[0].finish()
+        harness.wait(0)
+    assert (len(told), came, len(harness.threads)) == (3, [], 1)
+    harness.wait(STUCK)
+    assert [str(one.value) for one in came] == ["stuck for 30 s"]
+
+
+def test_a_series_that_comes_back(harness: WorkerHarness) -> None:
+    """Left behind, it ends with its next result, which is not handed on."""
+    told, came = harness.follow()
+    harness.wait(STUCK)
+    harness.threads[0].finish()
+    harness.threads[0].finish()
+    assert (told, len(came)) == ([], 1)
+    assert harness.sources[0].calls == ["open", "read", "close"]
+
+
+def test_stopping_ends_a_series(harness: WorkerHarness) -> None:
+    """The source is released behind the result that comes next."""
+    told, came = harness.follow()
+    stopped = results(harness.worker.stop())
+    harness.threads[0].finish()
+    harness.threads[0].finish()
+    assert (told, len(came), stopped) == ([], 1, [None])
+    assert harness.sources[0].calls == ["open", "read", "close"]
 
 
 def test_stop(harness: WorkerHarness) -> None:
