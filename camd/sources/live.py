@@ -20,7 +20,7 @@ from camd.sources.opencv import (
     retrieve,
     retrieve_jpeg,
 )
-from camd.sources.pump import Content, Pump, ThreadedPump, on_arrival
+from camd.sources.pump import Content, Pump, Stamp, ThreadedPump, on_arrival
 from camd.sources.v4l2.device import codes_of, device_path
 from camd.sources.v4l2.diagnosis import why_no_answer, why_no_device
 
@@ -73,7 +73,9 @@ class Live:
         self.close()
         since = self._clock()
         opened = self._connect()
-        stamp = DriverStamps(opened.capture, since) if opened.stamped else on_arrival
+        stamp: Stamp = on_arrival
+        if opened.stamped:
+            stamp = DriverStamps(opened.capture, since).stamp
         self._pump = opened.pump(
             opened.capture, self._clock, self._name, opened.content, stamp
         )

@@ -91,13 +91,7 @@ def retrieve(capture: Capture, name: str) -> Image:
     :param name: of the source, for the error.
     :raises SourceError: when it cannot be decoded.
     """
-    try:
-        decoded, picture = capture.retrieve()
-    except cv2.error as error:
-        raise SourceError(f"{name}: a picture cannot be decoded") from error
-    if not decoded:
-        raise SourceError(f"{name}: a picture cannot be decoded")
-    return np.asarray(picture, np.uint8)
+    return np.asarray(_retrieved(capture, name), np.uint8)
 
 
 def retrieve_jpeg(capture: Capture, name: str) -> bytes:
@@ -109,7 +103,18 @@ def retrieve_jpeg(capture: Capture, name: str) -> bytes:
     :return: the bytes as they came: whether they are a whole JPEG is not looked at.
     :raises SourceError: when the driver's buffer cannot be read.
     """
-    return retrieve(capture, name).tobytes()
+    jpeg: bytes = _retrieved(capture, name).tobytes()
+    return jpeg
+
+
+def _retrieved(capture: Capture, name: str) -> Any:
+    try:
+        decoded, picture = capture.retrieve()
+    except cv2.error as error:
+        raise SourceError(f"{name}: a picture cannot be decoded") from error
+    if not decoded:
+        raise SourceError(f"{name}: a picture cannot be decoded")
+    return picture
 
 
 class DriverStamps:
@@ -126,10 +131,10 @@ class DriverStamps:
         self._capture = capture
         self._last = since
 
-    def __call__(self, now: float) -> float:
+    def stamp(self, now: float) -> float:
         """Return when the picture grabbed last was taken; ``now`` is the time."""
         told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        believed = max(self._last, now - _OLDEST) < told <= now
+        believed = self._last < told <= now and told > now - _OLDEST
         self._last = told if believed else now
         return self._last
 

@@ -74,8 +74,9 @@ class Pump:
         self._shot: RawFrame | None = None
         # As in a slot: an error would keep the pump, with its last picture.
         self._failure: str | None = None
+        # When the last two pictures came.
         self._came: float | None = None
-        self._gap = FIRST_GAP
+        self._before: float | None = None
 
     def read(self) -> RawFrame:
         """Return the picture that was taken last, or wait for the next one.
@@ -126,8 +127,10 @@ class Pump:
 
     def _until_overdue(self) -> float:
         """Seconds until the next picture is overdue."""
-        waited = self._clock() - (self._came or 0)
-        return max(0.0, OVERDUE * self._gap - waited)
+        came, before, gap = self._came or 0.0, self._before, FIRST_GAP
+        if before is not None:
+            gap = min(came - before, LONGEST_GAP)
+        return max(0.0, OVERDUE * gap - (self._clock() - came))
 
     def _taken(self) -> RawFrame:
         """Wait for the next picture, and return it."""
@@ -137,9 +140,7 @@ class Pump:
         now = self._clock()
         captured = self._stamp(now)
         shot = RawFrame(self._content(self._capture, self._name), captured)
-        if self._came is not None:
-            self._gap = min(now - self._came, LONGEST_GAP)
-        self._came = now
+        self._before, self._came = self._came, now
         return shot
 
 

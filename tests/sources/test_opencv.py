@@ -75,7 +75,7 @@ def test_jpeg(capture: FakeCapture) -> None:
 def stamp(capture: FakeCapture, told: float) -> float:
     """When a picture was taken, by a driver that tells this, opened at 990 s."""
     capture.told[cv2.CAP_PROP_POS_MSEC] = told * 1000
-    return DriverStamps(capture, 990)(1000)
+    return DriverStamps(capture, 990).stamp(1000)
 
 
 @pytest.mark.parametrize("told", [995.5, 999.999, 1000])
@@ -95,14 +95,14 @@ def test_impossible_stamp(capture: FakeCapture, told: float) -> None:
 def test_stamp_older_than_the_opening(capture: FakeCapture) -> None:
     """No picture was taken before the device was opened."""
     capture.told[cv2.CAP_PROP_POS_MSEC] = 998_000
-    assert DriverStamps(capture, 999)(1000) == 1000
+    assert DriverStamps(capture, 999).stamp(1000) == 1000
 
 
 def test_stamp_that_stands_still(capture: FakeCapture) -> None:
     """A driver that stamps all pictures alike is believed once."""
     capture.told[cv2.CAP_PROP_POS_MSEC] = 999_000
     stamps = DriverStamps(capture, 990)
-    assert [stamps(1000), stamps(1001), stamps(1002)] == [999, 1001, 1002]
+    assert [stamps.stamp(now) for now in (1000, 1001, 1002)] == [999, 1001, 1002]
 
 
 def test_what_cannot_be_waited_for(capture: FakeCapture) -> None:
