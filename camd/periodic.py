@@ -14,14 +14,31 @@ T = TypeVar("T")
 SLICE = 256
 """How many are looked after in one turn of the reactor: 4 ms (measured)."""
 
+EARLY = 0.1
+"""Seconds by which a call may be early where the process is awake anyway: the time from
+one frame to the next, at ten a second."""
+
+
+def make_early(clock: IReactorTime) -> None:
+    """Make the calls that are due soon now, as the process is awake anyway.
+
+    With one camera and one viewer it sleeps between two frames, and to wake it up for
+    a call takes half as much CPU as a frame (measured). What is called often, each
+    0.2 s or in less, keeps its moments: it may measure how late the process is.
+    """
+    beat = _beats.get(clock)
+    if beat is not None and beat.due - (now := clock.seconds()) < EARLY:
+        beat.make(now, EARLY)
+
 
 class PeriodicCall:
     """Makes a call at all multiples of an interval on the clock.
 
     So what is done once a second is done at the same moment for all cameras, by one
-    timer for all intervals, and wakes the process once. To be woken up is what such a
-    call costs most; Twisted's ``LoopingCall`` makes 30 calls of its own besides, and
-    its list of timers takes ten for each of hundreds of cameras' (counted).
+    timer for all intervals, and wakes the process once, or not at all where a frame
+    does (:func:`make_early`). To be woken up is what such a call costs most; Twisted's
+    ``LoopingCall`` makes 30 calls of its own besides, and its list of timers takes ten
+    for each of hundreds of cameras' (counted).
 
     :ivar running: whether it is repeated.
 
@@ -154,7 +171,10 @@ class Sweep(Generic[T]):
 
 
 class _Beat:
-    """All calls on one clock, by their intervals."""
+    """All calls on one clock, by their intervals.
+
+    :ivar due: the moment that is waited for.
+    """
 
     _log = Logger()
 
@@ -164,8 +184,7 @@ class _Beat:
         # By interval, which multiple of it is the next one. Counted, as a moment
         # divided by the interval may be rounded to the last one.
         self._turns: dict[float, int] = {}
-        # The moment that is waited for.
-        self._due = 0.0
+        self.due = 0.0
         self._next: IDelayedCall | None = None
 
     def add(self, call: PeriodicCall, interval: float) -> None:
@@ -186,23 +205,28 @@ class _Beat:
     def _plan(self) -> None:
         """Wait for the earliest of all moments."""
         due = min((turn * each for each, turn in self._turns.items()), default=0.0)
-        if self._next is not None and (due != self._due or not self._turns):
+        if self._next is not None and (due != self.due or not self._turns):
             self._next.cancel()
             self._next = None
         if not self._turns:
             del _beats[self._clock]
         elif self._next is None:
-            self._due = due
+            self.due = due
             delay = max(0.0, due - self._clock.seconds())
             self._next = self._clock.callLater(delay, self._run)
 
     def _run(self) -> None:
+        self._next = None
         # Rounded, the clock may show a little less than what was waited for.
-        self._next, now = None, max(self._clock.seconds(), self._due)
+        self.make(max(self._clock.seconds(), self.due))
+
+    def make(self, now: float, early: float = 0.0) -> None:
+        """Make the calls that are due, or will be so many seconds from now."""
         calls: list[PeriodicCall] = []
         for interval, turn in self._turns.items():
-            if turn * interval <= now:
-                self._turns[interval] = max(turn, int(now / interval)) + 1
+            until = now + (early if interval > 2 * EARLY else 0.0)
+            if turn * interval <= until:
+                self._turns[interval] = max(turn, int(until / interval)) + 1
                 calls += self._calls[interval]
         self._plan()
         for call in calls:

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from camd.periodic import SLICE, PeriodicCall, Sweep
+from camd.periodic import EARLY, SLICE, PeriodicCall, Sweep, make_early
 from tests.fakes import failures
 
 
@@ -113,6 +113,56 @@ def test_intervals_keep_apart(clock: Clock) -> None:
     fast.periodic.stop()
     clock.advance(0.2)
     assert slow.times[2:] == [pytest.approx(13)]
+
+
+def test_a_call_is_made_early_where_the_process_is_awake(clock: Clock) -> None:
+    """It is not made at its own moment then, and goes on at the next one."""
+    owner = Owner(clock)
+    owner.periodic.start(0.5, now=False)
+    clock.advance(10.5 - EARLY / 2 - clock.seconds())
+    make_early(clock)
+    early = clock.seconds()
+    make_early(clock)
+    clock.advance(11 - clock.seconds())
+    assert owner.times == [early, 11]
+
+
+def test_no_call_is_made_too_early(clock: Clock) -> None:
+    """What is due later than soon waits for the next frame, or for its moment."""
+    owner = Owner(clock)
+    owner.periodic.start(0.5, now=False)
+    clock.advance(10.5 - 1.1 * EARLY - clock.seconds())
+    make_early(clock)
+    assert not owner.times
+
+
+def test_what_is_called_often_is_not_called_early(clock: Clock) -> None:
+    """It keeps its moments, by which it may measure how late the process is."""
+    often, seldom = Owner(clock), Owner(clock)
+    often.periodic.start(2 * EARLY, now=False)
+    seldom.periodic.start(0.4, now=False)
+    clock.advance(10.4 - EARLY / 2 - clock.seconds())
+    make_early(clock)
+    assert not often.times
+    assert seldom.times == [clock.seconds()]
+
+
+def test_early_calls_need_no_timer(clock: Clock) -> None:
+    """Where a frame comes ahead of each of their moments, nothing wakes the process."""
+    owner = Owner(clock)
+    owner.periodic.start(0.25, now=False)
+    for _ in range(30):
+        (timer,) = clock.getDelayedCalls()
+        clock.advance(1 / 15)
+        assert timer.active()
+        make_early(clock)
+    assert len(owner.times) == 8
+
+
+def test_nothing_is_made_early_where_there_is_nothing(clock: Clock) -> None:
+    """A clock without calls is left alone."""
+    make_early(clock)
+    assert not clock.getDelayedCalls()
 
 
 def test_a_call_that_another_one_stops(clock: Clock) -> None:

@@ -29,6 +29,7 @@ from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Frame
+from camd.periodic import make_early
 from camd.sources import Encoder, PushSource, Source, SourceError
 from camd.sources.factory import is_device, is_redrawn, local_path, redrawn
 from camd.sources.ingest.source import Ingest
@@ -124,7 +125,7 @@ class Pipeline:
         controls: DeviceControls | None = None,
         former: Pipeline | None = None,
     ) -> None:
-        self._clock = environment.clock
+        clock = self._clock = environment.clock
         self._started = False
         self._until_last: IDelayedCall | None = None
         self._settings = settings
@@ -151,6 +152,7 @@ class Pipeline:
                 return
             fan_out.publish(frame)
             heartbeat.published()
+            make_early(clock)
 
         source = environment.new_push_source(settings)
         self.ingest = source if isinstance(source, Ingest) else None

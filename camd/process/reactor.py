@@ -10,9 +10,18 @@ reactor, in which there is nothing to do.
 from __future__ import annotations
 
 import sys
+from heapq import heappop, heappush
+from select import EPOLLIN
 
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import installReactor
+from twisted.python import log
+from twisted.python.failure import Failure
+
+LONGEST = 2147483.0
+"""Seconds that are waited at the most; more milliseconds than an ``int`` holds are none
+that ``epoll_wait`` takes."""
 
 
 class FrameReactor(EPollReactor):
@@ -31,7 +40,11 @@ class FrameReactor(EPollReactor):
             for descriptor, event in events:
                 # One that was read before it may have closed it.
                 selectable = self._selectables.get(descriptor)
-                if selectable is not None:
+                if selectable is None:
+                    continue
+                if event == EPOLLIN:
+                    self._read(selectable)
+                else:
                     self._doReadOrWrite(selectable, descriptor, event)
             timeout = self.timeout()
             is_done = self._justStopped or not self.running
@@ -39,6 +52,37 @@ class FrameReactor(EPollReactor):
                 return
 
     doIteration = doPoll
+
+    def _read(self, selectable: IReadDescriptor) -> None:
+        """Read one that has something to read, and nothing else."""
+        why: BaseException | Failure | None
+        try:
+            why = selectable.doRead()
+        except BaseException as error:
+            log.err()
+            why = error
+        if why:
+            self._disconnectSelectable(selectable, why, True)
+
+    def timeout(self) -> float | None:
+        """Return the seconds until the next call is due; None for no call at all.
+
+        A call that was cancelled, or put off, wakes nobody at the moment at which it
+        had been due.
+        """
+        if self._newTimedCalls:
+            self._insertNewDelayedCalls()
+        calls = self._pendingTimedCalls
+        while calls and (calls[0].cancelled or calls[0].delayed_time > 0):
+            call = heappop(calls)
+            if call.cancelled:
+                self._cancellations -= 1
+            else:
+                call.activate_delay()
+                heappush(calls, call)
+        if not calls:
+            return None
+        return min(max(0.0, calls[0].time - self.seconds()), LONGEST)
 
 
 def install() -> None:

@@ -112,6 +112,12 @@ class CamdSite(Site):
         self.connections.stop()
         super().stopFactory()
 
+    def _updateLogDateTime(self) -> None:
+        """Do nothing: camd's access log needs no such time.
+
+        Twisted makes one each second, for which the process would wake up.
+        """
+
     def getResourceFor(self, request: CamdRequest) -> IResource:
         """Return what answers, which the request's body may have needed already."""
         if request.found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from camd.cameras.camera import DRAIN
 from camd.cameras.pipeline import RELEASE
 from camd.capture.health import State
 from camd.frame import Frame
+from camd.periodic import PeriodicCall
 from camd.sources import SourceError
 from camd.stats import ViewerCount
 from tests.fakes_camera import (
@@ -85,6 +87,19 @@ def test_no_old_frame_after_a_rest() -> None:
     (block,) = harness.sent(late)
     assert b"X-Frame: %d\r\n" % harness.camera.stats.published in block
     assert block not in harness.sent(one)
+
+
+def test_what_is_due_soon_is_done_with_a_frame() -> None:
+    """So that the process, which sleeps between two, is not woken up for it."""
+    harness = CameraHarness()
+    harness.visit()
+    clock, times = harness.environment.clock, []
+    periodic = PeriodicCall(lambda: times.append(clock.seconds()), clock)
+    periodic.start(1, now=False)
+    harness.environment.run(3)
+    periodic.stop()
+    assert len(times) == 3
+    assert all(0 < math.ceil(moment) - moment <= 1 / FPS for moment in times)
 
 
 # ---- Each with a feed of its own, for comparison

@@ -107,6 +107,31 @@ def test_one_reading_may_end_another(reactor: FrameReactor) -> None:
     run(reactor)
 
 
+def test_a_call_that_was_cancelled_wakes_nobody(reactor: FrameReactor) -> None:
+    """The reactor waits for those that are left."""
+    for seconds in (1, 2):
+        reactor.callLater(seconds, reactor.stop).cancel()
+    assert SECONDS - 1 < (reactor.timeout() or 0) <= SECONDS
+
+
+def test_a_call_that_was_put_off_wakes_nobody(reactor: FrameReactor) -> None:
+    """It is waited for until the moment to which it was put off."""
+    call = reactor.callLater(1, reactor.stop)
+    reactor.timeout()
+    call.reset(5)
+    assert 4 < (reactor.timeout() or 0) <= 5
+    call.reset(0)
+    run(reactor)
+
+
+def test_nothing_to_wait_for() -> None:
+    """With no call at all, there is no end to waiting."""
+    reactor = FrameReactor()
+    assert reactor.timeout() is None
+    reactor.removeAll()
+    reactor._poller.close()
+
+
 def test_a_reading_that_fails_ends_nothing(
     reactor: FrameReactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,12 @@ CLOSED = [
 ]
 
 
+def test_a_site_that_nobody_asks_has_one_timer() -> None:
+    """That of all periodic calls: none wakes the process for the access log."""
+    clock = FakeDaemon(source="push").environment.clock
+    assert len(clock.getDelayedCalls()) == 1
+
+
 # ---- The door
 
 
