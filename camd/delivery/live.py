@@ -20,7 +20,7 @@ from typing import NamedTuple
 from twisted.internet.interfaces import IReactorTime
 
 from camd.delivery.outlet import Outlet
-from camd.delivery.pacing import Pacer
+from camd.delivery.pacing import GRACE, Pacer
 from camd.delivery.tcp import Send
 from camd.delivery.turns import Turns
 from camd.delivery.viewer import Viewer
@@ -46,11 +46,18 @@ CONTROLS = 64
 
 
 class Asked(NamedTuple):
-    """When a picture was taken that viewers are asked to acknowledge, and went out."""
+    """A picture that viewers are asked to acknowledge.
+
+    :ivar captured: when it was taken.
+    :ivar built_at: when it went out.
+    :ivar next_by: when the acknowledgement of the next one may be late, at the earliest
+        and for whichever viewer. It is one number for all of them.
+    """
 
     captured: float
     built_at: float
     size: int
+    next_by: float
 
 
 class LiveCamera:
@@ -120,7 +127,8 @@ class LiveWire(Wire):
         asked.pop(frame.number, None)
         if len(asked) >= REMEMBERED:
             del asked[next(iter(asked))]
-        asked[frame.number] = Asked(frame.captured, now, size)
+        next_by = now + self.asks_every + GRACE
+        asked[frame.number] = Asked(frame.captured, now, size, next_by)
 
     def asked_up_to(self, number: int) -> Asked | None:
         """Return the newest that was asked for up to a frame; None where none was."""
@@ -140,7 +148,7 @@ class LiveOutlet:
     :ivar wire: how pictures are laid out for those that keep up.
     :ivar offered_wire: how they are for :meth:`send`: each is to be acknowledged.
     :ivar acked_at: when the last picture acknowledged had gone out.
-    :ivar due_at: when the next acknowledgement is due, while it keeps up.
+    :ivar due_at: when the next acknowledgement may be late, while it keeps up.
     """
 
     repeats = False
@@ -190,18 +198,14 @@ class LiveOutlet:
         self.wire = self.camera.wire(number, asks_all=False)
         self.offered_wire = self.camera.wire(number, asks_all=True)
 
-    def acked(self, asked: Asked, now: float, due_within: float = 0.0) -> None:
-        """Note that a picture is on the screen.
-
-        :param due_within: seconds from the next one's leaving until its own
-            acknowledgement is late.
-        """
-        if self.viewer is None:
+    def acked(self, asked: Asked, now: float) -> None:
+        """Note that a picture is on the screen."""
+        viewer = self.viewer
+        if viewer is None:
             return
-        self.acked_at = asked.built_at
-        self.due_at = asked.built_at + self.wire.asks_every + due_within
-        self.bytes_before = self.viewer.sent_bytes
-        self.viewer.screen_age = age = now - asked.captured
+        self.acked_at, self.due_at = asked.built_at, asked.next_by
+        self.bytes_before = viewer.sent_bytes
+        viewer.screen_age = age = now - asked.captured
         self.observe(age)
 
     def oldest_unacked(self) -> Asked | None:
@@ -249,18 +253,21 @@ class LiveConnection:
     :ivar acks: how many acknowledgements of anything under way have come.
     :ivar pacer: what is known of the link.
     :ivar late: acknowledgements in a row that came late, and not because of the client.
-    :ivar look_at: when :meth:`check` may find something, at the earliest.
 
     :param outlet: the way out of the whole connection.
     :param finished: called with an outlet whose viewer's stream is to end.
     :param lag: returns by how many seconds the daemon itself is late, at a moment: what
         has come since then may not have been read yet.
+    :param deadlines: has for each open connection when :meth:`check` may find
+        something, at the earliest. An acknowledgement in time puts its own off, so
+        that connections that keep up are not looked at.
     """
 
     __slots__ = (
         "_batches",
         "_clock",
         "_controls",
+        "_deadlines",
         "_in_time",
         "_lag",
         "_last",
@@ -271,7 +278,6 @@ class LiveConnection:
         "finished",
         "is_open",
         "late",
-        "look_at",
         "outlets",
         "pacer",
     )
@@ -283,6 +289,7 @@ class LiveConnection:
         max_lateness: float,
         finished: Callable[[LiveOutlet], None],
         lag: Callable[[float], float],
+        deadlines: dict[LiveConnection, float],
     ) -> None:
         self.acks = self.late = 0
         self.pacer = Pacer(max_lateness)
@@ -298,12 +305,13 @@ class LiveConnection:
         # Camera and rendition -> what was sent of them last.
         self._last: dict[tuple[int, int], live.Content] = {}
         self._lag = lag
-        self.look_at = -math.inf
+        self._deadlines = deadlines
         self.is_open = False
 
     def open(self) -> None:
         """Take over the connection."""
         self.is_open = True
+        self.look_again()
         self._outlet.open(self._go_on)
         # Ahead of all pictures: there is nothing that it could wait for.
         now = self._clock.seconds()
@@ -312,6 +320,7 @@ class LiveConnection:
     def close(self) -> None:
         """Leave no call behind; the connection is gone."""
         self.is_open = False
+        self._deadlines.pop(self, None)
         self._controls.clear()
         self._turns.close()
 
@@ -326,9 +335,17 @@ class LiveConnection:
         else:
             self._outlet.finish()
 
+    def look_again(self) -> None:
+        """Have :meth:`check` called at the next look, whatever comes until then."""
+        self._set_deadline(-math.inf)
+
+    def _set_deadline(self, at: float) -> None:
+        if self.is_open:
+            self._deadlines[self] = at
+
     def add(self, outlet: LiveOutlet, weight: float) -> None:
         """Let one more camera send."""
-        self.look_at = -math.inf
+        self.look_again()
         self.outlets[outlet.camera.number] = outlet
         self._turns.set(outlet, weight)
 
@@ -368,8 +385,8 @@ class LiveConnection:
             self._outlet.send(block, sent)
             self.pace()
             return True
+        self.look_again()
         now = self._clock.seconds()
-        self.look_at = now
         if not self._may_send(outlet, len(block), now):
             self._turns.wait(outlet, len(block))
             return False
@@ -483,15 +500,22 @@ class LiveConnection:
         asked = outlet.wire.asked_up_to(frame)
         if asked is not None and asked.built_at > max(outlet.acked_at, viewer.came):
             self.acks += 1
-            within = self.pacer.ack_within(asked.size) + self._lag(now)
-            outlet.acked(asked, now, within)
-            if now - asked.built_at > within:
-                self.pace()
+            outlet.acked(asked, now)
+            # Most come sooner, and nothing of the connection need be asked for them.
+            if now - asked.built_at > GRACE:
+                within = self.pacer.ack_within(asked.size) + self._lag(now)
+                outlet.due_at += within - GRACE
+                if now - asked.built_at > within:
+                    self.pace()
+                    return
+            deadlines = self._deadlines
+            if len(self.outlets) == 1 and deadlines.get(self, -math.inf) > -math.inf:
+                deadlines[self] = outlet.due_at
         elif viewer.last is not None and viewer.last.number & 0xFFFFFFFF != frame:
             self.pace()
 
     def check(self, now: float, heartbeat: float) -> None:
-        """Look, ten times a second, for what has not come.
+        """Look for what has not come.
 
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
         """
@@ -511,7 +535,8 @@ class LiveConnection:
             self._go_on()
         if not self.pacer.unacked:
             due = [outlet.due_at for outlet in self.outlets.values()]
-            self.look_at = min(self._sent_at + (heartbeat or math.inf), *due, math.inf)
+            silent_at = self._sent_at + (heartbeat or math.inf)
+            self._set_deadline(min(silent_at, *due, math.inf))
 
     def _is_overdue(self, outlet: LiveOutlet, now: float) -> bool:
         """Whether a viewer that keeps up has not acknowledged what it should have."""
@@ -520,7 +545,8 @@ class LiveConnection:
 
     def pace(self) -> None:
         """Pace pictures from now on, and ask when those that have left arrived."""
-        self.look_at, self._in_time, under_way = -math.inf, 0, 0
+        self.look_again()
+        self._in_time = under_way = 0
         now = since = self._clock.seconds()
         for outlet in self.outlets.values():
             viewer = outlet.viewer

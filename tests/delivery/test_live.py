@@ -31,6 +31,7 @@ class LiveViewer:
     :ivar out: the connection's way out.
     :ivar ages: what it has reported.
     :ivar lag: seconds by which the daemon itself is late.
+    :ivar looks: how often it was looked for what has not come.
 
     :param beside: another one of the same camera.
     """
@@ -41,8 +42,15 @@ class LiveViewer:
         self.ages: list[float] = []
         self.finished: list[LiveOutlet] = []
         self.lag = 0.0
+        self.looks = 0
+        self.deadlines: dict[LiveConnection, float] = {}
         self.connection = LiveConnection(
-            self.out, self.clock, 1.0, self.finished.append, lambda _: self.lag
+            self.out,
+            self.clock,
+            1.0,
+            self.finished.append,
+            lambda _: self.lag,
+            self.deadlines,
         )
         self.camera = beside.camera if beside else LiveCamera(1, self.clock.seconds)
         self.outlet = LiveOutlet(
@@ -72,7 +80,9 @@ class LiveViewer:
             self.clock.advance(after)
             if is_asked:
                 self.acknowledge()
-        self.connection.check(self.clock.seconds(), 5)
+        if self.deadlines[self.connection] <= self.clock.seconds():
+            self.looks += 1
+            self.connection.check(self.clock.seconds(), 5)
         self.clock.advance(max(0.0, EVERY - 2 * after))
 
     def answer_ping(self) -> None:
@@ -159,9 +169,30 @@ def test_nothing_is_looked_for_before_it_can_be_missing() -> None:
     viewer = fast()
     for _ in range(2 * ASKS_EACH):
         viewer.publish()
-    assert viewer.connection.look_at > viewer.clock.seconds()
+    assert viewer.deadlines[viewer.connection] > viewer.clock.seconds()
     viewer.connection.pace()
-    assert viewer.connection.look_at < viewer.clock.seconds()
+    assert viewer.deadlines[viewer.connection] < viewer.clock.seconds()
+
+
+@pytest.mark.parametrize("after", [0.01, 0.03])
+def test_who_acknowledges_in_time_is_not_looked_at(after: float) -> None:
+    """Be it at once, or later than anybody may be without being known for it."""
+    viewer = LiveViewer()
+    for _ in range(IN_TIME + 2 * ASKS_EACH):
+        viewer.publish(after=after)
+    looks = viewer.looks
+    for _ in range(4 * ASKS_EACH):
+        viewer.publish(after=after)
+    assert viewer.viewer.is_fast
+    assert viewer.looks == looks
+
+
+def test_a_connection_that_is_gone_is_not_looked_at() -> None:
+    """Not even if somebody still paces it."""
+    viewer = fast()
+    viewer.connection.close()
+    viewer.connection.pace()
+    assert viewer.deadlines == {}
 
 
 def test_a_client_that_sees_nothing_more_ends_it() -> None:

@@ -22,7 +22,7 @@ from camd.rights import Principal
 from camd.web.limits import Refusal
 
 if TYPE_CHECKING:
-    from camd.delivery.live import LiveCamera
+    from camd.delivery.live import LiveCamera, LiveConnection
     from camd.web.live.session import Session
 
 CHECK_EVERY = 0.1
@@ -45,7 +45,8 @@ class LiveChannel:
 
     :ivar cameras: by name; those that are there now.
     :ivar refusal: why one more viewer is not let in.
-    :ivar sessions: the connections.
+    :ivar deadlines: when each connection is to be looked at.
+    :ivar sessions: who has each connection.
     :ivar wall: returns the time in Unix seconds.
     """
 
@@ -61,7 +62,11 @@ class LiveChannel:
         self.clock = clock
         self.wall = wall
         self.refusal: Refusal = lambda camera, address: None
-        self.sessions: set[Session] = set()
+        self.deadlines: dict[LiveConnection, float] = {}
+        self.sessions: dict[LiveConnection, Session] = {}
+        # Not to all at the same moment, which would hold up a frame.
+        self._reports: list[set[Session]] = [set() for _ in range(RATES_EVERY)]
+        self._joined = count()
         self._numbers = count(1)
         self._known: WeakKeyDictionary[Camera, LiveCamera] = WeakKeyDictionary()
         self._told: dict[str, object] = {}
@@ -78,11 +83,14 @@ class LiveChannel:
             self._look_at, self._lag = self.clock.seconds() + CHECK_EVERY, 0.0
             self._checks = PeriodicCall(self._check, self.clock)
             self._checks.start(CHECK_EVERY, now=False)
-        self.sessions.add(session)
+        self.sessions[session.connection] = session
+        self._reports[next(self._joined) % RATES_EVERY].add(session)
 
     def leave(self, session: Session) -> None:
         """Look after a connection no more."""
-        self.sessions.discard(session)
+        self.sessions.pop(session.connection, None)
+        for sessions in self._reports:
+            sessions.discard(session)
         if not self.sessions and self._checks is not None:
             self._checks.end()
             self._checks = None
@@ -96,7 +104,7 @@ class LiveChannel:
 
     def close_all(self, must_go: Callable[[Principal], bool]) -> None:
         """Close the connections of those who may not have them any more."""
-        for session in list(self.sessions):
+        for session in list(self.sessions.values()):
             if must_go(session.principal):
                 session.close(POLICY, "its key is gone")
 
@@ -166,27 +174,31 @@ class LiveChannel:
         lag = min(now - self._look_at, LAG_MOST)
         self._lag, self._look_at = max(lag, LAG_FADES * self._lag), now + CHECK_EVERY
         heartbeat = self.heartbeat
-        for place, session in enumerate(list(self.sessions)):
-            # Not to all at the same moment, which would hold up a frame.
-            report = (self._looks + place) % RATES_EVERY == 0
-            if session.is_at_rest and now < session.connection.look_at and not report:
-                continue
-            try:
-                session.check(now, heartbeat, report=report)
-            except Exception:
-                # An exception would end the looks, and with them everybody's pictures.
-                self._log.failure("A live connection could not be looked after")
-                session.connection.abort()
+        for connection in [c for c, at in self.deadlines.items() if at <= now]:
+            if (session := self.sessions.get(connection)) is not None:
+                self._look_after(session, session.check, now, heartbeat)
+        for session in list(self._reports[self._looks % RATES_EVERY]):
+            self._look_after(session, session.report, now)
+
+    def _look_after(
+        self, session: Session, act: Callable[..., None], *args: float
+    ) -> None:
+        """Do this; an exception must not end the looks, and all pictures with them."""
+        try:
+            act(*args)
+        except Exception:
+            self._log.failure("A live connection could not be looked after")
+            session.connection.abort()
 
     def _tell(self, told: Mapping[str, object]) -> None:
         """Tell all connections what has changed of the cameras that they know."""
         if told.keys() != self._told.keys():
-            for session in list(self.sessions):
+            for session in list(self.sessions.values()):
                 session.tell_cameras()
             return
         for name, camera in self.cameras.items():
             if told[name] != self._told[name]:
                 message = live.text(json.dumps({"camera": self.entry(camera)}))
-                for session in list(self.sessions):
+                for session in list(self.sessions.values()):
                     if name in session.visible:
                         session.tell_camera(name, message)

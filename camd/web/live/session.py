@@ -52,8 +52,6 @@ class Session:
     :ivar connection: its pictures and other messages.
     :ivar principal: who has it.
     :ivar visible: the cameras that it may watch.
-    :ivar is_at_rest: whether there is no rendition to be chosen, for as long as its
-        connection has nothing to look for.
 
     :param only: the one camera that it is for; None for all.
     """
@@ -68,7 +66,6 @@ class Session:
         only: Camera | None = None,
     ) -> None:
         self.principal = principal
-        self.is_at_rest = False
         # Whether the last report was left out.
         self._left_out = False
         self._channel = channel
@@ -83,6 +80,7 @@ class Session:
             MAX_LATENESS,
             self._finished,
             channel.lag,
+            channel.deadlines,
         )
         self._wanted: Mapping[str, Wanted] = {}
         self._watched: dict[str, tuple[Camera, LiveOutlet, Viewer]] = {}
@@ -284,16 +282,21 @@ class Session:
         if name in self._watched:
             self._watch(self._wanted)
 
-    def check(self, now: float, heartbeat: float, *, report: bool) -> None:
-        """Look for what has not come; every two seconds, report rates.
-
-        Where all keep up, each second report is left out: it costs more than a picture.
+    def check(self, now: float, heartbeat: float) -> None:
+        """Look for what has not come, and send what fits the link.
 
         :param heartbeat: seconds of silence after which there is a PING; 0 for never.
         """
         self.connection.check(now, heartbeat)
-        self._follow_link()
-        if not report or self._closing is not None:
+        if self._follow_link():
+            self.connection.look_again()
+
+    def report(self, now: float) -> None:
+        """Report rates; called every two seconds.
+
+        Where all keep up, each second report is left out: it costs more than a picture.
+        """
+        if self._closing is not None:
             return
         if self._refused:
             self._watch(self._wanted)  # There may be room by now.
@@ -421,21 +424,25 @@ class Session:
         )
         return choices[number][0]
 
-    def _follow_link(self) -> None:
-        """Send what fits the link, where that is for camd to choose."""
-        changed, self.is_at_rest = {}, True
+    def _follow_link(self) -> bool:
+        """Send what fits the link, where that is for camd to choose.
+
+        :return: whether it may soon be something else.
+        """
+        changed, may_change = {}, False
         for name, auto in list(self._autos.items()):
             if name not in self._watched:
                 continue
             camera, outlet, viewer = self._watched[name]
             if viewer.is_fast and not auto.number:
                 continue  # Nothing is larger, and nothing new is known of the link.
-            before, self.is_at_rest = outlet.rendition, False
+            before, may_change = outlet.rendition, True
             self._show(name, camera, self._wanted[name])
             if outlet.rendition != before:
                 changed[name] = self._given(name)
         if changed:
             self._say(watch=changed)
+        return may_change
 
     def _drop(self, name: str) -> None:
         self._autos.pop(name, None)
