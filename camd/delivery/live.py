@@ -231,6 +231,7 @@ class LiveOutlet:
         """Return the socket's own send while the whole connection keeps up."""
         send = self._connection.direct_send()
         if send is not None and self.viewer is not None:
+            self.acked_at = max(self.acked_at, self.viewer.came)
             self.bytes_before = self.viewer.sent_bytes
         return send
 
@@ -463,12 +464,11 @@ class LiveConnection:
         :param drawing: seconds that the client says it had it: they are not the link's.
         """
         outlet, now = self.outlets.get(key.camera), self._clock.seconds()
-        if not self.pacer.unacked or not self._acked_while_paced(
-            key, outlet, now, drawing
-        ):
-            viewer = outlet.viewer if outlet is not None else None
-            if outlet is not None and viewer is not None and viewer.is_fast:
-                self._acked_in_batch(outlet, viewer, key.frame, now)
+        if self.pacer.unacked and self._acked_while_paced(key, outlet, now, drawing):
+            return
+        viewer = None if outlet is None else outlet.viewer
+        if outlet is not None and viewer is not None and viewer.is_fast:
+            self._acked_in_batch(outlet, viewer, key.frame, now)
 
     def _acked_while_paced(
         self, key: PictureKey, outlet: LiveOutlet | None, now: float, drawing: float
@@ -498,7 +498,7 @@ class LiveConnection:
         come.
         """
         asked = outlet.wire.asked_up_to(frame)
-        if asked is not None and asked.built_at > max(outlet.acked_at, viewer.came):
+        if asked is not None and asked.built_at > outlet.acked_at:
             self.acks += 1
             outlet.acked(asked, now)
             # Most come sooner, and nothing of the connection need be asked for them.

@@ -41,15 +41,15 @@ def end_of(data: bytes, at: int) -> tuple[int, int]:
     return start + size, size
 
 
-def short_payload(data: bytes, at: int) -> bytes | None:
-    """Return the payload of the frame that begins at ``at`` and is all there.
+def short_payload(frame: bytes) -> bytes | None:
+    """Return the payload of a frame.
 
-    :return: None where it is longer than 125 bytes, or not masked.
+    :return: None where these bytes are not one frame, from its beginning to its end, or
+        where that is longer than 125 bytes, or not masked.
     """
-    size = data[at + 1] - _MASKED
-    if not 0 <= size <= _SHORT:
+    size = len(frame) - _HEAD
+    if not 0 <= size <= _SHORT or frame[1] != _MASKED | size:
         return None
-    mask = data[at + 2 : at + _HEAD] * (size // 4 + 1)
-    masked = data[at + _HEAD : at + _HEAD + size]
-    plain = int.from_bytes(masked, "big") ^ int.from_bytes(mask[:size], "big")
+    mask = frame[2:_HEAD] * (size // 4 + 1)
+    plain = int.from_bytes(frame[_HEAD:], "big") ^ int.from_bytes(mask[:size], "big")
     return plain.to_bytes(size, "big")

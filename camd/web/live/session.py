@@ -182,6 +182,10 @@ class Session:
 
         Once the connection is being closed, only the client's own CLOSE counts.
         """
+        # Nearly all that comes is one acknowledgement in a read of its own.
+        is_new = not self._rest and self._closing is None
+        if is_new and data and data[0] == TEXT and self._take_ack(data):
+            return
         data, at = self._rest + data, 0
         while at < len(data) and self._wire is not None:
             end, size = end_of(data, at)
@@ -200,20 +204,30 @@ class Session:
     def _take(self, frame: bytes, size: int) -> None:
         """Take one whole frame; all but acknowledgements and PONGs is for wsproto."""
         first = frame[0]
-        if first == TEXT and not self._begun:
-            payload = short_payload(frame, 0)
-            ack = None if payload is None else one_ack(payload)
-            if ack is not None:
-                if self._may_go_on():
-                    self.connection.acked(ack.key, ack.drawing)
-                return
-        elif first == PONG and (payload := short_payload(frame, 0)) is not None:
+        if first == TEXT and self._take_ack(frame):
+            return
+        if first == PONG and (payload := short_payload(frame)) is not None:
             self.pongReceived(payload)
             return
         self._wire.dataReceived(frame)
         if first % 16 < CLOSE:
             # Pieces without content are counted as well.
             self._begun = 0 if first & FINAL else self._begun + max(size, 1)
+
+    def _take_ack(self, frame: bytes) -> bool:
+        """Take what is one frame of text and acknowledges one picture.
+
+        :return: whether it is.
+        """
+        if self._begun or self._wire is None:
+            return False
+        payload = short_payload(frame)
+        ack = None if payload is None else one_ack(payload)
+        if ack is None:
+            return False
+        if self._may_go_on():
+            self.connection.acked(ack.key, ack.drawing)
+        return True
 
     def _may_go_on(self, cost: float = 1) -> bool:
         """Count one message; close the connection when there are too many."""

@@ -41,14 +41,18 @@ def test_a_frame_ends_where_it_ends(
 def test_a_short_payload(payload: bytes) -> None:
     """Without its mask."""
     data = frame(Opcode.PONG, payload)
-    assert short_payload(data, 0) == payload
+    assert short_payload(data) == payload
+    assert short_payload(data + b"m") is None
+    assert short_payload(data[:-1]) is None
     assert end_of(data, 0)[1] == len(payload)
 
 
-@pytest.mark.parametrize("data", [b"\x81\x02{}", frame(Opcode.TEXT, b"x" * 126)])
+@pytest.mark.parametrize(
+    "data", [b"\x81", b"\x81\x02{}", b"\x81\x02{}????", frame(Opcode.TEXT, b"x" * 126)]
+)
 def test_what_is_no_short_payload(data: bytes) -> None:
-    """Not masked, or longer."""
-    assert short_payload(data, 0) is None
+    """Not all there, not masked, or longer."""
+    assert short_payload(data) is None
 
 
 @given(
