@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from platform import libc_ver
 
+import pytest
 from twisted.internet.task import Clock
 
 from camd.process.garbage import (
@@ -29,6 +31,28 @@ def test_garbage_is_still_collected_but_seldom() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == ["True", "True", "True"]
+
+
+FAULTS = """
+from resource import RUSAGE_SELF, getrusage
+from camd.process.garbage import tune_memory
+tune_memory()
+for turn in range(11):
+    if turn == 1:
+        before = getrusage(RUSAGE_SELF).ru_minflt
+    pictures = [b"\\0" * size for size in (200_000, 1920 * 1080 * 3)]
+    del pictures
+print(getrusage(RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(libc_ver()[0] != "glibc", reason="other allocators do as they like")
+def test_the_memory_of_a_picture_is_used_again() -> None:
+    """The kernel need not find and clear new pages for each, be it encoded or raw."""
+    run = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) < 100
 
 
 def collections(viewers: int, intervals: int) -> list[float]:
