@@ -255,6 +255,40 @@ def test_using_it_elsewhere(closer: Driver, daemon: Daemon) -> None:
     assert ask(daemon, path, headers={}).status == 200
 
 
+def test_what_was_copied_is_told(closer: Driver) -> None:
+    """Those who cannot see it hear it each time; figures that change are not told."""
+    click(closer, "[data-tool=panel]")
+    click(closer, "#panel summary")
+    allowed = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    closer.execute_cdp_cmd("Browser.grantPermissions", allowed)
+    closer.execute_script(
+        "window.told = []; const news = document.querySelector('#news');"
+        "new MutationObserver(() => { if (/cop/.test(news.textContent))"
+        " window.told.push(news.textContent); }).observe(news, {childList: true});"
+    )
+    told = ["copied", "copied", "selected; copy it with your keyboard"]
+    for count in range(1, len(told) + 1):
+        if count == len(told):
+            # As it is without HTTPS.
+            closer.execute_script(
+                "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+            )
+        click(closer, "#panel .line .tool")
+        until(
+            lambda count=count: closer.execute_script("return told") == told[:count],
+            f"{count} are told",
+            10,
+        )
+        until(
+            lambda: not closer.find_element("id", "news").get_attribute("textContent"),
+            "it is over",
+        )
+    selected = closer.execute_script("return getSelection().toString()")
+    assert selected == closer.find_element("css selector", "#panel pre").text
+    loud = "return document.querySelectorAll('#panel output:not([aria-live=off])')"
+    assert closer.execute_script(f"{loud}.length") == 0
+
+
 def test_sharing(closer: Driver, daemon: Daemon) -> None:
     """The link opens that camera's page, and its QR code reads the same."""
     click(closer, "[data-tool=panel]")

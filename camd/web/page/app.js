@@ -39,8 +39,9 @@ const feed = new Feed(root, {
 });
 // The connection is made while the rest is set up.
 begin();
-const panel = new Panel(find("panel"), feed, session);
-const wall = new Wall(feed, find("wall"), find("news"), show);
+const say = (text) => put(find("news"), text);
+const panel = new Panel(find("panel"), feed, session, say);
+const wall = new Wall(feed, find("wall"), say, show);
 let wantsPanel = false;
 
 // The bar.

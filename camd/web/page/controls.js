@@ -16,7 +16,7 @@ export class Controls {
   #sending = false;
   #list = element("div");
   #error = element("p.wrong", {role: "alert"});
-  #reset = element("button.plain", {type: "button", click: () => this.#set(changed(this.#known))}, "Reset all");
+  #reset = element("button.plain", {type: "button", click: () => this.#resetAll()}, "Reset all");
 
   /** @param address - of `controls`, as docs/controls.md has it. */
   constructor(address) {
@@ -38,6 +38,12 @@ export class Controls {
       await this.#ask({method: "PUT", headers: {"Content-Type": "application/json"}, body});
     }
     this.#sending = false;
+  }
+
+  #resetAll() {
+    this.#set(changed(this.#known));
+    // The button goes, and would take the focus with it.
+    this.#list.querySelector(":enabled").focus();
   }
 
   async #ask({headers, ...options}) {
@@ -89,7 +95,7 @@ function row(control, set) {
   const {name, type} = control, id = `control-${name}`, label = words(name);
   const {input, read, write} = (FIELDS[type] ?? plain)(control, id, set);
   if (type === "button") return {root: element("div.control", {}, input), take: (now) => { input.disabled = !isSettable(now); }};
-  const value = element("output", {for: id});
+  const value = element("output", {for: id, "aria-live": "off"}); // What sets it tells it already.
   let fallback = control.default;
   const back = element("button.tool", {
     type: "button", title: "Reset", "aria-label": `Reset ${label}`, click: () => { write(fallback); set(fallback); input.focus(); },

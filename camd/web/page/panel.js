@@ -9,10 +9,14 @@ import {OLD, span} from "./verdict.js";
 const WAYS = {live: "live channel", pull: "one request each", img: "stream in an <img>"};
 const LASTS = [["15m", "15 minutes"], ["1h", "1 hour"], ["1d", "1 day"], ["7d", "7 days"], ["30d", "30 days"]];
 
-/** @param session - what the person who looks may do: {rights}. */
+/**
+ * @param session - what the person who looks may do: {rights}.
+ * @param say - tells a line to those who cannot see the page.
+ */
 export class Panel {
   #root;
   #session;
+  #say;
   #feed;
   #tile = null;
   #plots = {};
@@ -22,10 +26,11 @@ export class Panel {
   #controls = null;
   #state = "";
 
-  constructor(root, feed, session) {
+  constructor(root, feed, session, say) {
     this.#root = root;
     this.#feed = feed;
     this.#session = session;
+    this.#say = say;
     setInterval(() => this.#tell(), 1000);
   }
 
@@ -45,7 +50,7 @@ export class Panel {
 
   #parts(tile, tools) {
     const plots = [["age", "Age"], ["fps", "Pictures"], ["rate", "Data"]].map(([key, label]) => {
-      const [value, picture] = [element("output"), element("div.plot")];
+      const [value, picture] = [element("output", {"aria-live": "off"}), element("div.plot")];
       this.#plots[key] = {value, picture};
       return element("div", {}, element("h3", {}, label, value), picture);
     });
@@ -107,7 +112,7 @@ export class Panel {
 
   #elsewhere(tile) {
     const lines = elsewhere(this.#feed.root, tile.name, tile.label).map(({label, text}) =>
-      element("div.line", {}, element("h3", {}, label, copyButton(text, label)), element("pre", {tabindex: "0", "aria-label": label}, text)));
+      element("div.line", {}, element("h3", {}, label, this.#copyButton(text, label)), element("pre", {tabindex: "0", "aria-label": label}, text)));
     return element("details", {}, element("summary", {}, "Use it elsewhere"),
       element("p.hint", {}, "Put your key in place of KEY."), ...lines);
   }
@@ -122,7 +127,7 @@ export class Panel {
         const {svg} = await post(`${this.#feed.root}api/qr`, {text: url});
         result.replaceChildren(
           element("img.qr", {src: `data:image/svg+xml,${encodeURIComponent(svg)}`, alt: "QR code of the link"}),
-          element("div.line", {}, element("h3", {}, "Link", copyButton(url, "the link")), element("pre", {tabindex: "0", "aria-label": "Link"}, url)));
+          element("div.line", {}, element("h3", {}, "Link", this.#copyButton(url, "the link")), element("pre", {tabindex: "0", "aria-label": "Link"}, url)));
       } catch (error) {
         result.replaceChildren(element("p.hint", {}, error.message));
       }
@@ -130,6 +135,23 @@ export class Panel {
     return element("details.share", {}, element("summary", {}, "Share"),
       element("p.hint", {}, "Anyone with the link sees this camera without a key, until the link expires."),
       element("div.row", {}, last, element("button.primary", {type: "button", click: make}, "Make a link")), result);
+  }
+
+  #copyButton(text, label) {
+    const button = element("button.tool", {type: "button", "aria-label": `Copy ${label}`, title: "Copy", click: async () => {
+      // Without HTTPS there is no clipboard for scripts: the text is selected, to be copied.
+      try {
+        await navigator.clipboard.writeText(text);
+        button.classList.add("done");
+        this.#say("copied");
+      } catch {
+        getSelection().selectAllChildren(button.closest(".line").querySelector("pre"));
+        this.#say("selected; copy it with your keyboard");
+      }
+      // The same words are told again only where there were others, or none.
+      setTimeout(() => { button.classList.remove("done"); this.#say(""); }, 1500);
+    }}, icon("copy"));
+    return button;
   }
 }
 
@@ -140,18 +162,4 @@ async function post(address, content) {
   const said = await answer.json();
   if (!answer.ok) throw new Error(said.error);
   return said;
-}
-
-function copyButton(text, label) {
-  const button = element("button.tool", {type: "button", "aria-label": `Copy ${label}`, title: "Copy", click: async () => {
-    // Without HTTPS there is no clipboard for scripts: the text is selected, to be copied.
-    try {
-      await navigator.clipboard.writeText(text);
-      button.classList.add("done");
-      setTimeout(() => button.classList.remove("done"), 1500);
-    } catch {
-      getSelection().selectAllChildren(button.closest(".line").querySelector("pre"));
-    }
-  }}, icon("copy"));
-  return button;
 }

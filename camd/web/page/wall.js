@@ -1,7 +1,7 @@
 // The wall: all tiles in the window, or one that fills it with the others as a strip.
 
 import {format, parse, shown} from "./address.js";
-import {element, put} from "./dom.js";
+import {element} from "./dom.js";
 import {column, focus, wall} from "./layout.js";
 import {Closeup} from "./closeup.js";
 import {Tile} from "./tile.js";
@@ -27,7 +27,6 @@ export class Wall {
   #feed;
   #root;
   #list;
-  #news;
   #changed;
   #closeup;
   #watched = "";
@@ -40,13 +39,13 @@ export class Wall {
   /**
    * @param feed - where pictures come from.
    * @param root - the element that the tiles fill.
-   * @param news - a live region.
+   * @param say - tells a line to those who cannot see the page.
    * @param changed - called when what is shown is another.
    */
-  constructor(feed, root, news, changed) {
+  constructor(feed, root, say, changed) {
     this.#feed = feed;
     this.#root = root;
-    this.#news = news;
+    this.say = say;
     this.#changed = changed;
     this.#list = element("ul.tiles");
     root.append(this.#list);
@@ -222,8 +221,6 @@ export class Wall {
       this.say(`${tile.label}: ${tile.word}`);
     }, 1500);
   }
-
-  say(text) { put(this.#news, text); }
 
   #tick() {
     const now = performance.now();
