@@ -33,6 +33,10 @@ FAST_MOST = 20
 """Pictures that may come sooner than that until a camera is taken to be faster than it
 says. Some do after each hiccup of a camera that is not."""
 
+FORGIVEN = 1000
+"""Pictures behind which one of those is forgotten: a camera that is open for weeks has
+hiccups. One that is faster than it says gets one picture more in that time."""
+
 EARLY = 0.05
 """Share of an interval by which a job may begin ahead of its tick. A timer for so short
 a time costs more than it is worth."""
@@ -79,7 +83,7 @@ class PullIntake:
         self._taken = 0.0
         # What the camera says of itself, and how often it was faster since.
         self._mode: CameraMode | None = None
-        self._too_fast = 0
+        self._too_fast = self._forgiven = 0
 
     @property
     def stuck(self) -> bool:
@@ -190,13 +194,16 @@ class PullIntake:
         """
         gap, self._taken = picture.captured - self._taken, picture.captured
         if picture.mode is not self._mode:
-            self._mode, self._too_fast = picture.mode, 0
+            self._mode, self._too_fast, self._forgiven = picture.mode, 0, 0
         pace = picture.mode.fps or math.inf
         if pace > self._fps * SAME_PACE:
             return False
         is_fast = gap < SAME_GAP / self._fps
         # After a few it is known to be faster than it says, and the ticks hold it.
-        self._too_fast += is_fast
+        self._too_fast = min(FAST_MOST, self._too_fast + is_fast)
+        self._forgiven += 1
+        if self._forgiven == FORGIVEN:
+            self._forgiven, self._too_fast = 0, max(0, self._too_fast - 1)
         if waited > WAITED / self._fps:
             return True
         return not is_fast and self._too_fast < FAST_MOST

@@ -11,7 +11,7 @@ from twisted.logger import LogLevel, capturedLogs
 from camd.capture.backoff import Backoff
 from camd.capture.capture import Capture
 from camd.capture.health import Health, State
-from camd.capture.pull import FAST_MOST, PullIntake
+from camd.capture.pull import FAST_MOST, FORGIVEN, PullIntake
 from camd.capture.reader import BadPicture, Reader
 from camd.capture.worker import ReaderThread, Worker
 from camd.frame import Frame
@@ -270,6 +270,27 @@ def test_a_burst_is_followed_by_ticks() -> None:
     assert len(harness.thread.queue) == 0
     harness.clock.advance(INTERVAL)
     assert len(harness.thread.queue) == 1
+
+
+def test_hiccups_are_forgotten() -> None:
+    """After many a camera waits for ticks, and is in step again after some minutes."""
+    harness = in_step()
+
+    def at_its_pace(count: int) -> None:
+        for _ in range(count):
+            harness.clock.advance(INTERVAL)
+            assert harness.thread.queue
+            harness.thread.finish()
+
+    for _ in range(2 * FAST_MOST):
+        at_its_pace(1)
+        if harness.thread.queue:
+            harness.next_picture(1, INTERVAL / 8)
+    assert len(harness.thread.queue) == 0
+    at_its_pace(FORGIVEN)
+    job = harness.thread.queue[0]
+    harness.next_picture(FPS)
+    assert list(harness.thread.queue) == [job]
 
 
 def test_a_rate_that_is_changed_ends_the_series() -> None:
