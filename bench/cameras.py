@@ -8,7 +8,7 @@ from bench import rig as rigs
 from bench.compiled import BUILD
 from bench.pictures import FULL_HD, VGA, make_folder
 from bench.report import Row
-from bench.servers import camd, floor, mjpeg_cameras, relay, webcam
+from bench.servers import WITHOUT_H2, camd, floor, mjpeg_cameras, relay, webcam
 
 if TYPE_CHECKING:
     from bench.load import Figures
@@ -127,7 +127,7 @@ def share(figures: Figures) -> float:
 def memory(rig: Rig) -> Row:
     """Resident memory of a daemon that passes one camera's pictures to a viewer."""
     with mjpeg_cameras(rig.vga) as camera:
-        with camd(camera) as ours:
+        with camd(camera, twistd=WITHOUT_H2) as ours:
             figures = rig.load(ours, viewers=1)
         with relay(camera, 1) as least:
             other = rig.load(least, viewers=1)

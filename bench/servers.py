@@ -174,6 +174,15 @@ def relay(camera: str, cameras: int) -> Iterator[Server]:
 
 TWISTD = (str(Path(sys.executable).with_name("twistd")),)
 
+WITHOUT_H2 = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['h2'] = None; "
+    "from twisted.scripts import twistd; twistd.run()",
+)
+"""twistd as users have it: without h2, which only the tests install, and which Twisted
+loads where it is there."""
+
 
 @contextmanager
 def camd(
