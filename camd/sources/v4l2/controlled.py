@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -107,6 +107,9 @@ class Controlled:
     What cannot be set is logged, once until it changes, and the camera stays open: a
     wrong brightness must not leave a robot blind.
 
+    :ivar read: waits for the newest picture. It is the source's own, as ``close`` is: a
+        frame is to pass no call for the controls.
+
     :param controls: of the same device.
     :param camera: its name, for the log.
     """
@@ -114,6 +117,8 @@ class Controlled:
     _log = Logger()
 
     def __init__(self, source: Source, controls: DeviceControls, camera: str) -> None:
+        self.read: Callable[[], RawFrame] = source.read
+        self.close: Callable[[], None] = source.close
         self._source = source
         self._pumped = source if isinstance(source, PumpedSource) else None
         self._controls = controls
@@ -129,17 +134,9 @@ class Controlled:
             self._report(outcome)
         return mode
 
-    def read(self) -> RawFrame:
-        """Wait for the newest picture."""
-        return self._source.read()
-
     def pump(self) -> bool:
         """Take the next picture, where that is to be done."""
         return self._pumped is not None and self._pumped.pump()
-
-    def close(self) -> None:
-        """Release the camera."""
-        self._source.close()
 
     def _report(self, outcome: Outcome) -> None:
         if outcome.done:
