@@ -213,7 +213,10 @@ class PullIntake:
         capture = self._capture
         if capture is None:
             return
-        if not self._is_same_pace(picture, 0.0):
+        gap = picture.captured - self._taken
+        if picture.mode is self._mode and gap >= SAME_GAP / self._fps:
+            self._taken = picture.captured  # As nearly always.
+        elif not self._is_same_pace(picture, 0.0):
             self._worker.end_series()
         try:
             capture.took(picture)

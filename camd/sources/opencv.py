@@ -91,7 +91,13 @@ def retrieve(capture: Capture, name: str) -> Image:
     :param name: of the source, for the error.
     :raises SourceError: when it cannot be decoded.
     """
-    return np.asarray(_retrieved(capture, name), np.uint8)
+    try:
+        decoded, picture = capture.retrieve()
+    except cv2.error as error:
+        raise _undecodable(name) from error
+    if not decoded:
+        raise _undecodable(name)
+    return np.asarray(picture, np.uint8)
 
 
 def retrieve_jpeg(capture: Capture, name: str) -> bytes:
@@ -103,18 +109,18 @@ def retrieve_jpeg(capture: Capture, name: str) -> bytes:
     :return: the bytes as they came: whether they are a whole JPEG is not looked at.
     :raises SourceError: when the driver's buffer cannot be read.
     """
-    jpeg: bytes = _retrieved(capture, name).tobytes()
-    return jpeg
-
-
-def _retrieved(capture: Capture, name: str) -> Any:
     try:
         decoded, picture = capture.retrieve()
     except cv2.error as error:
-        raise SourceError(f"{name}: a picture cannot be decoded") from error
+        raise _undecodable(name) from error
     if not decoded:
-        raise SourceError(f"{name}: a picture cannot be decoded")
-    return picture
+        raise _undecodable(name)
+    jpeg: bytes = picture.tobytes()
+    return jpeg
+
+
+def _undecodable(name: str) -> SourceError:
+    return SourceError(f"{name}: a picture cannot be decoded")
 
 
 class DriverStamps:
