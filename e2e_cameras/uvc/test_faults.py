@@ -20,7 +20,7 @@ from e2e_cameras.webcam import Webcam
 SIZE = Size(640, 480)
 BAD = 20
 """Pictures of which something is lost."""
-LEFT_OUT = "a picture is no good and was left out"
+LEFT_OUT = "dropped a bad picture"
 
 
 @pytest.fixture(scope="module")
