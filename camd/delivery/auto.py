@@ -17,8 +17,8 @@ MAX_LATENESS = 1.0
 """Seconds; a picture that is older on the screen is late."""
 
 SHARE, FULL = 0.8, 0.95
-"""Share of the bandwidth that a rendition may take to be chosen, and to stay: links
-vary, and others need some."""
+"""Share of the bandwidth that a rendition may take for a step up to it, and to stay or
+to be fallen to: links vary, and others need some."""
 
 LASTS = 1.0
 """Seconds that a rendition must be too large to be left: one picture may have been held
@@ -134,14 +134,12 @@ class AutoRendition:
         """Take the largest that fits; one smaller at least, if there is one."""
         smallest = len(sizes) - 1
         below = min(smallest, self.number + 1)
-        most = SHARE * bandwidth / self.fps
+        most = FULL * bandwidth / self.fps
         if self._went_up is not None:
             for room in self._went_up[1]:
                 room.failed += 1
                 room.failed_to = self.number
             self._went_up = None
-            if sizes[below] * self.fps <= FULL * bandwidth:
-                most = sizes[below]  # It was good enough until the try.
         fit = [number for number, size in enumerate(sizes) if size <= most]
         self.number = max(below, min(fit, default=smallest))
         self._went_down_at = now

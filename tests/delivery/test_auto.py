@@ -208,6 +208,19 @@ def test_it_falls_at_once(kind: LinkTraits, seed: int) -> None:
 
 @kinds
 @pytest.mark.parametrize("seed", range(3))
+def test_it_falls_no_further_than_it_has_to(kind: LinkTraits, seed: int) -> None:
+    """Over 1 Mbit/s the second rendition fits, and is there for good at once."""
+    rates = (0.0, 10 * LARGE), (20.0, LARGE)
+    link = replace(kind, rates=rates, delay=0.005)
+    found = Simulation(link, {"robot": CameraTraits()}, 1.0, seed, RENDITIONS)
+    found.run(40.0)
+    [(at, number)] = [change for change in found.changes if change[0] >= 20.0]
+    assert (at < 22.0, number) == (True, 1)
+    assert all(picture.age < 0.6 for picture in found.shown if picture.at > 22.5)
+
+
+@kinds
+@pytest.mark.parametrize("seed", range(3))
 def test_a_link_that_jumps_up_and_down(kind: LinkTraits, seed: int) -> None:
     """1 and 3 Mbit/s by turns of ten seconds: two changes in any minute at the most."""
     rates = tuple((10.0 * turn, (1 + turn % 2 * 2) * LARGE) for turn in range(21))
