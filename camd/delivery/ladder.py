@@ -64,8 +64,11 @@ class Ladder:
         self._waiting: Frame | None = None
         self._is_scaling = False
         self._has_failed = False
-        # The last frame made of each, whoever wanted it, and those being asked for.
+        # The last frame made of each, whoever wanted it, until the next one comes, and
+        # those being asked for.
         self._made: dict[Rendition, Frame] = {}
+        # The bytes of the last one of each.
+        self._sizes: dict[Rendition, int] = {}
         # How many full pictures have come since the last that came made.
         self._missed: dict[Rendition, int] = {}
         self._number = 0
@@ -98,8 +101,7 @@ class Ladder:
 
     def size_of(self, rendition: Rendition) -> int | None:
         """Return the bytes of the last picture of a rendition; None before one."""
-        made = self._made.get(rendition)
-        return None if made is None else len(made.jpeg)
+        return self._sizes.get(rendition)
 
     def remove(self, rendition: Rendition, rung: Rung) -> None:
         """Scale no more for a rung that has lost its last viewer."""
@@ -114,7 +116,7 @@ class Ladder:
 
     def feed(self, frame: Frame, rendition: Rendition) -> None:
         """Send a frame that came in this rendition to those that want it."""
-        self._made[rendition] = frame
+        self._keep(rendition, frame)
         self._missed[rendition] = 0
         self._send([frame], [rendition])
 
@@ -127,6 +129,8 @@ class Ladder:
             self._number = frame.number
             for rendition in self._missed:
                 self._missed[rendition] += 1
+            if self._made:
+                self._forget_unwanted()
         if not self._rungs:
             return
         if self._waiting is not None and self._waiting is not frame:
@@ -135,6 +139,14 @@ class Ladder:
         self._waiting = frame
         if not self._is_scaling:
             self._scale_next()
+
+    def _keep(self, rendition: Rendition, frame: Frame) -> None:
+        self._made[rendition], self._sizes[rendition] = frame, len(frame.jpeg)
+
+    def _forget_unwanted(self) -> None:
+        """Keep no picture of a rendition that nobody watches."""
+        for rendition in self._made.keys() - self._rungs.keys():
+            del self._made[rendition]
 
     def render(self, frame: Frame, rendition: Rendition) -> Deferred[Frame]:
         """Return one frame as a rendition, made once for all that ask.
@@ -202,7 +214,7 @@ class Ladder:
             self._has_failed = False
             for rendition, (jpeg, size) in zip(renditions, made, strict=True):
                 self._stats.of(str(rendition)).made += 1
-                self._made[rendition] = Frame(
+                scaled = Frame(
                     jpeg,
                     frame.number,
                     frame.captured,
@@ -212,6 +224,7 @@ class Ladder:
                     rendition,
                     frame.full,
                 )
+                self._keep(rendition, scaled)
             return [self._made[rendition] for rendition in renditions]
 
         return self._scale(frame.jpeg, renditions).addCallback(frames)

@@ -428,6 +428,18 @@ def test_a_still_picture_is_scaled_although_others_came_made() -> None:
     assert numbers(harness.outlets[1]) == [1]
 
 
+def test_a_picture_that_nobody_wants_any_more_is_forgotten() -> None:
+    """With the next frame; what is known of its size stays."""
+    harness = LadderHarness(None, HALF)
+    harness.fanout.feed(fed(1, 1.0), QUARTER)
+    harness.publish(captured=1.0)
+    harness.fanout.unsubscribe(harness.viewers[1])
+    harness.publish(captured=2.0)
+    assert harness.fanout._ladder._made == {}
+    assert harness.fanout.size_of(HALF) is not None
+    assert harness.fanout.size_of(QUARTER) is not None
+
+
 def test_who_moves_waits_for_one_that_is_new() -> None:
     """Where the other rendition is behind by some frames."""
     harness = LadderHarness(None)
