@@ -174,7 +174,7 @@ def _nearest_word(text: str) -> str:
         return f" (did you mean /dev/{device[1]}?)"
     nearest = get_close_matches(text.lower(), WORDS, n=1)
     if nearest:
-        return f" (did you mean {nearest[0]}?)"
+        return f" (did you mean {nearest[0]}, or the path ./{text}?)"
     return " (a file or folder of this folder begins with ./)"
 
 

@@ -45,8 +45,8 @@ def test_usable(source: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("pattrn", "is no source (did you mean pattern?)"),
-        ("Pattern", "is no source (did you mean pattern?)"),
+        ("pattrn", "is no source (did you mean pattern, or the path ./pattrn?)"),
+        ("Pattern", "is no source (did you mean pattern, or the path ./Pattern?)"),
         ("video0", "is no source (did you mean /dev/video0?)"),
         ("usb:0", "is no source (a file or folder of this folder begins with ./)"),
         ("htp://x", "has a scheme that camd does not open (did you mean http://?)"),
@@ -93,7 +93,8 @@ def test_the_line_says_what_a_source_can_be(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "camd.yaml", {})
     assert caught.value.problems == (
-        "cameras.robot.source: 'pattrn' is no source (did you mean pattern?); expected"
+        "cameras.robot.source: 'pattrn' is no source (did you mean pattern, or"
+        " the path ./pattrn?); expected"
         " pattern, a device such as /dev/video0, a file, a folder, rpicam,"
         " exec:COMMAND, push, rtsp://..., http://..., camd+http://... or"
         " redis://.../CAMERA (camd.yaml)",
