@@ -310,8 +310,10 @@ class Capture:
         To be called when none has come for those that wait. Its number and time are its
         own. Nothing is shown of a camera that is not live.
         """
-        last = self._last
-        if self.state is not State.LIVE:
+        last, now = self._last, self._clock.seconds()
+        # Where the daemon stood still, a silent camera may be live.
+        is_old = self.captured is None or now - self.captured > self.health.patience
+        if self.state is not State.LIVE or is_old:
             return
         if last is None:
             self._intake.take_last()

@@ -273,6 +273,18 @@ def test_the_last_picture_of_a_camera_that_is_silent() -> None:
     assert (harness.frames, harness.state) == ([], State.STALLED)
 
 
+def test_the_last_picture_when_the_daemon_stood_still() -> None:
+    """The camera is not to blame for the silence, and yet the picture is too old."""
+    harness = PushHarness()
+    harness.capture.start()
+    harness.source.send()
+    harness.clock.advance(30)
+    assert harness.state is State.LIVE
+    harness.capture.wake()
+    harness.capture.show_last()
+    assert harness.frames == []
+
+
 def test_a_last_picture_that_is_damaged() -> None:
     """It is left out, and the next one is shown."""
     harness = PushHarness()
