@@ -508,6 +508,7 @@ class LiveConnection:
                 if now - asked.built_at > within:
                     self.pace()
                     return
+            # Of several cameras the next look finds which is due first.
             deadlines = self._deadlines
             if len(self.outlets) == 1 and deadlines.get(self, -math.inf) > -math.inf:
                 deadlines[self] = outlet.due_at

@@ -32,6 +32,7 @@ class LiveViewer:
     :ivar ages: what it has reported.
     :ivar lag: seconds by which the daemon itself is late.
     :ivar looks: how often it was looked for what has not come.
+    :ivar looks_again: whether each look wants another one.
 
     :param beside: another one of the same camera.
     """
@@ -43,6 +44,7 @@ class LiveViewer:
         self.finished: list[LiveOutlet] = []
         self.lag = 0.0
         self.looks = 0
+        self.looks_again = False
         self.deadlines: dict[LiveConnection, float] = {}
         self.connection = LiveConnection(
             self.out,
@@ -83,6 +85,8 @@ class LiveViewer:
         if self.deadlines[self.connection] <= self.clock.seconds():
             self.looks += 1
             self.connection.check(self.clock.seconds(), 5)
+            if self.looks_again:
+                self.connection.look_again()
         self.clock.advance(max(0.0, EVERY - 2 * after))
 
     def answer_ping(self) -> None:
@@ -185,6 +189,18 @@ def test_who_acknowledges_in_time_is_not_looked_at(after: float) -> None:
         viewer.publish(after=after)
     assert viewer.viewer.is_fast
     assert viewer.looks == looks
+
+
+def test_who_might_have_a_larger_rendition_is_looked_at_each_time() -> None:
+    """Whatever it acknowledges in the meantime."""
+    viewer = fast()
+    viewer.looks_again = True
+    viewer.connection.look_again()
+    looks = viewer.looks
+    for _ in range(4 * ASKS_EACH):
+        viewer.publish()
+    assert viewer.viewer.is_fast
+    assert viewer.looks == looks + 4 * ASKS_EACH
 
 
 def test_a_connection_that_is_gone_is_not_looked_at() -> None:
