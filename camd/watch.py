@@ -57,12 +57,19 @@ class WatchError(Exception):
     """What keeps it from seeing pictures, in one line."""
 
 
+_EXPECTED = {
+    "401": "a key in the address (?api_key=KEY) or in CAMD_API_KEY",
+    "403": "a key with the right view",
+    "404": "the address of a camd's page, or http://HOST/api/NAME/live of a camera",
+}
+"""What would have been right where camd answers with this status."""
+
+
 def _refused(status: str, wanted: str) -> WatchError:
     said = f"camd answered {status} in place of {wanted}"
-    if status != "401":
+    if status not in _EXPECTED:
         return WatchError(said)
-    key = "a key in the address (?api_key=KEY) or in CAMD_API_KEY"
-    return WatchError(f"{said}; expected {key}")
+    return WatchError(f"{said}; expected {_EXPECTED[status]}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,24 +177,34 @@ def test_a_picture_is_overdue() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_key_that_is_missing(
-    stream: bool, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (b"401 Unauthorized", "a key in the address (?api_key=KEY) or in CAMD_API_KEY"),
+        (b"403 Forbidden", "a key with the right view"),
+        (
+            b"404 Not Found",
+            "the address of a camd's page, or http://HOST/api/NAME/live",
+        ),
+    ],
+)
+def test_an_address_that_is_not_answered(
+    status: bytes, expected: str, stream: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says where it is expected, and status 2."""
+    """One line says what would have been right, and the exit status is 2."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.recv(4096)
-                connection.sendall(
-                    b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
-                )
+                connection.sendall(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
 
         thread = Thread(target=answer)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/robot/stream"
         assert run(url, seconds=1, stream=stream) == 2
         thread.join()
-    assert "answered 401" in (said := capsys.readouterr().err)
-    assert "expected a key in the address (?api_key=KEY) or in CAMD_API_KEY" in said
+    said = capsys.readouterr().err
+    assert f"answered {status[:3].decode()} in place of" in said
+    assert f"; expected {expected}" in said

@@ -44,7 +44,8 @@ class State(enum.Enum):
     """Nobody watches, and the camera is released until somebody does."""
 
 
-_TROUBLE = frozenset({State.STALLED, State.OFFLINE})
+TROUBLE = frozenset({State.STALLED, State.OFFLINE})
+"""States in which no pictures come that should."""
 
 
 class Health:
@@ -179,7 +180,7 @@ class Health:
         self._told = state
         is_news = self._is_news(why)
         self._become(state, why, again=is_news)
-        return state in _TROUBLE
+        return state in TROUBLE
 
     def failed(self, failure: Failure) -> None:
         """Note that the camera did not open or gave no picture, and was closed."""
@@ -243,10 +244,10 @@ class Health:
         """
         if state is self.state and not again:
             return
-        if state in _TROUBLE and self.lost_at is None:
+        if state in TROUBLE and self.lost_at is None:
             self.lost_at = self.seen_at
         is_new, self.state = state is not self.state, state
-        say = self._log.warn if state in _TROUBLE else self._log.info
+        say = self._log.warn if state in TROUBLE else self._log.info
         say(
             "Camera {camera} is {state}: {why}",
             camera=self._name,

@@ -13,6 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from camd.cameras.camera import Camera
+from camd.capture.health import TROUBLE
 from camd.delivery.outlet import outlet_for
 from camd.delivery.viewer import Viewer
 from camd.formats.multipart import RESPONSE_HEADERS, form_for
@@ -103,7 +104,9 @@ def unavailable(request: Request, camera: Camera) -> bytes:
     set_state(request, camera)
     seconds = math.ceil(camera.retry_in)
     request.setHeader(b"Retry-After", b"%d" % max(1, seconds))
-    return text_answer(request, "no picture yet; try again", 503)
+    state = camera.state
+    why = f"the camera is {state.value}" if state in TROUBLE else "no picture yet"
+    return text_answer(request, f"{why}; try again", 503)
 
 
 def set_state(request: Request, camera: Camera) -> None:

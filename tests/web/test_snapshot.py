@@ -65,12 +65,14 @@ def test_a_snapshot_waits_for_its_picture() -> None:
 
 
 def check_none_yet(line: HttpConnection, state: str) -> None:
-    """Check that this is the answer for "no picture yet"."""
+    """Check that this is the answer while there is no picture."""
     assert (line.status, line.headers["retry-after"]) == (503, "1")
     assert line.headers["x-camera-state"] == state
     assert line.headers["content-type"] == "text/plain; charset=utf-8"
     assert line.headers["content-length"] == str(len(line.raw))
-    assert line.raw == b"no picture yet; try again\n"
+    is_trouble = state in ("offline", "stalled")
+    why = f"the camera is {state}" if is_trouble else "no picture yet"
+    assert line.raw.decode() == f"{why}; try again\n"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_head_of_no_snapshot() -> None:
     daemon.environment.sources[0].reads.append(SourceError("unplugged"))
     line = daemon.ask(SNAPSHOT, method="HEAD")
     assert (line.status, line.headers["retry-after"]) == (503, "1")
-    assert (line.raw, line.headers["content-length"]) == (b"", "26")
+    assert (line.raw, line.headers["content-length"]) == (b"", "33")
 
 
 def test_no_snapshot_during_back_off() -> None:
