@@ -11,6 +11,10 @@ from camd.formats.jpeg import Size
 from camd.formats.multipart import Form
 from camd.formats.rendition import Rendition
 
+SOON = 1.0
+"""Seconds between two pictures by the clock of the camd that has the camera, within
+which a lower number is that of the one before, and not of a camera that began again."""
+
 FAR_FUTURE = 1e11
 """Unix seconds that no clock shows, in the year 5138."""
 
@@ -108,7 +112,11 @@ class Frame:
         """
         if self.number == other.number and self.timestamp == other.timestamp:
             return or_same and not self.is_placeholder
-        return 0 < self.number < other.number and self.captured < other.captured
+        if not 0 < self.number < other.number:
+            return False
+        # What is known of another camd's clock may change between two pictures.
+        is_soon = 0 < other.timestamp - self.timestamp < SOON
+        return self.captured < other.captured or is_soon
 
     def block(self, wire: Wire) -> bytes:
         """Return its bytes for this wire: built on first use, the same object to all.

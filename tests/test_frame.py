@@ -78,3 +78,9 @@ def test_behind(number: int, captured: float, is_behind: bool, or_same: bool) ->
     other = Frame(b"", 7, 2, 107, Size(1, 1))
     assert frame.is_behind(other) is is_behind
     assert frame.is_behind(other, or_same=True) is or_same
+
+
+def test_behind_by_a_clock_that_has_stepped() -> None:
+    """Of pictures of another camd the one before stays that, whatever is known."""
+    stepped = Frame(b"", 6, 2.05, 106.95, Size(1, 1))
+    assert stepped.is_behind(Frame(b"", 7, 2, 107, Size(1, 1)))
