@@ -1,5 +1,6 @@
 // The live channel: one WebSocket for all cameras (docs/live.md).
 
+import {atWork, busySince} from "./busy.js";
 import {Acks, parse} from "./picture.js";
 
 const LONGEST = 16384; // bytes of a message to camd
@@ -100,14 +101,16 @@ export class LiveChannel {
     if (!this.#listener) return;
     this.#heard = performance.now();
     this.#listener.heard();
-    if (typeof data !== "string") this.#receivePicture(data);
+    const came = busySince(this.#heard);
+    atWork();
+    if (typeof data !== "string") this.#receivePicture(data, came);
     else this.#receiveText(JSON.parse(data));
   }
 
-  #receivePicture(data) {
+  #receivePicture(data, came) {
     const picture = parse(data), name = picture && this.#names.get(picture.camera);
     if (!name) return;
-    this.#acks.came(picture, this.#heard);
+    this.#acks.came(picture, this.#heard, came);
     if (!picture.placeholder && !this.#dated.has(name)) {
       this.#dated.set(name, {since: this.#heard, isSure: false});
       if (this.#asked === null) this.#askClock();

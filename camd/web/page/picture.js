@@ -42,10 +42,10 @@ export class Acks {
   #usual = null; // ms from one picture to the next
   #overdue = Infinity;
 
-  /** Note that a picture has come. */
-  came(picture, now) {
+  /** Note that a picture is here; it may have come sooner, when nobody looked. */
+  came(picture, now, came = now) {
     picture.order = this.#order++;
-    picture.came = now;
+    picture.came = came;
     if (picture.asks) this.#asking.set(picture.camera, [...this.#asking.get(picture.camera) ?? [], picture]);
     if (this.#came !== null) {
       const gap = now - this.#came;

@@ -1,5 +1,7 @@
 // All pictures that have come are drawn in one go, right before the screen is.
 
+import {atWork} from "./busy.js";
+
 const due = new Set();
 
 /**
@@ -17,6 +19,7 @@ export function beforeRepaint(draw) {
 }
 
 function drawAll() {
+  atWork(); // What it takes to paint the screen comes behind this.
   const draws = [...due];
   due.clear();
   for (const draw of draws) draw();

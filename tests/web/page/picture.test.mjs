@@ -53,6 +53,13 @@ test("what asks for it is acknowledged once it is drawn, and what does not is no
   assert.equal(acks.take(70), null);
 });
 
+test("one that may have come before it was seen says so", () => {
+  const acks = new Acks(), picture = {camera: 1, frame: 7, asks: true};
+  acks.came(picture, 100, 60);
+  acks.drawn(picture);
+  assert.deepEqual(acks.take(110), [[1, 7, 50]]);
+});
+
 test("a newer picture that was drawn instead is acknowledged", () => {
   const acks = new Acks();
   come(acks, 1, 7, 0);
