@@ -40,7 +40,9 @@ def by_http(rig: Rig, viewers: int) -> Row:
         relay(camera, 1) as least,
     ):
         pairs = rig.beside(ours, least, viewers=viewers)
-    return _row(f"1 camera over HTTP, {_viewers(viewers)}", pairs, HTTP_BARS[viewers])
+    name = f"1 camera over HTTP, {_viewers(viewers)}"
+    note = _in_python(rig, pairs, cameras=1, viewers=viewers)
+    return _row(name, pairs, HTTP_BARS[viewers], note)
 
 
 def by_folder(rig: Rig, viewers: int) -> Row:
@@ -66,19 +68,32 @@ def many(rig: Rig, cameras: int) -> Row:
     ):
         pairs = rig.beside(ours, least, viewers=cameras, streams=cameras)
     name = f"{cameras} cameras over HTTP, 1 viewer each"
-    return _row(name, pairs, MANY_BARS[cameras])
+    note = _in_python(rig, pairs, cameras, viewers=cameras)
+    return _row(name, pairs, MANY_BARS[cameras], note)
 
 
 def _viewers(count: int) -> str:
     return f"{count} viewer{'s' if count > 1 else ''}"
 
 
-def _row(name: str, pairs: list[Pair], bar: float) -> Row:
+def _in_python(rig: Rig, pairs: list[Pair], cameras: int, viewers: int) -> str:
+    """Say what a frame costs by the least that Python can do, beside the relay's."""
+    with (
+        mjpeg_cameras(rig.vga) as camera,
+        relay(camera, cameras, python=True) as least,
+    ):
+        cost = rig.load(least, viewers=viewers, streams=cameras)["us_per_frame"]
+    floor = rigs.medians(pairs, "us_per_frame")[1]
+    return f"the least in Python {cost:.1f} µs, {cost / floor:.2f} x"
+
+
+def _row(name: str, pairs: list[Pair], bar: float, note: str = "") -> Row:
     """Return the row of a cost per frame, 640x480, at 15 frames a second."""
     one, other = rigs.medians(pairs, "us_per_frame")
     factor = rigs.ratio(pairs, "us_per_frame")
     rate = min(pair[0].get("fps_median", 0) for pair in pairs)
-    notes = [f"median {rate:.1f} fps" if rate < 14.7 else "", rigs.trouble(pairs[0][0])]
+    slow = f"median {rate:.1f} fps" if rate < 14.7 else ""
+    notes = [slow, rigs.trouble(pairs[0][0]), note]
     return Row(
         f"CPU per frame, {name}",
         "µs",

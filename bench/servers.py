@@ -158,16 +158,18 @@ def mjpeg_cameras(folder: Path, fps: float = FPS) -> Iterator[str]:
 
 
 @contextmanager
-def relay(camera: str, cameras: int) -> Iterator[Server]:
+def relay(camera: str, cameras: int, python: bool = False) -> Iterator[Server]:
     """
     The C relay, of so many streams of one camera.
 
     :param camera: its address, as :func:`mjpeg_cameras` has it.
+    :param python: whether it is the least in Python (:mod:`bench.least`) instead.
     """
     place, _, path = camera.removeprefix("http://").partition("/")
     port, (host, _, there) = free_port(LOOPBACK), place.partition(":")
-    command = [str(program("relay")), LOOPBACK, str(port), host, there, f"/{path}"]
-    command.append(str(cameras))
+    least = [sys.executable, "-m", "bench.least"]
+    command = least if python else [str(program("relay"))]
+    command += [LOOPBACK, str(port), host, there, f"/{path}", str(cameras)]
     with running(command, LOOPBACK, port, "/api/{n}/stream", BUILD) as server:
         yield server
 
