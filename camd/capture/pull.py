@@ -81,9 +81,10 @@ class PullIntake:
         self._interval = 1 / fps
         # When the picture was captured that was taken last.
         self._taken = 0.0
-        # What the camera says of itself, and how often it was faster since.
+        # What the camera says of itself, how often it was faster since, and how many
+        # pictures have come since one of those was forgotten.
         self._mode: CameraMode | None = None
-        self._too_fast = self._forgiven = 0
+        self._too_fast = self._seen = 0
 
     @property
     def stuck(self) -> bool:
@@ -194,16 +195,15 @@ class PullIntake:
         """
         gap, self._taken = picture.captured - self._taken, picture.captured
         if picture.mode is not self._mode:
-            self._mode, self._too_fast, self._forgiven = picture.mode, 0, 0
+            self._mode, self._too_fast, self._seen = picture.mode, 0, 0
         pace = picture.mode.fps or math.inf
         if pace > self._fps * SAME_PACE:
             return False
         is_fast = gap < SAME_GAP / self._fps
         # After a few it is known to be faster than it says, and the ticks hold it.
-        self._too_fast = min(FAST_MOST, self._too_fast + is_fast)
-        self._forgiven += 1
-        if self._forgiven == FORGIVEN:
-            self._forgiven, self._too_fast = 0, max(0, self._too_fast - 1)
+        forgotten, self._seen = divmod(self._seen + 1, FORGIVEN)
+        too_fast = max(0, self._too_fast - forgotten)
+        self._too_fast = min(FAST_MOST, too_fast + is_fast)
         if waited > WAITED / self._fps:
             return True
         return not is_fast and self._too_fast < FAST_MOST
@@ -216,6 +216,7 @@ class PullIntake:
         gap = picture.captured - self._taken
         if picture.mode is self._mode and gap >= SAME_GAP / self._fps:
             self._taken = picture.captured  # As nearly always.
+            self._seen += 1
         elif not self._is_same_pace(picture, 0.0):
             self._worker.end_series()
         try:

@@ -293,6 +293,19 @@ def test_hiccups_are_forgotten() -> None:
     assert list(harness.thread.queue) == [job]
 
 
+def test_hiccups_are_forgotten_in_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera with one from time to time is read with no ticks all the while."""
+    monkeypatch.setattr("camd.capture.pull.FORGIVEN", 10)
+    harness = in_step()
+    for _ in range(2 * FAST_MOST):
+        harness.next_picture(10)
+        harness.next_picture(1, INTERVAL / 8)
+    harness.next_picture(1)
+    job = harness.thread.queue[0]
+    harness.next_picture(FPS)
+    assert list(harness.thread.queue) == [job]
+
+
 def test_a_rate_that_is_changed_ends_the_series() -> None:
     """A camera that was in step with the stream, and is faster now, waits for ticks."""
     harness = in_step()
