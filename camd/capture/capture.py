@@ -25,7 +25,7 @@ from camd.capture.reader import CheckedJpeg, Probe
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Frame
-from camd.periodic import PeriodicCall
+from camd.periodic import EARLY, PeriodicCall
 from camd.sources import CameraMode, SourceError
 from camd.stats import CameraStats
 
@@ -510,7 +510,8 @@ class Capture:
             self.health.wait()
             self._intake.forgive(late)
         left = self.health.check_stall(self._interval, self._why_silent)
-        if left < CHECK and self._stall_check is None:
+        # This check may have been made early, and the next one may not be.
+        if left < CHECK + EARLY and self._stall_check is None:
             self._stall_check = self._clock.callLater(
                 max(MOMENT, left), self._check_stall
             )

@@ -15,6 +15,7 @@ from camd.capture.pull import FAST_MOST, FORGIVEN, PullIntake
 from camd.capture.reader import BadPicture, Reader
 from camd.capture.worker import ReaderThread, Worker
 from camd.frame import Frame
+from camd.periodic import make_early
 from camd.sources import CameraMode, SourceError
 from camd.stats import CameraStats
 from tests.fakes import results
@@ -243,6 +244,18 @@ def test_no_tick_for_a_camera_of_the_same_pace() -> None:
         harness.thread.finish()
         assert len(harness.thread.queue) == 1
     assert len(harness.frames) == FPS
+
+
+def test_a_stall_is_seen_in_time_after_an_early_check() -> None:
+    """A check that another camera's picture has made early puts off no stall."""
+    harness = CaptureHarness(takes=None)
+    harness.capture.wake()
+    harness.clock.advance(1.95)
+    harness.thread.finish()
+    harness.clock.advance(0.96)
+    make_early(harness.clock)
+    harness.clock.advance(1.06)
+    assert harness.state is State.STALLED
 
 
 def in_step() -> CaptureHarness:
