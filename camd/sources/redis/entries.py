@@ -66,7 +66,7 @@ _MOST_RUNGS = 16
 """Rungs of one camera that are read."""
 
 MOST_PATIENT = 1e6
-"""Seconds without a picture that are normal for no camera."""
+"""Seconds without a picture that may be normal for a camera, at the most."""
 
 _MOST_SIDE = 65535
 """Pixels of a side that a JPEG can have."""
@@ -263,11 +263,11 @@ def read_seen(text: bytes) -> Seen:
             int(said["height"]),
             tuple(rung for rung in _rungs(said.get("renditions", ())) if rung),
             tuple(_rungs(said.get("sent", ()))),
-            float(said.get("patience", 0)),
+            min(float(said.get("patience", 0)), MOST_PATIENT),
         )
     except (*_WRONG, RecursionError, OverflowError):
         raise BadEntry("what is said of it is not as a camd writes it") from None
-    is_pace = 0 < seen.fps < 1000 and 0 <= seen.patience < MOST_PATIENT
+    is_pace = 0 < seen.fps < 1000 and seen.patience >= 0
     is_size = _is_size(seen.width, seen.height)
     if not (math.isfinite(seen.said) and is_pace and is_size):
         raise BadEntry("what is said of it is not as a camd writes it")

@@ -14,6 +14,7 @@ from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.sources.redis.entries import (
     FIELDS,
+    MOST_PATIENT,
     BadEntry,
     Entry,
     Seen,
@@ -148,6 +149,12 @@ def test_a_camd_that_says_nothing_of_renditions() -> None:
     assert (seen.renditions, seen.sent) == ((), ())
 
 
+def test_a_camera_that_gives_a_picture_a_week() -> None:
+    """All that is said of it is taken, and its silence is normal for eleven days."""
+    seen = SEEN._replace(patience=14 * 86400.0)
+    assert read_seen(seen.written()) == SEEN._replace(patience=MOST_PATIENT)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -158,6 +165,8 @@ def test_a_camd_that_says_nothing_of_renditions() -> None:
         b"\xff",
         SEEN.written().replace(b"1000000000.0", b"NaN"),
         SEEN.written().replace(b"15", b"0"),
+        SEEN._replace(patience=-1).written(),
+        SEEN._replace(patience=float("nan")).written(),
         SEEN.written().replace(b'"Door"', b"5"),
         SEEN.written().replace(b'["full"]', b"5"),
         SEEN.written().replace(b'"1/2@65"', b"[]"),
