@@ -318,7 +318,7 @@ class Capture:
         if last is None:
             self._intake.take_last()
             return
-        if self.awake:
+        if self.awake and self.running:
             self._publish(last)
         self._answer(last)
 

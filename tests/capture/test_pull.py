@@ -388,6 +388,14 @@ def test_a_publisher_that_fails_in_a_series() -> None:
     assert len(harness.frames) == 3
 
 
+def test_the_last_picture_is_not_shown_after_the_stop() -> None:
+    """A snapshot may still wait then, but whoever watched does so elsewhere."""
+    harness = in_step()
+    harness.capture.stop()
+    harness.capture.show_last()
+    assert len(harness.frames) == 2
+
+
 def test_stop_in_a_series() -> None:
     """The source is released behind the picture under way, of which nothing is told."""
     harness = in_step()
