@@ -311,8 +311,10 @@ class Capture:
         own. Nothing is shown of a camera that is not live.
         """
         last, now = self._last, self._clock.seconds()
-        # Where the daemon stood still, a silent camera may be live.
-        is_old = self.captured is None or now - self.captured > self.health.patience
+        # One that has just fallen silent is live, and so it is where the daemon stood
+        # still: its last picture would be an old one that looks new.
+        usual = self.health.usual_silence
+        is_old = self.captured is None or now - self.captured > usual
         if self.state is not State.LIVE or is_old:
             return
         if last is None:

@@ -114,6 +114,14 @@ class Health:
         return max(0.0, self.retry_at - self._clock.seconds())
 
     @property
+    def usual_silence(self) -> float:
+        """Seconds without a picture that the pace of the last ones explains.
+
+        As :attr:`patience` as long as that is not known.
+        """
+        return PATIENCE * min(self._gaps) or self.patience
+
+    @property
     def patience(self) -> float:
         """Seconds without a picture that are normal: ``camera_timeout``, or more.
 

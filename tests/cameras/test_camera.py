@@ -399,6 +399,18 @@ def test_a_snapshot_of_a_camera_that_hangs() -> None:
     assert [type(problem) for problem in got] == [TimeoutError]
 
 
+def test_no_old_snapshot_of_a_camera_that_hangs() -> None:
+    """One that was faster is not shown by its last picture, which would look new."""
+    harness = CameraHarness(camera_timeout=2)
+    viewer = harness.visit()
+    harness.environment.run(1)
+    harness.thread.takes = None
+    harness.camera.remove_viewer(viewer)
+    got = results(harness.camera.snapshot())
+    harness.environment.run(2.1)
+    assert [type(problem) for problem in got] == [TimeoutError]
+
+
 def test_a_snapshot_before_the_first_frame() -> None:
     """With a viewer waiting for the first frame, the snapshot waits for it, too."""
     harness = CameraHarness(takes=None)
