@@ -35,7 +35,7 @@ from e2e.camera import (
 from e2e.client import STREAM, Watcher, ask, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
-from e2e.screen import Glance, Onlooker, looking_at, screen
+from e2e.screen import REPAINT, Glance, Onlooker, looking_at, screen
 from e2e.video import decode
 from e2e.waiting import until
 
@@ -59,12 +59,6 @@ machine; on an idle one it is about 0.03 (measured)."""
 
 ALLOWANCE = 0.1
 """Seconds beyond a frame time for the quickest of many on a loaded machine."""
-
-REPAINT = 0.25
-"""Seconds for which no whole picture may be on the screen. A browser that repaints, as
-Firefox does for a picture of another size, is seen half-way through on a loaded machine
-(two looks 10 ms apart, once in five runs). A picture that cannot be shown leaves the
-screen blank for good, or until the next one."""
 
 GRACE = 5.0
 """Seconds that a browser may take to close a connection; 0.1 is usual (measured)."""
