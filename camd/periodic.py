@@ -228,7 +228,9 @@ class _Beat:
             if turn * interval <= until:
                 self._turns[interval] = max(turn, int(until / interval)) + 1
                 calls += self._calls[interval]
-        self._plan()
+        # With nothing made early, all is planned as it was.
+        if calls or self._next is None:
+            self._plan()
         for call in calls:
             if call.running:  # One of the others may have stopped it.
                 try:

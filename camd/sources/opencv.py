@@ -94,9 +94,9 @@ def retrieve(capture: Capture, name: str) -> Image:
     try:
         decoded, picture = capture.retrieve()
     except cv2.error as error:
-        raise _undecodable(name) from error
+        raise SourceError(f"{name}: a picture cannot be decoded") from error
     if not decoded:
-        raise _undecodable(name)
+        raise SourceError(f"{name}: a picture cannot be decoded")
     return np.asarray(picture, np.uint8)
 
 
@@ -109,18 +109,7 @@ def retrieve_jpeg(capture: Capture, name: str) -> bytes:
     :return: the bytes as they came: whether they are a whole JPEG is not looked at.
     :raises SourceError: when the driver's buffer cannot be read.
     """
-    try:
-        decoded, picture = capture.retrieve()
-    except cv2.error as error:
-        raise _undecodable(name) from error
-    if not decoded:
-        raise _undecodable(name)
-    jpeg: bytes = picture.tobytes()
-    return jpeg
-
-
-def _undecodable(name: str) -> SourceError:
-    return SourceError(f"{name}: a picture cannot be decoded")
+    return retrieve(capture, name).tobytes()
 
 
 class DriverStamps:
