@@ -281,7 +281,7 @@ def test_what_was_copied_is_told(closer: Driver) -> None:
         )
         until(
             lambda: not closer.find_element("id", "news").get_attribute("textContent"),
-            "it is over",
+            "what was told is gone",
         )
     selected = closer.execute_script("return getSelection().toString()")
     assert selected == closer.find_element("css selector", "#panel pre").text

@@ -11,6 +11,8 @@ import {WHOLE} from "./zoom.js";
 const root = new URL("../..", import.meta.url).href;
 const find = (id) => document.getElementById(id);
 const session = {rights: []};
+// How long what was said to screen readers stands, in milliseconds: they queue it at once.
+const SAID = 1500;
 const title = find("title").textContent;
 
 const feed = new Feed(root, {
@@ -39,10 +41,17 @@ const feed = new Feed(root, {
 });
 // The connection is made while the rest is set up.
 begin();
-const say = (text) => put(find("news"), text);
+let silence = 0;
 const panel = new Panel(find("panel"), feed, session, say);
 const wall = new Wall(feed, find("wall"), say, show);
 let wantsPanel = false;
+
+/** Tell a line to those who cannot see the page. The same one again is told only once it has gone. */
+function say(text) {
+  put(find("news"), text);
+  clearTimeout(silence);
+  silence = setTimeout(() => put(find("news"), ""), SAID);
+}
 
 // The bar.
 

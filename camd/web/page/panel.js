@@ -148,8 +148,7 @@ export class Panel {
         getSelection().selectAllChildren(button.closest(".line").querySelector("pre"));
         this.#say("selected; copy it with your keyboard");
       }
-      // The same words are told again only where there were others, or none.
-      setTimeout(() => { button.classList.remove("done"); this.#say(""); }, 1500);
+      setTimeout(() => button.classList.remove("done"), 1500);
     }}, icon("copy"));
     return button;
   }
