@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
+from camd.sources import patience
 
 EXPIRES = 10
 """Seconds after which a picture is gone that no other one has replaced."""
@@ -64,9 +65,6 @@ _LONGEST = 300
 
 _MOST_RUNGS = 16
 """Rungs of one camera that are read."""
-
-MOST_PATIENT = 1e6
-"""Seconds without a picture that may be normal for a camera, at the most."""
 
 _MOST_SIDE = 65535
 """Pixels of a side that a JPEG can have."""
@@ -263,13 +261,13 @@ def read_seen(text: bytes) -> Seen:
             int(said["height"]),
             tuple(rung for rung in _rungs(said.get("renditions", ())) if rung),
             tuple(_rungs(said.get("sent", ()))),
-            min(float(said.get("patience", 0)), MOST_PATIENT),
+            patience.read(said.get("patience")),
         )
     except (*_WRONG, RecursionError, OverflowError):
         raise BadEntry("what is said of it is not as a camd writes it") from None
-    is_pace = 0 < seen.fps < 1000 and seen.patience >= 0
+    is_rate = 0 < seen.fps < 1000
     is_size = _is_size(seen.width, seen.height)
-    if not (math.isfinite(seen.said) and is_pace and is_size):
+    if not (math.isfinite(seen.said) and is_rate and is_size):
         raise BadEntry("what is said of it is not as a camd writes it")
     return seen
 

@@ -26,6 +26,7 @@ from camd.formats.live import Picture
 from camd.formats.rendition import Rendition
 from camd.frame import FAR_FUTURE
 from camd.periodic import PeriodicCall
+from camd.sources import patience
 from camd.sources.http.client import ADDRESSES
 from camd.sources.http.errors import why_no_answer
 from camd.sources.http.names import LookUp, Names, look_up
@@ -108,7 +109,7 @@ class Entry:
             fps=_number(fps) or 0,
             size=size,
             renditions=renditions,
-            patience=_number(content.get("patience")) or 0.0,
+            patience=patience.read(content.get("patience")),
         )
 
 

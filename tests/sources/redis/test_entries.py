@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
+from camd.sources import patience
 from camd.sources.redis.entries import (
     FIELDS,
-    MOST_PATIENT,
     BadEntry,
     Entry,
     Seen,
@@ -150,9 +150,18 @@ def test_a_camd_that_says_nothing_of_renditions() -> None:
 
 
 def test_a_camera_that_gives_a_picture_a_week() -> None:
-    """All that is said of it is taken, and its silence is normal for eleven days."""
+    """All that is said of it is taken, and its silence is normal for two weeks."""
     seen = SEEN._replace(patience=14 * 86400.0)
-    assert read_seen(seen.written()) == SEEN._replace(patience=MOST_PATIENT)
+    assert read_seen(seen.written()) == seen
+
+
+@pytest.mark.parametrize(
+    ("told", "believed"), [(1e10, patience.MOST), (-1, 0.0), (float("nan"), 0.0)]
+)
+def test_a_silence_that_is_normal_for_no_camera(told: float, believed: float) -> None:
+    """It is bounded as on the live channel, and the rest is taken."""
+    seen = SEEN._replace(patience=told)
+    assert read_seen(seen.written()) == SEEN._replace(patience=believed)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +174,6 @@ def test_a_camera_that_gives_a_picture_a_week() -> None:
         b"\xff",
         SEEN.written().replace(b"1000000000.0", b"NaN"),
         SEEN.written().replace(b"15", b"0"),
-        SEEN._replace(patience=-1).written(),
-        SEEN._replace(patience=float("nan")).written(),
         SEEN.written().replace(b'"Door"', b"5"),
         SEEN.written().replace(b'["full"]', b"5"),
         SEEN.written().replace(b'"1/2@65"', b"[]"),

@@ -12,7 +12,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Stamp
-from camd.sources import Refused
+from camd.sources import Refused, patience
 from camd.sources.relay.client import BURST, LONGEST, SMALLEST
 from camd.sources.relay.connection import (
     ANSWER,
@@ -389,12 +389,13 @@ def test_its_states() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "patience"), [(60, 60.0), (None, 0.0), ("long", 0.0), (-1, 0.0)]
+    ("told", "believed"),
+    [(60, 60.0), (None, 0.0), ("long", 0.0), (-1, 0.0), (9e10, patience.MOST)],
 )
-def test_its_pace(told: object, patience: float) -> None:
+def test_its_pace(told: object, believed: float) -> None:
     """For how long no picture is normal is told ahead of the state."""
     harness = RelayHarness(origin=FakeOrigin({**entry(), "patience": told}))
-    assert harness.receiver.patiences == [patience]
+    assert harness.receiver.patiences == [believed]
 
 
 def test_words_that_are_none() -> None:
