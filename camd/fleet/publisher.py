@@ -457,6 +457,9 @@ class PublishedRung:
         self._outlet.ready = self._show_kept
         self._wanted_until = self._clock.seconds()
         self._put_at = self._clock.seconds() - SAY_EVERY
+        # When a word last took the place of a picture; minus infinity once the picture
+        # is there again.
+        self._covered_at = -math.inf
 
     @property
     def is_wanted(self) -> bool:
@@ -489,16 +492,17 @@ class PublishedRung:
     def repeat(self) -> None:
         """Put the last frame there again, if a word has taken its place.
 
-        It is a still picture, and an edge has a viewer that has not seen it.
+        It is a still picture, and an edge has a viewer that has not seen it. It is then
+        there for all edges, until the next word takes its place: :data:`SAY_AGAIN`
+        later, at the earliest.
         """
         viewer, now = self.viewer, self._clock.seconds()
         last = None if viewer is None else viewer.last
         if viewer is None or last is None or last.is_placeholder:
             return
-        if viewer.silent_for(now) >= SAY_AGAIN and self._uplink.send(
-            self._outlet, last.block(self._wire)
-        ):
-            self._put_at = now
+        is_covered = self._covered_at >= now - viewer.silent_for(now)
+        if is_covered and self._uplink.send(self._outlet, last.block(self._wire)):
+            self._put_at, self._covered_at = now, -math.inf
 
     def leave(self) -> None:
         """Send no more frames."""
@@ -539,7 +543,7 @@ class PublishedRung:
 
     def say(self, word: Entry) -> None:
         """Put a word there in the place of a picture."""
-        self._put_at = self._clock.seconds()
+        self._put_at = self._covered_at = self._clock.seconds()
         self._ask(put(self._key, word))
         self._ask(keep(self._key))
 

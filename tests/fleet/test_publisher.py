@@ -35,10 +35,13 @@ def origin(network: FakeNetwork) -> Origin:
     return origin
 
 
-def want(network: FakeNetwork, name: str = "front", rungs: str = "full") -> None:
+def want(
+    network: FakeNetwork, name: str = "front", rungs: str = "full", lacks: str = ""
+) -> None:
     """Say, as an edge does, that somebody watches."""
     words = [b"XADD", want_key(name), b"MAXLEN", b"64", b"*", b"fps", b"16"]
-    network.redis.added([*words, b"rungs", rungs.encode()])
+    wish = [b"rungs", rungs.encode(), b"lacks", lacks.encode()]
+    network.redis.added([*words, *wish])
     network.redis.expires[want_key(name)] = network.seconds() + 3
 
 
@@ -170,6 +173,23 @@ def test_a_state_is_said_when_it_changes(network: FakeNetwork, origin: Origin) -
     network.run(0.3)
     entry = network.redis.entry(REST)
     assert (entry[b"s"], entry[b"y"], entry[b"j"]) == (b"offline", b"unplugged", b"")
+
+
+def test_a_still_picture_goes_out_once_for_all_edges(network: FakeNetwork) -> None:
+    """However many ask for it in a second, and however often they do."""
+    origin = Origin(network, camera_timeout=60)
+    origin.publisher.startService()
+    origin.run(1)
+    want(network)
+    origin.run(1)
+    before, numbers = len(network.redis.said), []
+    for _ in range(10):
+        want(network, lacks="full")
+        network.run(0.25, 1 / 16)
+    for words in network.redis.said[before:]:
+        if words[:2] == [b"XADD", FRONT] and words[-1]:
+            numbers.append(words[words.index(b"n") + 1])
+    assert numbers == [b"%d" % origin.camera.stats.published]
 
 
 def test_nothing_waits_while_redis_is_away(network: FakeNetwork) -> None:
