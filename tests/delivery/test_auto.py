@@ -316,3 +316,12 @@ def test_a_liar_hurts_itself_alone(rate: float, seed: int) -> None:
     assert len(liar.shown) == pytest.approx(len(asked.shown), rel=0.1, abs=2)
     ages = [max(p.age for p in each.shown[3:]) for each in (liar, asked)]
     assert ages[0] < ages[1] + 0.1
+
+
+@slow_viewer
+@given(rate=st.floats(15_000, 150_000), seed=seeds)
+def test_one_that_claims_half_a_second_has_pictures(rate: float, seed: int) -> None:
+    """As a page that is always at work does: three in two seconds on any link."""
+    link = replace(SLOW, rates=((0.0, rate),), slow=None, claims=0.5)
+    shown = [picture for picture in slow_watch(link, seed).shown if picture.at > 15]
+    assert len(shown) > 45 * 1.5

@@ -35,3 +35,11 @@ test("one that is at work has not been free since it began, however much has com
   pass(2);
   assert.equal(busySince(page.now), page.now);
 });
+
+test("one that is always at work says so of half a second, and not of all the time", () => {
+  atWork();
+  for (let round = 0; round < 100; round++) pass(20);
+  assert.equal(busySince(page.now), page.now - 500);
+  pass(1);
+  assert.equal(busySince(page.now), page.now);
+});
