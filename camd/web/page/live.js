@@ -128,6 +128,7 @@ export class LiveChannel {
     }
     if (said.live) {
       this.#open = true;
+      this.#acks.tellsTime = said.ack_ms === true;
       this.#askClock();
       listener.opened(); // after the cameras: by now it is known what is wanted of them
     }

@@ -31,8 +31,14 @@ export function parse(data) {
 const APART = 15; // ms between two messages: camd takes 100 a second
 const OVERDUE = 2.5, OVERDUE_LEAST = 100; // usual gaps, and ms, without a picture
 
-/** What to acknowledge, and when: what camd asks for, once it or a newer one is drawn. */
+/**
+ * What to acknowledge, and when: what camd asks for, once it or a newer one is drawn.
+ *
+ * @property tellsTime - whether to say how long each picture has been here: an older camd
+ *     closes the connection for that.
+ */
 export class Acks {
+  tellsTime = false;
   #asking = new Map(); // camera -> pictures that are to be acknowledged
   #waiting = new Map(); // camera -> {frame, came}, in the order in which they were drawn
   #last = null; // the pair of camera and frame that was drawn last
@@ -71,10 +77,10 @@ export class Acks {
     return this.#waiting.size ? this.#said + APART : this.#last ? this.#overdue : Infinity;
   }
 
-  /** @returns what to send now, as [camera, frame, ms since it came]; null for none yet. */
+  /** @returns what to send now, as [camera, frame, ms since it came] or without the last; null for none yet. */
   take(now) {
     if (now < this.due) return null;
-    const acks = [...this.#waiting].map(([camera, {frame, came}]) => [camera, frame, Math.floor(now - came)]);
+    const acks = [...this.#waiting].map(([camera, {frame, came}]) => [camera, frame, ...this.tellsTime ? [Math.floor(now - came)] : []]);
     if (!acks.length) this.#overdue = Infinity; // Once is enough.
     this.#waiting.clear();
     this.#said = now;

@@ -18,11 +18,11 @@ class FakeSocket {
   close() {}
   say(message) { this.onmessage({data: JSON.stringify(message)}); }
 
-  show(camera, {placeholder = false} = {}) {
+  show(camera, {placeholder = false, asks = false} = {}) {
     const data = new ArrayBuffer(30), view = new DataView(data);
     view.setUint8(0, 1);
     view.setUint8(1, 24);
-    view.setUint8(2, placeholder ? 1 : 0);
+    view.setUint8(2, (placeholder ? 1 : 0) + (asks ? 4 : 0));
     view.setUint16(4, camera);
     this.onmessage({data});
   }
@@ -37,16 +37,16 @@ class FakeSocket {
 globalThis.WebSocket = FakeSocket;
 
 /** A channel with two cameras that are watched; `told` has the last time of each. */
-function opened(context, watched = {near: {}, far: {}}) {
+function opened(context, hello = {}) {
   const told = {}, ignore = () => {};
   const channel = new LiveChannel("ws://camd/api/live", {
-    heard: ignore, cameras: ignore, picture: ignore,
-    opened: () => channel.watch(watched),
+    heard: ignore, cameras: ignore, picture: (name, picture) => channel.drawn(picture),
+    opened: () => channel.watch({near: {}, far: {}}),
     clock: (name, asked, time) => { told[name] = time; },
   });
   context.after(() => channel.close());
   const socket = FakeSocket.last;
-  socket.say({live: 1, cameras: [{name: "near", number: 1}, {name: "far", number: 2}]});
+  socket.say({live: 1, ...hello, cameras: [{name: "near", number: 1}, {name: "far", number: 2}]});
   return {channel, socket, told};
 }
 
@@ -99,4 +99,13 @@ test("while a rounded time stands still, nothing is asked again and again", (con
   socket.show(1);
   socket.say({clock: early, time: 100});
   assert.deepEqual(socket.asked(), []);
+});
+
+test("how long a picture has been here is told to a camd that takes it, and to no other", (context) => {
+  const figures = [{ack_ms: true}, {}, {ack_ms: false}].map((hello) => {
+    const {socket} = opened(context, hello);
+    socket.show(1, {asks: true});
+    return socket.sent.flatMap(({ack}) => ack ?? []).map((ack) => ack.length);
+  });
+  assert.deepEqual(figures, [[3], [2], [2]]);
 });

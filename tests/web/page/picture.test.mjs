@@ -38,6 +38,13 @@ test("a longer header is skipped, another version or half a message ignored", ()
   assert.equal(parse(new ArrayBuffer(10)), null);
 });
 
+/** Acknowledgements to a camd that is told times. */
+function timed() {
+  const acks = new Acks();
+  acks.tellsTime = true;
+  return acks;
+}
+
 function come(acks, camera, frame, now, asks = true) {
   const picture = {camera, frame, asks};
   acks.came(picture, now);
@@ -45,7 +52,7 @@ function come(acks, camera, frame, now, asks = true) {
 }
 
 test("what asks for it is acknowledged once it is drawn, and what does not is not", () => {
-  const acks = new Acks(), first = come(acks, 1, 7, 0);
+  const acks = timed(), first = come(acks, 1, 7, 0);
   assert.equal(acks.take(5), null);
   acks.drawn(first);
   assert.deepEqual(acks.take(10), [[1, 7, 10]]);
@@ -54,21 +61,21 @@ test("what asks for it is acknowledged once it is drawn, and what does not is no
 });
 
 test("one that may have come before it was seen says so", () => {
-  const acks = new Acks(), picture = {camera: 1, frame: 7, asks: true};
+  const acks = timed(), picture = {camera: 1, frame: 7, asks: true};
   acks.came(picture, 100, 60);
   acks.drawn(picture);
   assert.deepEqual(acks.take(110), [[1, 7, 50]]);
 });
 
 test("a newer picture that was drawn instead is acknowledged", () => {
-  const acks = new Acks();
+  const acks = timed();
   come(acks, 1, 7, 0);
   acks.drawn(come(acks, 1, 8, 66, false));
   assert.deepEqual(acks.take(70.4), [[1, 8, 4]]);
 });
 
 test("one that is drawn while the next is there already is not taken for that", () => {
-  const acks = new Acks(), [first, second] = [7, 8].map((frame) => come(acks, 1, frame, 0));
+  const acks = timed(), [first, second] = [7, 8].map((frame) => come(acks, 1, frame, 0));
   acks.drawn(first);
   assert.deepEqual(acks.take(10), [[1, 7, 10]]);
   acks.drawn(second);
@@ -76,7 +83,7 @@ test("one that is drawn while the next is there already is not taken for that", 
 });
 
 test("several cameras fit one message, the one drawn last behind the others", () => {
-  const acks = new Acks();
+  const acks = timed();
   acks.drawn(come(acks, 1, 1, 0));
   assert.deepEqual(acks.take(0), [[1, 1, 0]]);
   for (const [camera, frame] of [[1, 2], [2, 8], [3, 5], [1, 3]]) acks.drawn(come(acks, camera, frame, 5));
@@ -86,7 +93,7 @@ test("several cameras fit one message, the one drawn last behind the others", ()
 });
 
 test("once, camd is told that nothing comes any more", () => {
-  const acks = new Acks();
+  const acks = timed();
   for (let now = 0; now <= 400; now += 40) {
     acks.drawn(come(acks, 1, now, now, false));
     assert.equal(acks.take(now), null);
@@ -97,7 +104,7 @@ test("once, camd is told that nothing comes any more", () => {
 });
 
 test("slow cameras are not overdue between two pictures", () => {
-  const acks = new Acks();
+  const acks = timed();
   for (let now = 0; now <= 4000; now += 1000) acks.drawn(come(acks, 1, now, now, false));
   assert.equal(acks.due, 6500);
 });
