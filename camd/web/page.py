@@ -124,10 +124,14 @@ def render(cameras: Mapping[str, str], base: str = "", title: str = TITLE) -> by
     return "".join([_fill(head, values), *items, _fill(tail, values)]).encode()
 
 
-def sign_in(base: str = "") -> bytes:
-    """Return the page for somebody without a key, which asks for one."""
+def sign_in(base: str = "", why: str = "") -> bytes:
+    """Return the page for somebody without a key, which asks for one.
+
+    :param why: what is wrong with what they came with; empty for nothing.
+    """
     text = _contents()["sign-in.html"].decode()
-    return _fill(text, _places(base, TITLE)).encode()
+    sentence = f"{why[0].upper()}{why[1:]}." if why else ""
+    return _fill(text, {**_places(base, TITLE), "why": sentence}).encode()
 
 
 def embed(name: str, base: str, title: str, queries: Mapping[str, str]) -> bytes:

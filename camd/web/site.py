@@ -98,9 +98,8 @@ class CamdSite(Site):
         self._open = (OPEN_PATH, base.encode() + OPEN_PATH)
         self._open_folders = (PAGE_FOLDER, base.encode() + PAGE_FOLDER)
         self._base = base.encode().split(b"/")[1:]
-        self._cookie_path = base or "/"
+        self._base_path = base
         self._resource_policy = resource_policy.encode()
-        self._unauthorized = Unauthorized(base)
 
     def startFactory(self) -> None:
         """Begin to look after connections."""
@@ -149,7 +148,7 @@ class CamdSite(Site):
             elif examined.principal is None:
                 return TooMany()
         if examined.principal is None:
-            return self._unauthorized
+            return Unauthorized("; ".join(examined.refusals), self._base_path)
         request.principal = examined.principal
         if examined.session is not None:
             self._renew(request, examined.session)
@@ -167,7 +166,8 @@ class CamdSite(Site):
         renewed = self._access.sessions.renewed(session)
         if renewed is not None:
             secure = self._proxies.secured(request)
-            self._access.sessions.send(request, renewed, self._cookie_path, secure)
+            path = self._base_path or "/"
+            self._access.sessions.send(request, renewed, path, secure)
 
     def _found(self, request: SiteRequest) -> IResource:
         found: IResource = super().getResourceFor(request)
@@ -199,16 +199,18 @@ def _canonical(path: list[bytes]) -> list[bytes]:
 
 class Unauthorized(Answer):
     """
-    401: a form that asks people for a key, and for programs nothing but the status.
+    401: a form that asks people for a key, and for programs a line.
 
+    :param why: what is wrong with what came along; empty where nothing did.
     :param base: what stands ahead of every path in the form.
     """
 
     turns_away = True
 
-    def __init__(self, base: str = "") -> None:
+    def __init__(self, why: str, base: str = "") -> None:
         super().__init__()
-        self._sign_in = page.sign_in(base)
+        self._why = why
+        self._base = base
 
     def render(self, request: Request) -> bytes:
         """Answer every method the same."""
@@ -224,8 +226,9 @@ class Unauthorized(Answer):
         scheme = b"Bearer" if quiet else b"Basic"
         request.setHeader(b"WWW-Authenticate", scheme + b' realm="camd"')
         if for_people:
-            return html_answer(request, self._sign_in, 401, policy=page.policy())
-        return json_answer(request, {"error": "a key is needed"}, 401)
+            html = page.sign_in(self._base, self._why)
+            return html_answer(request, html, 401, policy=page.policy())
+        return json_answer(request, {"error": self._why or "a key is needed"}, 401)
 
 
 class TooMany(Answer):

@@ -81,26 +81,51 @@ def test_no_way_in(target: str, method: str) -> None:
     assert daemon.viewer_count.ever == 0
 
 
+NEEDED, UNKNOWN = "a key is needed", "this key is not known"
+ENDED = "this session has ended"
+
+
 @pytest.mark.parametrize(
-    ("target", "headers"),
+    ("target", "headers", "error"),
     [
-        ("/", ["X-API-Key: wrong"]),
-        ("/", ["Authorization: Bearer wrong"]),
-        ("/", ["Authorization: Basic d3Jvbmc6d3Jvbmc="]),
-        ("/", ["Authorization: Basic wrong"]),
-        ("/", ["Cookie: camd_session=1.00"]),
-        ("/", ["Cookie: camd_session"]),
-        ("/?api_key=wrong", []),
-        ("/?api_key=", []),
-        (f"/?API_KEY={KEY}", []),
-        (f"/?key={KEY}", []),
+        ("/", ["X-API-Key: wrong"], UNKNOWN),
+        ("/", ["Authorization: Bearer wrong"], UNKNOWN),
+        ("/", ["Authorization: Basic d3Jvbmc6d3Jvbmc="], UNKNOWN),
+        ("/", ["Authorization: Basic wrong"], NEEDED),
+        ("/", ["Cookie: camd_session=1.00"], ENDED),
+        ("/", ["Cookie: camd_session"], NEEDED),
+        ("/?api_key=wrong", [], UNKNOWN),
+        ("/?api_key=", [], NEEDED),
+        (f"/?API_KEY={KEY}", [], NEEDED),
+        (f"/?key={KEY}", [], NEEDED),
+        ("/?api_key=wrong", ["X-API-Key: wrong"], UNKNOWN),
+        ("/?api_key=wrong", ["Cookie: camd_session=1.00"], f"{UNKNOWN}; {ENDED}"),
     ],
 )
-def test_a_wrong_key(target: str, headers: list[str]) -> None:
-    """It is as good as none."""
+def test_a_wrong_key(target: str, headers: list[str], error: str) -> None:
+    """It opens no more than none, and its sender is told that it is not known."""
     line = FakeDaemon().ask(target, *headers, key=None)
-    assert (line.status, line.json) == (401, {"error": "a key is needed"})
+    assert (line.status, line.json) == (401, {"error": error})
     assert "set-cookie" not in line.headers
+
+
+@pytest.mark.parametrize("key", [KEY[:-1], KEY + "x", KEY.upper(), "wrong", "a" * 5000])
+def test_all_wrong_keys_are_alike(key: str) -> None:
+    """How near one is shows in no byte of the answer, which does not repeat it."""
+    daemon = FakeDaemon()
+    line, other = daemon.ask("/", key=key), daemon.ask("/", key="x")
+    told = [{**each.headers, "date": "now"} for each in (line, other)]
+    assert (line.status, told[0], line.raw) == (other.status, told[1], other.raw)
+    assert key.encode() not in line.transport.value()
+
+
+def test_people_are_told_what_is_wrong() -> None:
+    """In the form that asks them for a key; who brought nothing reads nothing there."""
+    daemon = FakeDaemon()
+    for key, why in (("wrong", b"This key is not known."), (None, b"")):
+        html = daemon.ask("/", "Accept: text/html", key=key).body
+        assert b'<body data-why="' + why + b'">' in html
+        assert b'<p class="wrong">' + why + b"</p>" in html
 
 
 def test_head_without_a_key() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twisted.web.http import Request
@@ -25,20 +25,29 @@ class Examination:
     :ivar principal: who sent the request; None for nobody known.
     :ivar session: the session by which it was let in; None for another proof.
     :ivar wrong: how many of the proofs were forged or guessed.
+    :ivar refusals: what is wrong with those that let nobody in, each reason once.
     """
 
     principal: Principal | None = None
     session: Session | None = None
     wrong: int = 0
+    refusals: dict[str, None] = field(default_factory=dict)
 
-    def take(self, principal: Principal | None) -> bool:
-        """Count a proof of somebody or nobody; return whether it lets them in."""
-        if principal is None:
-            self.wrong += 1
-        elif self.principal is None:
+    def take(self, principal: Principal) -> bool:
+        """Note a proof of somebody; return whether it is the one that lets them in."""
+        is_first = self.principal is None
+        if is_first:
             self.principal = principal
-            return True
-        return False
+        return is_first
+
+    def refuse(self, reason: str, *, is_wrong: bool = True) -> None:
+        """Note a proof that lets nobody in.
+
+        :param reason: for people. It is the same for all that were forged or guessed.
+        :param is_wrong: whether it was forged or guessed.
+        """
+        self.wrong += is_wrong
+        self.refusals[reason] = None
 
 
 class Access:
@@ -77,24 +86,34 @@ class Access:
         """
         found = Examination()
         for offered in offered_keys(request):
-            if any(offered):
-                found.take(self.keys.holder(*offered))
+            if not any(offered):
+                continue
+            if holder := self.keys.holder(*offered):
+                found.take(holder)
+            else:
+                found.refuse("this key is not known")
         cookie = request.getCookie(COOKIE)
         if cookie:
             session = self.sessions.read(cookie)
-            if session is None:
-                found.wrong += 1
-            # One that has expired was no guess.
-            elif (holder := self.sessions.holder(session)) and found.take(holder):
+            holder = self.sessions.holder(session) if session else None
+            if holder is None:
+                # One that has expired was no guess.
+                found.refuse("this session has ended", is_wrong=session is None)
+            elif found.take(holder):
                 found.session = session
         if self.links.has_proof(request):
             link = self.links.link_of(request, path)
             if link is None:
-                found.wrong += 1
+                found.refuse("this link does not open this address")
             elif holder := self.links.holder(link, path):
                 found.take(holder)
+            else:
+                found.refuse("this link has expired or was taken back", is_wrong=False)
         if self.cloudflare is not None and self.cloudflare.has_proof(request):
-            found.take(self.cloudflare.principal(request))
+            if holder := self.cloudflare.principal(request):
+                found.take(holder)
+            else:
+                found.refuse("Cloudflare Access does not vouch for this")
         return found
 
     def still_lets_in(self, principal: Principal) -> bool:

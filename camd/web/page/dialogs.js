@@ -33,13 +33,14 @@ export function help() {
  *
  * @param root - camd's address.
  * @param done - called once it was right.
+ * @param why - what was wrong with what they came with.
  */
-export function signIn(root, done) {
+export function signIn(root, done, why = "") {
   if (document.querySelector("dialog.sign-in")) return;
   document.querySelectorAll("dialog[open]").forEach((other) => other.close());
   const key = element("input", {type: "password", id: "key", autocomplete: "current-password", required: true, spellcheck: "false"});
   const stay = element("input", {type: "checkbox", id: "stay", checked: true});
-  const said = element("p.wrong", {role: "alert"});
+  const said = element("p.wrong", {role: "alert"}, why);
   const form = element("form", {submit: async (event) => {
     event.preventDefault();
     said.textContent = "";
@@ -50,7 +51,8 @@ export function signIn(root, done) {
         method: "POST", headers: {Accept: "application/json", "X-API-Key": key.value},
       });
       if (answer.status === 401) throw new Error("That is not the key.");
-      if (!answer.ok) throw new Error((await answer.json()).error);
+      // What stands ahead of camd may answer in words of its own.
+      if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `camd answered ${answer.status}.`);
       dialog.close();
       done();
     } catch (error) {

@@ -2,4 +2,4 @@
 
 import {signIn} from "./dialogs.js";
 
-signIn(new URL("../..", import.meta.url).href, () => location.reload());
+signIn(new URL("../..", import.meta.url).href, () => location.reload(), document.body.dataset.why);

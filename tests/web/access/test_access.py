@@ -78,6 +78,22 @@ def test_a_link_from_the_daemon(daemon: FakeDaemon) -> None:
     assert daemon.ask(other, key=None).status == 401
 
 
+def test_what_a_link_that_opens_nothing_is_told(daemon: FakeDaemon) -> None:
+    """Whether it has ended, or is for something else; a forged one is that as well."""
+    url = sign(daemon, {"path": "robot/snapshot", "for": "15m"}).json["url"]
+    forged = url.replace("signature=", "signature=0")
+    other = url.replace("robot", "door")
+    for address in (forged, other):
+        line = daemon.ask(address, key=None)
+        error = "this link does not open this address"
+        assert (line.status, line.json) == (401, {"error": error})
+    daemon.environment.clock.advance(900)
+    line = daemon.ask(url, key=None)
+    error = "this link has expired or was taken back"
+    assert (line.status, line.json) == (401, {"error": error})
+    assert daemon.ask(other, key=None).json != line.json
+
+
 def test_links_to_the_live_channel_and_to_frames(daemon: FakeDaemon) -> None:
     """Each opens for whoever has the link, and for one camera alone."""
     live = sign(daemon, {"path": "robot/live"}).json["url"]
