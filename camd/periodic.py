@@ -18,16 +18,21 @@ EARLY = 0.1
 """Seconds by which a call may be early where the process is awake anyway: the time from
 one frame to the next, at ten a second."""
 
+PAUSE = 1.0
+"""Seconds by which a call must be late to show that the process stood still: it was
+stopped (SIGSTOP), or the machine slept."""
+
 
 def make_early(clock: IReactorTime) -> None:
     """Make the calls that are due soon now, as the process is awake anyway.
 
     With one camera and one viewer it sleeps between two frames, and to wake it up for
     a call takes half as much CPU as a frame (measured). What is called often, each
-    0.2 s or in less, keeps its moments: it may measure how late the process is.
+    0.2 s or in less, keeps its moments: it may measure how late the process is. What is
+    late is left to its timer, which comes when all has been read.
     """
     beat = _beats.get(clock)
-    if beat is not None and beat.due - (now := clock.seconds()) < EARLY:
+    if beat is not None and 0 < beat.due - (now := clock.seconds()) < EARLY:
         beat.make(now, EARLY)
 
 
@@ -216,9 +221,15 @@ class _Beat:
             self._next = self._clock.callLater(delay, self._run)
 
     def _run(self) -> None:
-        self._next = None
+        self._next, now = None, self._clock.seconds()
+        if now - self.due > PAUSE:
+            # In the reactor's next turn. What has come in the pause is read ahead of
+            # that: who looks for a silence would find one that is none.
+            self.due = now
+            self._next = self._clock.callLater(0, self._run)
+            return
         # Rounded, the clock may show a little less than what was waited for.
-        self.make(max(self._clock.seconds(), self.due))
+        self.make(max(now, self.due))
 
     def make(self, now: float, early: float = 0.0) -> None:
         """Make the calls that are due, or will be so many seconds from now."""

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from camd.periodic import EARLY, SLICE, PeriodicCall, Sweep, make_early
+from camd.periodic import EARLY, PAUSE, SLICE, PeriodicCall, Sweep, make_early
 from tests.fakes import failures
 
 
@@ -71,6 +71,26 @@ def test_calls_that_were_missed_are_left_out(clock: Clock) -> None:
     clock.advance(60)
     clock.advance(0)
     assert len(owner.times) == 1
+
+
+def test_what_has_come_in_a_pause_is_seen_first(clock: Clock) -> None:
+    """The process was stopped: a look for a silence would find one that is none."""
+    order: list[str] = []
+    PeriodicCall(lambda: order.append("look"), clock).start(1, now=False)
+    clock.callLater(PAUSE + 2, order.append, "came")
+    clock.advance(PAUSE + 2)
+    assert order == ["came", "look"]
+
+
+def test_what_is_late_is_not_made_by_a_frame(clock: Clock) -> None:
+    """Others may have to be read yet that have come as well."""
+    owner = Owner(clock)
+    owner.periodic.start(1, now=False)
+    clock.rightNow += 5
+    make_early(clock)
+    assert not owner.times
+    clock.advance(0)
+    assert owner.times == [15.3]
 
 
 def test_an_exception_does_not_end_the_calls(clock: Clock) -> None:
