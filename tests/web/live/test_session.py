@@ -11,6 +11,7 @@ import pytest
 from twisted.logger import capturedLogs
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
+from camd.cameras.camera import Camera
 from camd.delivery.pacing import UnderWay
 from camd.formats.live import ACKNOWLEDGE, PLACEHOLDER, REPEAT
 from camd.frame import Frame, Stamp
@@ -225,6 +226,29 @@ def test_a_change_of_state_is_told() -> None:
     daemon.environment.threads[0].takes = None
     client.advance(4, acks=True)
     assert "stalled" in [camera["state"] for camera in client.told("camera")]
+
+
+def test_each_change_of_an_entry_is_told_once() -> None:
+    """Whatever it is: the entry is made then, and not at other times."""
+    daemon = FakeDaemon()
+    client = FakeLiveClient(daemon)
+    client.say(watch={"robot": {}})
+    client.advance(1, acks=True)
+    made: list[Camera] = []
+    make = daemon.live.entry
+    daemon.live.entry = lambda camera: made.append(camera) or make(camera)  # type: ignore
+    client.advance(1, acks=True)
+    assert (made, client.told("camera")) == ([], [])
+    camera = daemon.camera
+    camera.pipeline.capture.health.told_patience = 59.5
+    client.advance(0.2, acks=True)
+    settings = camera.settings.model_copy(update={"title": "Arm", "stream_fps": 8.0})
+    camera.apply(settings, 1)
+    client.advance(1, acks=True)
+    patience, title = client.told("camera")
+    assert patience["patience"] == 60
+    assert (title["title"], title["fps"]) == ("Arm", 8)
+    assert len(made) == 2
 
 
 def test_one_viewer_too_many_is_told_so() -> None:
