@@ -186,6 +186,11 @@ class Channel(HTTPChannel):
             self._moved_at = self._clock.seconds()
         super().loseConnection()
 
+    @property
+    def is_looked_after(self) -> bool:
+        """Whether a stream has the connection, and TLS cannot end it unnoticed."""
+        return self.has_viewer and self._carrier is self.transport
+
     def check_progress(self, now: float) -> None:
         """Abort a connection that owes the client something and does not move."""
         if self._carrier.disconnecting:
@@ -259,8 +264,12 @@ class Busy(Protocol):
     """
     One connection too many: told so when it asks, and closed when it does not.
 
+    :ivar is_looked_after: False: its time is checked.
+
     :param lost: called with this when the connection is gone.
     """
+
+    is_looked_after = False
 
     def __init__(self, lost: Callable[[Any], None], clock: IReactorTime) -> None:
         self._lost = lost
@@ -306,7 +315,7 @@ class Connections:
         self.most = most
         self._clock = clock
         self._open: set[Channel | Busy] = set()
-        self._checks = Sweep(lambda: self._open, self._check_progress, clock)
+        self._checks = Sweep(self._to_check, self._check_progress, clock)
 
     def start(self) -> None:
         """Begin to look after them."""
@@ -322,6 +331,9 @@ class Connections:
         connection = kind(self._open.discard, self._clock)
         self._open.add(connection)
         return connection
+
+    def _to_check(self) -> list[Channel | Busy]:
+        return [each for each in self._open if not each.is_looked_after]
 
     def _check_progress(self, connection: Channel | Busy) -> None:
         if connection in self._open:

@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from camd.web.channel import BUSY_TIME, REQUEST_TIME
+from camd.web.channel import BUSY_TIME, REQUEST_TIME, Channel
 from tests.fakes import uncollected
 from tests.fakes_camera import KEY, FakeDaemon, HttpConnection
 
@@ -89,6 +89,22 @@ def test_a_head_too_large(head: str) -> None:
     feed(line, head)
     assert line.status in (400, 431)
     assert gone(line)
+
+
+def test_what_a_viewer_looks_after_is_not_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once a second it is asked of all others whether they move."""
+    checked: list[object] = []
+    monkeypatch.setattr(Channel, "check_progress", lambda self, _: checked.append(self))
+    daemon = FakeDaemon()
+    viewer, other = daemon.ask("/api/robot/stream"), daemon.connect()
+    daemon.environment.clock.advance(1)
+    assert checked == [other.channel]
+    viewer.channel.loseConnection()
+    checked.clear()
+    daemon.environment.clock.advance(1)
+    assert set(checked) == {viewer.channel, other.channel}
 
 
 def test_connections_at_once() -> None:
