@@ -11,7 +11,9 @@ from camd.capture.health import State
 from camd.config.settings import CameraSettings
 from camd.delivery.viewer import Viewer
 from camd.frame import Stamp
-from camd.sources import Receiver, SourceError
+from camd.sources import PushSource, Receiver, SourceError
+from camd.sources.relay.camera import RelayedCamera
+from camd.sources.relay.connection import Origins
 from camd.stats import ViewerCount
 from tests.fakes import NOBODY, FakeOutlet
 from tests.fakes_camera import (
@@ -21,6 +23,7 @@ from tests.fakes_camera import (
     FakePushSource,
     tiny_jpeg,
 )
+from tests.fakes_relay import ADDRESS, HOST, FakeOrigin, entry
 
 THERE = tiny_jpeg(150)
 """What the other camd shows in place of a picture."""
@@ -136,3 +139,38 @@ def test_a_newcomer_while_it_shows_placeholders() -> None:
     harness.camera.add_viewer(outlet, "", "", NOBODY)
     outlet.drain()
     assert [THERE in block for block in outlet.sent] == [True]
+
+
+class OriginEnvironment(FakeEnvironment):
+    """An environment from which another camd can be reached."""
+
+    def __init__(self, origin: FakeOrigin) -> None:
+        super().__init__()
+        self.clock = origin
+        self._origins = Origins(origin, origin.wall, lambda host, port: [HOST])
+
+    def new_push_source(self, settings: CameraSettings) -> PushSource | None:
+        """Return one of that camd's cameras."""
+        return RelayedCamera(settings.source, verify_tls=True, origins=self._origins)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_second_viewer_of_a_still_picture(cached: bool) -> None:
+    """Its last one is there within half a second, with or without the frame cache."""
+    origin = FakeOrigin(entry(patience=60))
+    settings = CameraSettings(
+        name="robot", source=ADDRESS, idle_fps=0, enable_frame_cache=cached
+    )
+    camera = Camera(settings, ViewerCount(), OriginEnvironment(origin))
+    camera.startService()
+    outlets = [FakeOutlet(), FakeOutlet()]
+    for outlet in outlets:
+        camera.add_viewer(outlet, "", "", NOBODY)
+        outlet.drain()
+        origin.turn(0.5)
+        if outlet is outlets[0]:
+            origin.wire.answer_clock(EPOCH)
+            origin.wire.show(7, EPOCH)
+        outlet.drain()
+        assert b"\r\nX-Frame: 7\r\n" in outlet.sent[-1]
+    camera.stopService()

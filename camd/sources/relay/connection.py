@@ -184,6 +184,8 @@ class OriginConnection:
         self._policy = trust(origin.verify_tls)
         self._entries: dict[str, Entry] = {}
         self._clocks: dict[str, RemoteClock] = {}
+        # What each camera has shown last, by its name.
+        self._last: dict[str, Picture] = {}
         self._asked: list[float] = []
         self._asked_at = 0.0
         self._acks: dict[int, int] = {}
@@ -220,9 +222,12 @@ class OriginConnection:
         if self._refusal is not None and now < self._not_before:
             member.lost(self._refusal, is_refusal=True)
             return
+        is_watched = any(other.camera == member.camera for other in self.members)
         self.members[member] = None
         if self.is_open:
             self._tell(member)
+            if is_watched:
+                self._show_last(member)
             self._watch_soon()
         elif len(self.members) == 1:
             self._began_at = now
@@ -299,6 +304,7 @@ class OriginConnection:
             self._checks.stop()
         self._entries.clear()
         self._clocks.clear()
+        self._last.clear()
         self._asked.clear()
         self._acks.clear()
         self._watched = None
@@ -353,6 +359,8 @@ class OriginConnection:
         names = {entry.number: entry.name for entry in self._entries.values()}
         for number, picture in pictures.items():
             name = names.get(number)
+            if name is not None:
+                self._last[name] = picture
             captured = self._captured(name, picture.timestamp, now)
             for member in list(self.members):
                 if member.camera == name:
@@ -365,6 +373,19 @@ class OriginConnection:
                 self._acknowledge()
             else:
                 self._call("acks", wait, self._acknowledge)
+
+    def _show_last(self, member: Member) -> None:
+        """Show what others have of a camera: a still picture is not sent again.
+
+        The last one of a camera that is offline is not: it may be long ago.
+        """
+        name, now = member.camera, self._reactor.seconds()
+        picture, entry = self._last.get(name), self._entries.get(name)
+        if picture is None or entry is None or member not in self.members:
+            return
+        if picture.flags & live.PLACEHOLDER or entry.state in ("live", "idle"):
+            captured = self._captured(name, picture.timestamp, now)
+            self._guarded(member.came, picture, captured)
 
     def _captured(self, name: str | None, timestamp: float, now: float) -> float:
         clock = self._clocks.get(name or "")

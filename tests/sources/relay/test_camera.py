@@ -13,6 +13,7 @@ from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Stamp
 from camd.sources import Refused, patience
+from camd.sources.relay.camera import RelayedCamera
 from camd.sources.relay.client import BURST, LONGEST, SMALLEST
 from camd.sources.relay.connection import (
     ANSWER,
@@ -28,6 +29,7 @@ from tests.fakes_relay import (
     KEY,
     FakeOrigin,
     RelayHarness,
+    RelayReceiver,
     entry,
     picture,
 )
@@ -469,6 +471,43 @@ def test_they_share_a_connection() -> None:
     harness.wire.show(7, THERE, camera=2)
     harness.wire.show(8, THERE, camera=1)
     assert [receiver.numbers for receiver in harness.receivers] == [[8], [7], [8]]
+
+
+@pytest.mark.parametrize("number", [8, 0])
+def test_who_comes_later_has_the_last_picture(number: int) -> None:
+    """As old as it is: the other camd does not send one again that stands still."""
+    harness = RelayHarness()
+    harness.wire.answer_clock(THERE)
+    harness.wire.show(7, THERE - 1)
+    harness.wire.show(number, THERE)
+    harness.origin.turn(3)
+    camera = RelayedCamera(ADDRESS, verify_tls=True, origins=harness.origins)
+    later = RelayReceiver(camera)
+    camera.start(later, 15)
+    assert later.states == [("live", None)]
+    assert later.numbers == ([8] if number else [])
+    assert len(later.placeholders) == (not number)
+    if number:
+        assert harness.origin.seconds() - later.pictures[0][1] >= 3
+
+
+def test_nothing_of_before_for_who_comes_first() -> None:
+    """The other camd sends what is new since somebody was there."""
+    origin = FakeOrigin(entry(), entry("door", 2))
+    other = ADDRESS.replace("/robot", "/door")
+    harness = RelayHarness(ADDRESS, other, origin=origin)
+    harness.wire.answer_clock(THERE)
+    harness.wire.show(7, THERE)
+    harness.camera.stop()
+    again = RelayReceiver(harness.camera)
+    harness.camera.start(again, 15)
+    assert again.numbers == []
+    harness.wire.say(camera=entry(state="offline"))
+    harness.wire.show(8, THERE)
+    later = RelayedCamera(ADDRESS, verify_tls=True, origins=harness.origins)
+    late = RelayReceiver(later)
+    later.start(late, 15)
+    assert (late.states, late.numbers) == ([("offline", None)], [])
 
 
 def test_another_key_is_another_connection() -> None:
