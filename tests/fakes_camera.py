@@ -254,6 +254,7 @@ class FakeEnvironment:
     :ivar called: the hooks that were called: target, event and secret.
     :ivar there: whether the devices are there.
     :ivar push_source: the camera's source that pushes; None where it is pulled.
+    :ivar slept: seconds for which the machine slept, and its clock stood still.
     :ivar scaler: what makes smaller renditions.
     :ivar driver: what new controls ask and set; None for a camera without controls.
     """
@@ -272,12 +273,13 @@ class FakeEnvironment:
         self.there = True
         self.called: list[tuple[str, str, bytes | None]] = []
         self.push_source: PushSource | None = None
+        self.slept = 0.0
         self.scaler = FakeScaler()
         self.driver: FakeDriver | None = None
 
     def wall(self) -> float:
         """Return the time in Unix seconds."""
-        return EPOCH + self.clock.seconds()
+        return EPOCH + self.clock.seconds() + self.slept
 
     def random(self) -> float:
         """Return the least there is."""

@@ -11,6 +11,7 @@ then and nothing is encoded or checked.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -190,6 +191,10 @@ class Capture:
         self._asked: list[Deferred[Frame]] = []
         self._checks = PeriodicCall(self._check, clock)
         self._checked_at = 0.0
+        # Unix time less the reactor's, whose clock stands still while the machine
+        # sleeps, and when that was last noticed.
+        self._ahead = wall() - clock.seconds()
+        self._woke_at = -math.inf
         # A check at the very moment at which the camera would be stalled.
         self._stall_check: IDelayedCall | None = None
         self._intake = new_intake(self)
@@ -308,13 +313,16 @@ class Capture:
         """Show the newest picture there is, though it is no new one.
 
         To be called when none has come for those that wait. Its number and time are its
-        own. Nothing is shown of a camera that is not live.
+        own. Nothing is shown of a camera that is not live, or from before the machine
+        slept: by the reactor's clock it is hours younger than it is.
         """
+        self._notice_sleep()
         last, now = self._last, self._clock.seconds()
         # One that has just fallen silent is live, and so it is where the daemon stood
         # still: its last picture would be an old one that looks new.
         usual = self.health.usual_silence
-        is_old = self.captured is None or now - self.captured > usual
+        oldest = max(now - usual, self._woke_at)
+        is_old = self.captured is None or self.captured < oldest
         if self.state is not State.LIVE or is_old:
             return
         if last is None:
@@ -504,7 +512,15 @@ class Capture:
 
     # ---- What did not come
 
+    def _notice_sleep(self) -> None:
+        """Note whether the machine slept; a clock that was set ahead looks the same."""
+        now, ahead = self._clock.seconds(), self._ahead
+        self._ahead = self._wall() - now
+        if self._ahead - ahead > SUSPENDED:
+            self._woke_at = now
+
     def _check(self) -> None:
+        self._notice_sleep()
         now = self._clock.seconds()
         late = now - self._checked_at - CHECK
         self._checked_at = now

@@ -366,6 +366,24 @@ def test_the_last_picture_for_who_comes_first() -> None:
     assert harness.camera.state is State.LIVE
 
 
+@pytest.mark.parametrize("was_shown", [False, True])
+@pytest.mark.parametrize("since", [0, 3])
+def test_no_picture_from_before_the_machine_slept(was_shown: bool, since: int) -> None:
+    """It is of hours ago, though the clock that ages are counted by stood still."""
+    harness = slow_camera()
+    if was_shown:
+        viewer = harness.visit()
+        harness.environment.run(1)
+        harness.camera.remove_viewer(viewer)
+    harness.environment.slept = 3600
+    harness.environment.run(since)
+    viewer = harness.visit()
+    snapshot = results(harness.camera.snapshot())
+    harness.environment.run(2.1)
+    assert viewer.last is None
+    assert [type(problem) for problem in snapshot] == [TimeoutError]
+
+
 def test_who_leaves_before_the_last_picture_is_shown() -> None:
     """It is shown to nobody then, and to who comes after that."""
     harness = slow_camera()
