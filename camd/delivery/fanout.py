@@ -183,7 +183,7 @@ class FanOut:
         frame, last = newest(), viewer.last
         # The next one may be long in coming, be it that a round has yet to come to this
         # viewer, or that the picture is a still one.
-        if frame is not None and last is not None and not frame.is_behind(last):
+        if frame is not None and (last is None or not frame.is_behind(last)):
             viewer.offer(frame, self._clock.seconds())
 
     def finish_streams(self, reason: str) -> None:

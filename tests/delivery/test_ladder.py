@@ -417,6 +417,16 @@ def test_who_moves_beside_others_has_their_picture() -> None:
     assert harness.outlets[0].sent[1] is harness.outlets[1].sent[0]
 
 
+def test_who_moves_before_its_first_picture_is_made() -> None:
+    """It is sent the full one that there is, which may be a still one."""
+    harness = LadderHarness(HALF)
+    harness.scaler.slow = True
+    harness.publish()
+    harness.fanout.move(harness.viewers[0], None)
+    harness.scaler.finish()
+    assert numbers(harness.outlets[0]) == [1]
+
+
 def test_a_still_picture_is_scaled_although_others_came_made() -> None:
     """Who comes then does not wait for the next one."""
     harness = LadderHarness(HALF)
