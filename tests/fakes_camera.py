@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import formatEvent
@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from camd.cameras.camera import Camera
-from camd.capture.thread import Series
+from camd.capture.thread import P, Series
 from camd.config.settings import CameraSettings
 from camd.config.source import PUSH
 from camd.delivery.viewer import Viewer
@@ -39,6 +39,7 @@ from camd.sources import (
     Receiver,
     SourceError,
 )
+from camd.sources.due import ANY, Due
 from camd.sources.ingest.source import Ingest
 from camd.sources.v4l2.controlled import DeviceControls
 from camd.stats import ViewerCount
@@ -98,7 +99,7 @@ class FakeSource:
         self.is_open = True
         return mode
 
-    def read(self) -> RawFrame:
+    def read(self, due: Due = ANY) -> RawFrame:
         """Do as scripted, or return a picture taken now."""
         self.calls.append("read")
         content = self.reads.popleft() if self.reads else self.always
@@ -192,30 +193,55 @@ class FakeThread:
         self.queue: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
         self.stops = 0
         self._clock = clock
-        self._series: Series[Any] | None = None
+        self._series: dict[Callable[[], Any], Series[Any]] = {}
+        self._later: IDelayedCall | None = None
 
     def __call__(self, work: Callable[[], T]) -> Deferred[T]:
         """Queue the work; once told to end, drop it."""
         done: Deferred[T] = Deferred()
         if not self.stops:
             self.queue.append((work, done))
+            under_way = self._series.get(self.queue[0][0])
             if len(self.queue) == 1:
                 self._begin()
+            elif self.takes == 0 and under_way is not None and under_way.is_ending:
+                self.finish()
         return done
 
-    def repeat(self, series: Series[T]) -> Deferred[T]:
-        """Queue work that is done again and again."""
-        self._series = series
-        return self(series.work)
+    def repeat(self, series: Series[P]) -> Deferred[Any]:
+        """Queue pictures that are taken one after the other, each when it is due."""
+
+        def take() -> P:
+            return series.take(series.due)
+
+        self._series[take] = series
+        return self(take)
+
+    @property
+    def series(self) -> list[Series[Any]]:
+        """The series that are not through."""
+        return [self._series[work] for work, _ in self.queue if work in self._series]
 
     def _begin(self) -> None:
-        if self.takes == 0:
+        if self.takes is None:
+            return
+        work, takes = self.queue[0][0], self.takes
+        if work in self._series:
+            takes = max(takes, self._series[work].due.at - self._clock.seconds())
+        if takes == 0:
             self.finish()
-        elif self.takes is not None:
-            self._clock.callLater(self.takes, self.finish)
+        else:
+            self._later = self._clock.callLater(takes, self._go_on)
+
+    def _go_on(self) -> None:
+        """Finish, unless the camera has begun to hang meanwhile."""
+        if self.takes is not None:
+            self.finish()
 
     def finish(self) -> None:
         """Do the work that is under way, and deliver what came of it."""
+        if self._later is not None and self._later.active():
+            self._later.cancel()
         work, done = self.queue[0]
         outcome: Any
         try:
@@ -223,8 +249,11 @@ class FakeThread:
         except Exception:
             outcome = Failure()
         else:
-            series = self._series
-            if series is not None and series.work is work and not series.is_ending:
+            series = self._series.get(work)
+            if series is not None and series.is_ending:
+                outcome = None
+            elif series is not None:
+                series.due.took(outcome.captured)
                 series.count += 1
                 series.tell(outcome)
                 self._begin()

@@ -32,6 +32,7 @@ from camd.formats.jpeg import Damaged, Head, Size, is_as_known
 from camd.formats.rendition import Rendition
 from camd.frame import Stamp
 from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
+from camd.sources.due import ANY, Due
 
 GIVE_UP = 10.0
 """Seconds without a picture after which a source is stopped, to be started again later;
@@ -96,7 +97,7 @@ class HandedOver:
         """Return the mode."""
         return self.mode
 
-    def read(self) -> RawFrame:
+    def read(self, due: Due = ANY) -> RawFrame:
         """Return the picture."""
         return self.picture
 

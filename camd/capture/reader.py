@@ -23,6 +23,7 @@ from camd.sources import (
     Source,
     SourceError,
 )
+from camd.sources.due import ANY, Due
 
 
 @dataclass(slots=True)
@@ -88,8 +89,8 @@ class Reader:
         self._known: jpeg.Head | None = None
         self._leaves_out_ends = False
 
-    def take(self) -> CheckedJpeg:
-        """Return the newest picture. Blocks until there is one.
+    def take(self, due: Due = ANY) -> CheckedJpeg:
+        """Return the picture that is due. Blocks until there is one.
 
         :raises SourceError: the source does not open or does not deliver; it is closed
             by then and is opened again at the next call.
@@ -99,7 +100,7 @@ class Reader:
         # processor's caches since the last picture (measured): so there are few.
         try:
             mode = self._mode or self._open()
-            raw = self._source.read()
+            raw = self._source.read(due)
             content, size, known = raw.content, raw.size, self._known
             if not isinstance(content, bytes):
                 return self._encoded(content, raw, mode)

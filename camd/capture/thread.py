@@ -18,7 +18,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from camd.sources.due import Due
+
 T = TypeVar("T")
+
+
+class Timed(Protocol):
+    """What was taken at some moment."""
+
+    @property
+    def captured(self) -> float:
+        """When, in seconds on its source's clock."""
+
+
+P = TypeVar("P", bound=Timed)
 
 Work = Callable[[], None]
 
@@ -82,40 +95,47 @@ class EventCalls:
 
 
 @dataclass(eq=False, slots=True)
-class Series(Generic[T]):
-    """Work that a thread does again and again, with no job for each result.
+class Series(Generic[P]):
+    """Pictures that a thread takes one after the other, with no job for each.
 
-    :ivar work: is called in the thread.
-    :ivar tell: is called on the reactor with each result but the last.
-    :ivar is_ending: whether the next result is the last.
-    :ivar count: how many results there were.
+    :ivar take: waits for the one that is due; called in the thread.
+    :ivar tell: is called on the reactor with each.
+    :ivar due: when the next one is due.
+    :ivar is_ending: whether no more are wanted.
+    :ivar count: how many there were.
     """
 
-    work: Callable[[], T]
-    tell: Callable[[T], object]
+    take: Callable[[Due], P]
+    tell: Callable[[P], object]
+    due: Due
     is_ending: bool = False
     count: int = 0
 
-    def run(self, calls: ThreadCalls) -> T:
-        """Do it until it is to end; in the thread.
+    def end(self) -> None:
+        """Have the thread leave off with the next picture, which is told to nobody."""
+        self.is_ending = True
+        self.due.hurry()
 
-        A result that finds the reactor busy with other things takes the place of the
-        one that waits there.
+    def run(self, calls: ThreadCalls) -> None:
+        """Take pictures until it is to end; in the thread.
 
-        :return: the last result.
+        One that finds the reactor busy with other things takes the place of the one
+        that waits there.
         """
-        newest: deque[T] = deque(maxlen=1)
+        newest: deque[P] = deque(maxlen=1)
 
         def came() -> None:
             if newest:
                 self.tell(newest.pop())
 
-        while True:
-            result = self.work()
+        # Looked at twice: what is due next must not be waited for when it has ended.
+        while not self.is_ending:
+            picture = self.take(self.due)
             if self.is_ending:
-                return result
+                return
+            self.due.took(picture.captured)
             self.count += 1
-            newest.append(result)
+            newest.append(picture)
             calls.callFromThread(came)
 
 
@@ -158,8 +178,8 @@ class CameraThread:
         """Run ``work`` when what came before it is through; promise its result."""
         return deferToThreadPool(self._calls, self, work)  # type: ignore[arg-type]
 
-    def repeat(self, series: Series[T]) -> Deferred[T]:
-        """Run this when what came before it is through; promise its last result."""
+    def repeat(self, series: Series[P]) -> Deferred[None]:
+        """Run this when what came before it is through; promise its end."""
         return self(partial(series.run, self._calls))
 
     def callInThreadWithCallback(

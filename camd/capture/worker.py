@@ -18,8 +18,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from camd.capture.reader import Reader
-from camd.capture.thread import Series
+from camd.capture.thread import P, Series
 from camd.sources import SourceError
+from camd.sources.due import Due
 from camd.stats import CameraStats
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class OwnThread(Protocol):
     def __call__(self, work: Callable[[], T]) -> Deferred[T]:
         """Begin ``work`` when the one before it is through; promise its result."""
 
-    def repeat(self, series: Series[T]) -> Deferred[T]:
+    def repeat(self, series: Series[P]) -> Deferred[None]:
         """Begin the series when the work before it is through; promise its end."""
 
     def stop(self) -> None:
@@ -58,12 +59,12 @@ class ReaderThread:
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """One call under way, or a series of them.
+    """One call under way, or a series of pictures.
 
     :ivar began: when the call began, on the reactor's clock.
     :ivar done: is told what came of it.
     :ivar series: None for one call.
-    :ivar count: how many results of the series there were at the last check.
+    :ivar count: how many pictures of the series there were at the last check.
     """
 
     at: ReaderThread
@@ -117,24 +118,31 @@ class Worker:
 
     def follow(
         self,
-        work: Callable[[Reader], T],
-        tell: Callable[[T], None],
-        done: Callable[[T | Failure], None],
+        take: Callable[[Reader, Due], P],
+        fps: float,
+        tell: Callable[[P], None],
+        done: Callable[[Failure | None], None],
     ) -> None:
-        """Do this with the reader, in its thread, again and again.
+        """Take pictures with the reader, in its thread, one after the other.
 
-        :param tell: is told of each result but the last, on the reactor.
-        :param done: as in :meth:`run`, of the last one, or of the first that fails.
+        :param fps: the most pictures a second.
+        :param tell: is told of each, on the reactor.
+        :param done: as in :meth:`run`, of the first that fails; None when it was ended.
         """
         current = self._current
-        series = Series(partial(work, current.reader), tell)
+        series = Series(partial(take, current.reader), tell, Due(fps))
         job = self._job = _Job(current, self._clock.seconds(), done, series)
         current.thread.repeat(series).addBoth(self._finish, job)
 
-    def end_series(self) -> None:
-        """Have the next result of a series be its last; no harm where there is none."""
+    def hurry(self) -> None:
+        """Have a series take the next picture, whenever it comes."""
         if self._job is not None and self._job.series is not None:
-            self._job.series.is_ending = True
+            self._job.series.due.hurry()
+
+    def end_series(self) -> None:
+        """Have a series tell of no more pictures, and end with the next."""
+        if self._job is not None and self._job.series is not None:
+            self._job.series.end()
 
     def _finish(self, outcome: object, job: _Job) -> None:
         # One that was left behind has failed already; what it brings is too old.

@@ -39,6 +39,7 @@ from twisted.internet.defer import Deferred
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Stamp
+from camd.sources.due import ANY, Due
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,9 +147,11 @@ class Source(Protocol):
         """
         ...
 
-    def read(self) -> RawFrame:
+    def read(self, due: Due = ANY) -> RawFrame:
         """Wait for the newest picture, newer than the last one returned.
 
+        :param due: which one is wanted. What comes sooner is left out; but where
+            nothing else has come by then, it is the newest.
         :raises SourceError: when there is none; close and open again.
         :raises Damaged: when this one is no good (:mod:`camd.formats.jpeg`); read on.
         """

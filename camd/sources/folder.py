@@ -13,9 +13,10 @@ from pathlib import Path
 
 from camd.formats.jpeg import MAX_PIXELS, Damaged, Whole
 from camd.sources import CameraMode, Clock, RawFrame, Sleep, SourceError
+from camd.sources.due import ANY, Due
 from camd.sources.files import Version, list_pictures, read_picture, words
 from camd.sources.incoming import IncomingFiles
-from camd.sources.pace import Pace
+from camd.sources.pace import SLICE, Pace
 
 CACHED = 64 * 1024 * 1024
 """Bytes of a film's pictures kept in memory; where they are more, each is read when it
@@ -128,7 +129,7 @@ class Folder:
         except OSError:
             return False
 
-    def read(self) -> RawFrame:
+    def read(self, due: Due = ANY) -> RawFrame:
         """Wait for the film's next picture to fall due, or for a new one.
 
         :raises SourceError: when the files are gone, nothing new comes, or nothing is
@@ -139,12 +140,12 @@ class Folder:
             raise SourceError(f"{self.path} is not open")
         try:
             if self._is_fed:
-                return self._wait_for_new(self._incoming)
-            index, due = self._pace.wait()
+                return self._wait_for_new(self._incoming, due)
+            index, moment = self._pace.wait(due)
             new = self._incoming.poll()
             if new is None:
                 picture = self._film_picture(self._incoming, index)
-                return RawFrame(picture.jpeg, due, size=picture.size)
+                return RawFrame(picture.jpeg, moment, size=picture.size)
         except OSError as error:
             raise SourceError(f"{self.path}: {words(error)}") from error
         self._is_fed = True
@@ -173,9 +174,12 @@ class Folder:
             self._contents[path] = version, picture
         return picture
 
-    def _wait_for_new(self, incoming: IncomingFiles) -> RawFrame:
+    def _wait_for_new(self, incoming: IncomingFiles, due: Due) -> RawFrame:
         began, newest = self._clock(), self._newest
         has_rested = began - self._read_at > RESTED
+        while began < due.at:
+            self._sleep(min(due.at - began, SLICE))
+            began = self._clock()
         while (new := incoming.poll()) is None:
             now = self._clock()
             if newest is not None:

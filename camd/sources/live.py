@@ -11,6 +11,7 @@ import cv2
 from camd.config.masking import origin_of
 from camd.config.settings import CameraFormat
 from camd.sources import CameraMode, Clock, RawFrame, SourceError
+from camd.sources.due import ANY, Due
 from camd.sources.opencv import (
     Capture,
     DriverStamps,
@@ -81,14 +82,14 @@ class Live:
         )
         return opened.mode
 
-    def read(self) -> RawFrame:
-        """Wait for the newest picture.
+    def read(self, due: Due = ANY) -> RawFrame:
+        """Wait for the picture that is due.
 
         :raises SourceError: when the camera brings none.
         """
         if self._pump is None:
             raise SourceError(f"{self._name} is not open")
-        return self._pump.read()
+        return self._pump.read(due)
 
     def pump(self) -> bool:
         """Take the next picture, unless another thread does."""

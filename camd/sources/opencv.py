@@ -57,19 +57,22 @@ def open_capture(address: str, backend: int, parameters: Sequence[int]) -> Captu
     return cv2.VideoCapture(address, backend, parameters)
 
 
-def comes_within(capture: Capture, seconds: float) -> bool:
-    """Whether a V4L2 device has its next picture by then, which it then grabs.
+def comes_within(capture: Capture, seconds: float) -> bool | None:
+    """Whether a V4L2 device has its next picture by then.
+
+    OpenCV grabs that one then, and grabs no other until it was retrieved.
 
     :param seconds: how long to wait.
-    :return: True as well where that cannot be asked: what is wrong shows in the grab.
+    :return: True as well where that cannot be asked; None where the device says that
+        something is wrong. What it is shows in the next grab.
     """
     # OpenCV 5 crashes when it is asked about a capture that is not open.
     if not isinstance(capture, cv2.VideoCapture) or not capture.isOpened():
         return True
     try:
         is_there, _ = cv2.VideoCapture.waitAny([capture], max(1, int(seconds * 1e9)))
-    except cv2.error:
-        return True
+    except cv2.error as error:
+        return True if error.code == cv2.Error.StsNotImplemented else None
     return is_there
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from camd.sources import Clock, Sleep
+from camd.sources.due import ANY, NEAR, Due
+
+SLICE = 0.25
+"""Seconds that are slept through at the most: what is due may change meanwhile."""
 
 
 class Pace:
@@ -18,24 +24,26 @@ class Pace:
         self._start = clock()
         self._last = -1
 
-    def wait(self) -> tuple[int, float]:
+    def wait(self, due: Due = ANY) -> tuple[int, float]:
         """Wait until a picture is due that was not returned yet.
 
-        :return: the newest due picture's number, and when it fell due, in seconds on
+        :param due: which of them the reader wants.
+        :return: the newest such picture's number, and when it fell due, in seconds on
             the clock; that is never in the future.
         """
-        now = self._sleep_until(self._due(self._last + 1))
+        while (left := self._due(self._wanted(due)) - (now := self._clock())) > 0:
+            self._sleep(min(left, SLICE))
         # The sum above and the product below may round apart by one picture.
         newest = int((now - self._start) * self._fps)
-        self._last = max(newest, self._last + 1)
+        self._last = max(newest, self._wanted(due))
         return self._last, min(self._due(self._last), now)
+
+    def _wanted(self, due: Due) -> int:
+        """Return the number of the picture to wait for."""
+        after, at = self._last + 1, due.at
+        if at == -math.inf:
+            return after
+        return max(after, math.ceil((at - self._start) * self._fps - NEAR))
 
     def _due(self, index: int) -> float:
         return self._start + index / self._fps
-
-    def _sleep_until(self, due: float) -> float:
-        now = self._clock()
-        while now < due:
-            self._sleep(due - now)
-            now = self._clock()
-        return now

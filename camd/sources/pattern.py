@@ -6,6 +6,7 @@ import time
 
 from camd.sources import CameraMode, Clock, RawFrame, Sleep
 from camd.sources.drawing.card import Card
+from camd.sources.due import ANY, Due
 from camd.sources.pace import Pace
 
 
@@ -40,11 +41,11 @@ class Pattern:
         self._pace = Pace(self._fps, self._clock, self._sleep)
         return self._mode
 
-    def read(self) -> RawFrame:
+    def read(self, due: Due = ANY) -> RawFrame:
         """Wait for the next picture to fall due, and draw it."""
-        index, due = self._pace.wait()
-        age = self._clock() - due
-        return RawFrame(self._card.draw(index, self._wall() - age), due)
+        index, moment = self._pace.wait(due)
+        age = self._clock() - moment
+        return RawFrame(self._card.draw(index, self._wall() - age), moment)
 
     def close(self) -> None:
         """Do nothing: nothing is held."""

@@ -7,10 +7,10 @@ to 1.5 s late (measured). So a thread takes every picture the moment it comes: t
 camera's own where a picture is soon done with, as a device's JPEG is, and another one
 where it must be encoded or redrawn first.
 
-Each is taken out of the capture, wanted or not, because it may be the last one before a
-silence. Later is too late for that: a capture may be asked for its picture only until
-the next grab begins, and that grab is what waits in the silence. It costs a copy for a
-JPEG, and the conversion to pixels for the rest.
+Any may be the last one ahead of a silence. Where a capture must not be asked for it any
+more, since the grab that waits in the silence has begun, each is taken out, wanted or
+not. A device is asked first whether its next picture comes (``waitAny``): one that
+exceeds the stream's rate goes back to the driver as it is then.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from threading import Condition, Thread
 from typing import TypeAlias
 
 from camd.sources import Clock, Image, RawFrame, SourceError
+from camd.sources.due import ANY, NEAR, Due
 from camd.sources.opencv import Capture, comes_within, retrieve
 
 Content: TypeAlias = "Callable[[Capture, str], bytes | Image]"
@@ -48,12 +49,14 @@ def on_arrival(now: float) -> float:
 class Pump:
     """Takes a capture's pictures as they come, in the thread that reads them.
 
-    That thread takes them between two reads as well (:meth:`take`). So one thread is
-    woken up for a picture, once; with another one in between there are four wake-ups.
+    Where nobody reads, that thread takes them all the same (:meth:`take`). So one
+    thread is woken up for a picture, once; with another one in between there are four
+    wake-ups.
 
     :param capture: what is open; from now on the pump's own, which also releases it.
     :param name: of the source, for errors; shows no password.
-    :param comes: whether the next picture comes within so many seconds.
+    :param comes: whether the next picture comes within so many seconds; None where
+        something is wrong.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Pump:
         name: str,
         content: Content = retrieve,
         stamp: Stamp = on_arrival,
-        comes: Callable[[Capture, float], bool] = comes_within,
+        comes: Callable[[Capture, float], bool | None] = comes_within,
     ) -> None:
         self._capture = capture
         self._clock = clock
@@ -74,12 +77,12 @@ class Pump:
         self._shot: RawFrame | None = None
         # As in a slot: an error would keep the pump, with its last picture.
         self._failure: str | None = None
-        # When the last two pictures came.
+        # When the last picture came, and how long after the one before.
         self._came: float | None = None
-        self._before: float | None = None
+        self._gap = FIRST_GAP
 
-    def read(self) -> RawFrame:
-        """Return the picture that was taken last, or wait for the next one.
+    def read(self, due: Due = ANY) -> RawFrame:
+        """Return the picture that was taken last, or wait for the one that is due.
 
         :raises SourceError: when there is none, and none comes.
         """
@@ -90,7 +93,7 @@ class Pump:
             # Not by :meth:`take`: each call here costs 10 µs with one viewer, as it has
             # left the processor's caches since the last picture (measured).
             try:
-                return self._taken()
+                return self._next(due)
             except Exception as error:
                 self._failed(error)
         raise SourceError(self._failure or "")
@@ -107,9 +110,9 @@ class Pump:
         try:
             if self._shot is not None:
                 patience = max(self._until_overdue(), LEAST_WAIT)
-                if not self._comes(self._capture, patience):
+                if self._comes(self._capture, patience) is False:
                     return True
-            self._shot = self._taken()
+            self._shot = self._next(ANY)
         # Whatever it is, the thread must live on, and the reader be told.
         except Exception as error:
             self._failed(error)
@@ -128,30 +131,36 @@ class Pump:
             self._failure = failure
             self._capture.release()
 
-    def _handed_over(self) -> RawFrame:
-        """Return the newest picture, which nobody else gets then."""
-        shot, self._shot = self._shot, None
-        if shot is None:
-            raise SourceError(self._failure or f"{self._name} is not open")
-        return shot
-
     def _until_overdue(self) -> float:
         """Seconds until the next picture is overdue."""
-        came, before, gap = self._came or 0.0, self._before, FIRST_GAP
-        if before is not None:
-            gap = min(came - before, LONGEST_GAP)
-        return max(0.0, OVERDUE * gap - (self._clock() - came))
+        return max(0.0, OVERDUE * self._gap - (self._clock() - (self._came or 0.0)))
 
-    def _taken(self) -> RawFrame:
-        """Wait for the next picture, and return it."""
-        asked = self._clock()
-        if not self._capture.grab():
-            raise SourceError(f"{self._name}: {_silence(self._clock() - asked)}")
-        now = self._clock()
-        captured = self._stamp(now)
-        shot = RawFrame(self._content(self._capture, self._name), captured)
-        self._before, self._came = self._came, now
-        return shot
+    def _next(self, due: Due) -> RawFrame:
+        """Wait for the picture that is due, and return it.
+
+        Where it is overdue, that is the last one ahead of it.
+        """
+        is_asked = False
+        while True:
+            asked = self._clock()
+            if not self._capture.grab():
+                raise SourceError(f"{self._name}: {_silence(self._clock() - asked)}")
+            now = self._clock()
+            if self._came is not None:
+                self._gap = min(now - self._came, LONGEST_GAP)
+            self._came = now
+            captured = self._stamp(now)
+            if captured + NEAR * self._gap >= due.at:
+                return RawFrame(self._content(self._capture, self._name), captured)
+            # OpenCV grabs no other behind one that it was asked about, until that one
+            # is taken out.
+            content = self._content(self._capture, self._name) if is_asked else None
+            patience = max(OVERDUE * self._gap, due.at - now)
+            if not self._comes(self._capture, patience):
+                if content is None:
+                    content = self._content(self._capture, self._name)
+                return RawFrame(content, captured)
+            is_asked = True
 
 
 class ThreadedPump(Pump):
@@ -171,23 +180,34 @@ class ThreadedPump(Pump):
         super().__init__(capture, clock, name, content, stamp)
         self._turn = Condition()
         self._stopped = False
+        # What the reader waits for, or has waited for last.
+        self._due = ANY
         self._thread = Thread(target=self._run, name=f"pump {name}", daemon=True)
         self._thread.start()
 
-    def read(self) -> RawFrame:
-        """Wait for the next picture to come from the camera.
+    def read(self, due: Due = ANY) -> RawFrame:
+        """Wait for the picture to come from the camera that is due.
 
         When it is overdue, the last one is returned if nobody had it yet.
 
         :raises SourceError: when there is none, and none comes.
         """
         with self._turn:
-            kept = self._shot
-            self._turn.wait_for(
-                lambda: self._shot is not kept or self._failure,
-                None if kept is None else self._until_overdue(),
-            )
-            return self._handed_over()
+            self._due, kept = due, self._shot
+            while self._failure is None and (
+                self._shot is kept or not self._is_due(self._shot)
+            ):
+                last, left = self._shot, due.at - self._clock()
+                patience: float | None = max(self._until_overdue(), left)
+                if last is None:
+                    # Nobody is woken up for those that are not due.
+                    patience = left + self._gap if left + self._gap > 0 else None
+                if not self._turn.wait(patience) and self._shot is last:
+                    break
+            shot, self._shot = self._shot, None
+        if shot is None:
+            raise SourceError(self._failure or f"{self._name} is not open")
+        return shot
 
     def take(self) -> bool:
         """Return False: its own thread takes them."""
@@ -206,7 +226,7 @@ class ThreadedPump(Pump):
     def _run(self) -> None:
         try:
             while not self._stopped:
-                self._tell(shot=self._taken())
+                self._tell(shot=self._next(ANY))
             self._tell(failure=f"{self._name} is not open")
         except SourceError as error:
             self._tell(failure=str(error))
@@ -221,7 +241,12 @@ class ThreadedPump(Pump):
             # What nobody had yet stays when the camera fails.
             self._shot = shot or self._shot
             self._failure = failure
-            self._turn.notify_all()
+            if failure is not None or self._is_due(shot):
+                self._turn.notify_all()
+
+    def _is_due(self, shot: RawFrame | None) -> bool:
+        """Whether a picture that came last is the one that is waited for."""
+        return shot is not None and shot.captured + NEAR * self._gap >= self._due.at
 
 
 def _silence(seconds: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from camd.sources import CameraMode, Clock, RawFrame, Sleep, SourceError
+from camd.sources.due import ANY, Due
 from camd.sources.opencv import Capture, Opener, given_by, open_capture, retrieve
 from camd.sources.pace import Pace
 
@@ -56,15 +57,15 @@ class VideoFile:
         self._last = -1
         return CameraMode(mode.width, mode.height, fps, mode.format)
 
-    def read(self) -> RawFrame:
+    def read(self, due: Due = ANY) -> RawFrame:
         """Wait for the next picture to fall due, and decode it.
 
         :raises SourceError: when the file cannot be read any more.
         """
-        index, due = self._pace.wait()
+        index, moment = self._pace.wait(due)
         self._advance(index - self._last)
         self._last = index
-        return RawFrame(retrieve(self._current(), str(self._path)), due)
+        return RawFrame(retrieve(self._current(), str(self._path)), moment)
 
     def close(self) -> None:
         """Close the file."""

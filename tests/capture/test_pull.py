@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 from twisted.internet.task import Clock
@@ -11,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs
 from camd.capture.backoff import Backoff
 from camd.capture.capture import Capture
 from camd.capture.health import Health, State
-from camd.capture.pull import FAST_MOST, FORGIVEN, PullIntake
+from camd.capture.pull import PullIntake
 from camd.capture.reader import BadPicture, Reader
 from camd.capture.worker import ReaderThread, Worker
 from camd.frame import Frame
@@ -163,89 +164,6 @@ def test_no_timer_for_a_source_as_fast_as_the_stream() -> None:
     assert len(harness.frames) == FPS
 
 
-def test_a_job_that_is_through_just_ahead_of_a_tick_is_followed_at_once() -> None:
-    """The tick that comes next is that job's, so there is no second one for it."""
-    harness = CaptureHarness(takes=None)
-    harness.capture.wake()
-    harness.clock.advance(0.97 * INTERVAL)
-    harness.thread.finish()
-    harness.thread.finish()
-    harness.clock.advance(0.1 * INTERVAL)
-    assert len(harness.thread.queue) == 0
-    harness.clock.advance(0.93 * INTERVAL)
-    assert len(harness.thread.queue) == 1
-
-
-def test_a_late_job_is_followed_at_once() -> None:
-    """The job that a tick could not begin begins when the one under way is through."""
-    harness = CaptureHarness(takes=None)
-    harness.capture.wake()
-    harness.clock.advance(1.5 * INTERVAL)
-    harness.thread.finish()
-    assert len(harness.thread.queue) == 1
-
-
-def test_only_one_job_is_owed() -> None:
-    """After a long job there is one at once, not one for each tick that was missed."""
-    harness = CaptureHarness(takes=None)
-    harness.capture.wake()
-    harness.run(1)
-    harness.clock.advance(INTERVAL / 4)
-    harness.thread.finish()
-    harness.thread.finish()
-    assert len(harness.thread.queue) == 0
-
-
-def test_in_time_nothing_is_owed() -> None:
-    """A job that is through before the next tick is not followed by another at once."""
-    harness = CaptureHarness(takes=None)
-    harness.capture.wake()
-    harness.clock.advance(INTERVAL / 2)
-    harness.thread.finish()
-    assert len(harness.thread.queue) == 0
-
-
-@pytest.mark.parametrize(
-    ("fps", "waited", "jobs"),
-    [
-        (FPS, 0.1, 1),
-        (FPS, 0.04, 0),
-        (FPS / 2, 0.1, 1),
-        # Not each of its pictures is wanted, so one has always waited for its tick.
-        (2 * FPS, 0.1, 0),
-        (None, 0.1, 0),
-    ],
-)
-def test_a_picture_that_waited_for_its_tick(
-    fps: float | None, waited: float, jobs: int
-) -> None:
-    """Of a source as fast as the stream, the next picture is waited for instead."""
-    harness = CaptureHarness(takes=None)
-    harness.source.opens.append(replace(GIVEN, fps=fps))
-    harness.capture.wake()
-    read, done = harness.thread.queue.popleft()
-    picture = read()
-    harness.clock.advance(waited * INTERVAL)
-    done.callback(picture)
-    assert len(harness.thread.queue) == jobs
-
-
-# ---- Nobody watches
-
-
-def test_no_tick_for_a_camera_of_the_same_pace() -> None:
-    """Each picture is followed by the next job at once, also between two ticks."""
-    harness = CaptureHarness(takes=None)
-    harness.source.opens.append(replace(GIVEN, fps=FPS))
-    harness.capture.wake()
-    harness.clock.advance(INTERVAL / 2)
-    for _ in range(FPS):
-        harness.clock.advance(INTERVAL)
-        harness.thread.finish()
-        assert len(harness.thread.queue) == 1
-    assert len(harness.frames) == FPS
-
-
 def test_a_stall_is_seen_in_time_after_an_early_check() -> None:
     """A check that another camera's picture has made early puts off no stall."""
     harness = CaptureHarness(takes=None)
@@ -258,84 +176,74 @@ def test_a_stall_is_seen_in_time_after_an_early_check() -> None:
     assert harness.state is State.STALLED
 
 
-def in_step() -> CaptureHarness:
-    """A camera of the stream's pace that has brought two pictures."""
+# ---- Picture after picture
+
+
+def watched() -> CaptureHarness:
+    """A camera that has brought its viewers two pictures."""
     harness = CaptureHarness(takes=None)
-    harness.source.opens.append(replace(GIVEN, fps=FPS))
     harness.capture.wake()
     harness.next_picture(2)
     return harness
 
 
 def test_picture_after_picture_without_a_job() -> None:
-    """A camera of the stream's pace is given no job for each of its pictures."""
-    harness = in_step()
+    """A camera that somebody watches is given no job for each of its pictures."""
+    harness = watched()
     job = harness.thread.queue[0]
     harness.next_picture(FPS)
     assert (list(harness.thread.queue), len(harness.frames)) == ([job], FPS + 2)
-    assert len(harness.clock.getDelayedCalls()) == 1
 
 
-def test_a_burst_is_followed_by_ticks() -> None:
-    """Behind a picture that came too soon, only one more comes ahead of a tick."""
-    harness = in_step()
-    harness.next_picture(2, INTERVAL / 8)
-    assert len(harness.thread.queue) == 0
-    harness.clock.advance(INTERVAL)
-    assert len(harness.thread.queue) == 1
+def test_no_timer_for_a_camera_that_is_watched() -> None:
+    """While its thread is busy nothing wakes the process, only the check does."""
+    harness = watched()
+    for _ in range(FPS):
+        harness.next_picture(1)
+        assert len(harness.clock.getDelayedCalls()) == 1
 
 
-def test_hiccups_are_forgotten() -> None:
-    """After many a camera waits for ticks, and is in step again after some minutes."""
-    harness = in_step()
-
-    def at_its_pace(count: int) -> None:
-        for _ in range(count):
-            harness.clock.advance(INTERVAL)
-            assert harness.thread.queue
-            harness.thread.finish()
-
-    for _ in range(2 * FAST_MOST):
-        at_its_pace(1)
-        if harness.thread.queue:
-            harness.next_picture(1, INTERVAL / 8)
-    assert len(harness.thread.queue) == 0
-    at_its_pace(FORGIVEN)
-    job = harness.thread.queue[0]
-    harness.next_picture(FPS)
-    assert list(harness.thread.queue) == [job]
+@pytest.mark.parametrize("fps", [FPS / 2, FPS, 2 * FPS, None])
+def test_the_pace_is_the_streams(fps: float | None) -> None:
+    """Whatever the camera says of its own."""
+    harness = CaptureHarness()
+    harness.source.opens.append(replace(GIVEN, fps=fps))
+    harness.go().run(2)
+    assert harness.times == [n * INTERVAL for n in range(2 * FPS + 1)]
 
 
-def test_hiccups_are_forgotten_in_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A camera with one from time to time is read with no ticks all the while."""
-    monkeypatch.setattr("camd.capture.pull.FORGIVEN", 10)
-    harness = in_step()
-    for _ in range(2 * FAST_MOST):
-        harness.next_picture(10)
-        harness.next_picture(1, INTERVAL / 8)
-    harness.next_picture(1)
-    job = harness.thread.queue[0]
-    harness.next_picture(FPS)
-    assert list(harness.thread.queue) == [job]
-
-
-def test_a_rate_that_is_changed_ends_the_series() -> None:
-    """A camera that was in step with the stream, and is faster now, waits for ticks."""
-    harness = in_step()
+def test_a_rate_that_is_changed() -> None:
+    """The new one begins a tick later, and the source stays open."""
+    harness = CaptureHarness().go()
+    harness.run(1)
     harness.capture.apply(FPS / 4, 2, 2)
-    harness.next_picture(1)
-    assert len(harness.thread.queue) == 0
     taken = len(harness.frames)
-    for _ in range(4 * 64):
-        harness.clock.advance(STEP)
-        if harness.thread.queue:
-            harness.thread.finish()
+    harness.run(4)
     assert len(harness.frames) == taken + FPS
+    assert harness.source.calls.count("open") == 1
+    harness.capture.apply(FPS, 2, 2)
+    harness.run(2)
+    assert harness.times[-FPS:] == [
+        harness.times[-1] - (FPS - 1 - n) * INTERVAL for n in range(FPS)
+    ]
+
+
+def test_a_rate_that_is_changed_waits_for_no_slow_picture() -> None:
+    """At the old rate the next one may not be due for long."""
+    harness = CaptureHarness(takes=None)
+    harness.capture.wake()
+    harness.capture.apply(0.1, 2, 2)
+    harness.next_picture(1)
+    harness.run(10)
+    harness.next_picture(1)
+    harness.capture.apply(FPS, 2, 2)
+    (series,) = harness.thread.series
+    assert (series.is_ending, series.due.at) == (True, -inf)
 
 
 def test_rest_ends_the_series() -> None:
     """When the last viewer leaves, looks follow, no more than are wanted."""
-    harness = in_step()
+    harness = watched()
     harness.capture.rest()
     harness.next_picture(1)
     taken, looked = len(harness.frames), harness.stats.captured
@@ -348,7 +256,7 @@ def test_rest_ends_the_series() -> None:
 
 def test_a_series_that_fails() -> None:
     """The camera is offline, tried again after a second, and then as before."""
-    harness = in_step()
+    harness = watched()
     harness.source.opens.append(replace(GIVEN, fps=FPS))
     harness.source.reads.append(SourceError("unplugged"))
     harness.next_picture(1)
@@ -360,7 +268,7 @@ def test_a_series_that_fails() -> None:
 
 def test_a_bad_picture_in_a_series() -> None:
     """It is left out, and the next one stands in for it at once."""
-    harness = in_step()
+    harness = watched()
     harness.source.reads.append(b"garbage")
     harness.next_picture(1)
     assert (harness.stats.failed, len(harness.thread.queue)) == (1, 1)
@@ -370,7 +278,7 @@ def test_a_bad_picture_in_a_series() -> None:
 
 def test_a_snapshot_of_a_series() -> None:
     """It is the picture that comes next."""
-    harness = in_step()
+    harness = watched()
     asked = results(harness.capture.snapshot())
     harness.next_picture(1)
     assert asked == harness.frames[2:]
@@ -378,7 +286,7 @@ def test_a_snapshot_of_a_series() -> None:
 
 def test_a_publisher_that_fails_in_a_series() -> None:
     """Each exception out of it is said, and the pictures go on."""
-    harness = in_step()
+    harness = watched()
     harness.trouble = RuntimeError("cache")
     with capturedLogs() as events:
         harness.next_picture(FPS)
@@ -390,7 +298,7 @@ def test_a_publisher_that_fails_in_a_series() -> None:
 
 def test_the_last_picture_is_not_shown_after_the_stop() -> None:
     """A snapshot may still wait then, but whoever watched does so elsewhere."""
-    harness = in_step()
+    harness = watched()
     harness.capture.stop()
     harness.capture.show_last()
     assert len(harness.frames) == 2
@@ -398,7 +306,7 @@ def test_the_last_picture_is_not_shown_after_the_stop() -> None:
 
 def test_stop_in_a_series() -> None:
     """The source is released behind the picture under way, of which nothing is told."""
-    harness = in_step()
+    harness = watched()
     stopped = results(harness.capture.stop())
     harness.next_picture(1)
     assert (stopped, len(harness.frames)) == ([], 2)
@@ -406,14 +314,16 @@ def test_stop_in_a_series() -> None:
     assert (stopped, harness.source.is_open) == ([None], False)
 
 
-def test_a_camera_that_is_faster_than_it_says() -> None:
-    """It has next to no more pictures shown than one that is as fast as the stream."""
-    harness = CaptureHarness(takes=INTERVAL / 2)
-    harness.source.opens.append(replace(GIVEN, fps=FPS))
-    harness.capture.wake()
-    for _ in range(20 * 64):
-        harness.clock.advance(STEP)
-    assert 20 * FPS <= len(harness.frames) <= 20 * FPS + FAST_MOST + 2
+def test_a_snapshot_does_not_wait_for_its_turn() -> None:
+    """Of a slow stream the next picture that the camera has is taken for it."""
+    harness = watched()
+    (series,) = harness.thread.series
+    assert series.due.at == harness.clock.seconds() + INTERVAL
+    results(harness.capture.snapshot())
+    assert series.due.at == -inf
+
+
+# ---- Nobody watches
 
 
 def test_idle_only_looks() -> None:

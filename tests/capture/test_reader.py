@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from camd.capture.reader import BadPicture, Probe, Reader
 from camd.formats.jpeg import Size
 from camd.sources import CameraMode, EncodeError, RawFrame, SourceError
+from camd.sources.due import Due
 from tests.fakes_camera import GIVEN, FakeEncoder, FakeSource, tiny_jpeg
 from tests.jpegs import without_tables
 
@@ -56,7 +57,7 @@ def test_a_jpeg_that_its_source_has_checked_is_not_checked_again(
     """A source that checks its pictures says so by their size."""
     size = Size(GIVEN.width, GIVEN.height)
     shot = RawFrame(b"whatever it is, nobody looks into it", 0, size=size)
-    monkeypatch.setattr(source, "read", lambda: shot)
+    monkeypatch.setattr(source, "read", lambda due: shot)
     picture = reader.take()
     assert (picture.jpeg, picture.size) == (shot.content, size)
 
@@ -247,3 +248,15 @@ def test_nothing_is_taken_of_others(reader: Reader) -> None:
     """A source that keeps nothing unread is left alone between two reads."""
     reader.take()
     assert not reader.pump()
+
+
+def test_the_picture_that_is_due(
+    reader: Reader, source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is told which picture is wanted."""
+    asked: list[Due] = []
+    read = source.read
+    monkeypatch.setattr(source, "read", lambda due: (asked.append(due), read(due))[1])
+    due = Due(15)
+    reader.take(due)
+    assert asked == [due]

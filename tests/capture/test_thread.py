@@ -5,7 +5,9 @@ from __future__ import annotations
 import select
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from math import inf
 from queue import SimpleQueue
 from typing import Any
 
@@ -16,6 +18,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from camd.capture.thread import CameraThread, EventCalls, Series
+from camd.sources.due import Due
 from tests.fakes import failures
 
 PATIENCE = 10
@@ -147,52 +150,89 @@ def test_work_ends_what_is_between(reactor: FakeReactor) -> None:
     assert result == ["done"]
 
 
-def test_a_series_tells_each_result(reactor: FakeReactor, thread: CameraThread) -> None:
-    """They come on the reactor one by one, and the last one keeps the promise."""
-    told: list[int] = []
-    steps: SimpleQueue[int] = SimpleQueue()
-    series = Series(lambda: steps.get(timeout=PATIENCE), told.append)
+@dataclass(frozen=True)
+class Shot:
+    """A picture.
+
+    :ivar captured: when it was taken.
+    """
+
+    captured: float
+
+
+def test_a_series_tells_each_picture(
+    reactor: FakeReactor, thread: CameraThread
+) -> None:
+    """One after the other, until it is to end; of the next one nothing is told."""
+    told: list[Shot] = []
+    shots: SimpleQueue[Shot] = SimpleQueue()
+    series = Series(lambda due: shots.get(timeout=PATIENCE), told.append, Due(1))
     last = came_of(thread.repeat(series))
     for number in range(3):
-        steps.put(number)
+        shots.put(Shot(number))
         reactor.turn()
-    assert (told, last) == ([0, 1, 2], [])
-    series.is_ending = True
-    steps.put(3)
+    assert (told, last) == ([Shot(0), Shot(1), Shot(2)], [])
+    series.end()
+    shots.put(Shot(3))
     reactor.turn()
-    assert (told, last) == ([0, 1, 2], [3])
+    assert (told, last) == ([Shot(0), Shot(1), Shot(2)], [None])
+
+
+def test_a_series_takes_the_pictures_that_are_due(
+    reactor: FakeReactor, thread: CameraThread
+) -> None:
+    """Whoever takes them is told when the next one is, and that the last one is now."""
+    asked: list[float] = []
+    shots: SimpleQueue[Shot] = SimpleQueue()
+
+    def take(due: Due) -> Shot:
+        asked.append(due.at)
+        shot = shots.get(timeout=PATIENCE)
+        asked.append(due.at)
+        return shot
+
+    series = Series(take, lambda shot: None, Due(2))
+    thread.repeat(series)
+    for moment in (7.0, 7.75):
+        shots.put(Shot(moment))
+        reactor.turn()
+    series.end()
+    shots.put(Shot(7.8))
+    reactor.turn()
+    assert asked == [-inf, -inf, 7.5, 7.5, 8.0, -inf]
 
 
 def test_a_series_keeps_the_newest_for_a_busy_reactor(
     reactor: FakeReactor, thread: CameraThread
 ) -> None:
-    """A result that nobody had yet is replaced, so that none is told late."""
-    told: list[int] = []
-    left = [2, 1, 0]
+    """A picture that nobody had yet is replaced, so that none is told late."""
+    told: list[Shot] = []
+    left = [Shot(0), Shot(1), Shot(2)]
 
-    def work() -> int:
+    def take(due: Due) -> Shot:
         series.is_ending = not left[1:]
         return left.pop(0)
 
-    series = Series(work, told.append)
+    series = Series(take, told.append, Due(1))
     last = came_of(thread.repeat(series))
     after = came_of(thread(lambda: "after"))
     calls = [reactor.asked.get(timeout=PATIENCE) for _ in range(4)]
     for call in calls:
         call()
-    assert (told, last, after) == ([1], [0], ["after"])
+    assert (told, last, after) == ([Shot(1)], [None], ["after"])
 
 
 def test_a_series_ends_with_what_fails(
     reactor: FakeReactor, thread: CameraThread
 ) -> None:
-    """An exception fails the promise of its end, behind the results before it."""
-    told: list[float] = []
+    """An exception fails the promise of its end, behind the pictures before it."""
+    told: list[Shot] = []
     left = [1, 0]
-    last = came_of(thread.repeat(Series(lambda: 1 / left.pop(0), told.append)))
+    series = Series(lambda due: Shot(1 / left.pop(0)), told.append, Due(1))
+    last = came_of(thread.repeat(series))
     reactor.turn()
     reactor.turn()
-    assert told == [1.0]
+    assert told == [Shot(1.0)]
     assert last[0].check(ZeroDivisionError)
 
 

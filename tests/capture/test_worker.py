@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
-from camd.capture.reader import Probe, Reader
+from camd.capture.reader import CheckedJpeg, Probe, Reader
 from camd.capture.worker import LEFT_MOST, STUCK, ReaderThread, Worker
 from camd.sources import SourceError
 from camd.stats import CameraStats
@@ -50,7 +50,7 @@ class WorkerHarness:
         """Begin a series; the lists hold what was told, and what came of its end."""
         told: list[Any] = []
         came: list[Any] = []
-        self.worker.follow(Reader.probe, told.append, came.append)
+        self.worker.follow(Reader.take, 15, told.append, came.append)
         return told, came
 
     def wait(self, seconds: float) -> None:
@@ -175,14 +175,14 @@ def test_one_of_four_comes_back(harness: WorkerHarness) -> None:
 
 
 def test_what_comes_of_a_series(harness: WorkerHarness) -> None:
-    """Each result is told until it is to end, and then the last one is handed on."""
+    """Each picture is told until it is to end; then only that it has ended."""
     told, came = harness.follow()
     harness.threads[0].finish()
     harness.threads[0].finish()
-    assert ([type(one) for one in told], came) == ([Probe, Probe], [])
+    assert ([type(one) for one in told], came) == ([CheckedJpeg] * 2, [])
     harness.worker.end_series()
     harness.threads[0].finish()
-    assert (len(told), [type(one) for one in came]) == (2, [Probe])
+    assert (len(told), came) == (2, [None])
 
 
 def test_a_series_that_goes_on_is_not_stuck(harness: WorkerHarness) -> None:

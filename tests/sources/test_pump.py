@@ -9,9 +9,12 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from camd.sources import RawFrame, SourceError
+from camd.sources.due import Due
 from camd.sources.pump import LEAST_WAIT, Pump, ThreadedPump
 from tests.fake_camera import PATIENCE, FakeCapture, FakeTime, LiveCapture
 from tests.fakes import uncollected
@@ -218,11 +221,11 @@ def test_a_pump_leaves_nothing_behind(time: FakeTime) -> None:
 class Waits:
     """Says whether the next picture comes, and notes how long that was waited for."""
 
-    def __init__(self, comes: bool) -> None:
+    def __init__(self, comes: bool | None) -> None:
         self.comes = comes
         self.waited: list[float] = []
 
-    def __call__(self, capture: object, seconds: float) -> bool:
+    def __call__(self, capture: object, seconds: float) -> bool | None:
         self.waited.append(seconds)
         return self.comes
 
@@ -306,3 +309,139 @@ def test_without_a_thread_trouble_in_waiting_is_told(time: FakeTime) -> None:
     assert number(pump.read()) == 1
     with pytest.raises(SourceError, match="what is this"):
         pump.read()
+
+
+class Paced(FakeCapture):
+    """A camera that goes at its pace by itself.
+
+    :ivar taken: the numbers of the pictures that were taken out.
+    """
+
+    def __init__(self, time: FakeTime, fps: float) -> None:
+        super().__init__(time, fps)
+        self.grabbing = 1 / fps
+        self.taken: list[int] = []
+
+    def retrieve(self) -> tuple[bool, npt.NDArray[np.uint8] | None]:
+        """Note the number."""
+        self.taken.append(self.number)
+        return super().retrieve()
+
+
+@pytest.mark.parametrize(
+    ("camera", "stream", "numbers"),
+    [
+        (30, 30, [1, 2, 3, 4, 5, 6]),
+        (30, 15, [1, 3, 5, 7, 9, 11]),
+        (30, 20, [1, 3, 4, 6, 7, 9]),
+        (25, 10, [1, 4, 6, 9, 11, 14]),
+        (7.5, 15, [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_only_what_is_due_is_read(
+    time: FakeTime, camera: float, stream: float, numbers: list[int]
+) -> None:
+    """Of a camera that is faster than the stream, as many as are wanted, evenly."""
+    pump = Pump(Paced(time, camera), time.clock, "cam", comes=Waits(True))
+    due, found = Due(stream), []
+    for _ in numbers:
+        shot = pump.read(due)
+        due.took(shot.captured)
+        found.append(number(shot))
+    assert found == numbers
+
+
+def test_what_is_not_due_is_left_to_the_driver(time: FakeTime) -> None:
+    """Nothing is copied of it, as long as the one behind it comes."""
+    capture = Paced(time, 30)
+    pump = Pump(capture, time.clock, "cam", comes=Waits(True))
+    due = Due(15)
+    for _ in range(6):
+        due.took(pump.read(due).captured)
+    assert capture.taken == [1, 3, 5, 7, 9, 11]
+
+
+def test_what_was_asked_about_is_taken_out(time: FakeTime) -> None:
+    """OpenCV would bring the same picture again, for ever."""
+    capture = Paced(time, 60)
+    pump = Pump(capture, time.clock, "cam", comes=Waits(True))
+    due = Due(15)
+    for _ in range(3):
+        due.took(pump.read(due).captured)
+    # Of 2, 3 and 4, which are not due, 3 and 4 were asked about.
+    assert capture.taken == [1, 3, 4, 5, 7, 8, 9]
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+def test_the_last_one_ahead_of_a_silence(time: FakeTime, fps: float) -> None:
+    """It is read although it is not due, when one is due and the next is overdue."""
+    capture, waits = Paced(time, fps), Waits(True)
+    pump = Pump(capture, time.clock, "cam", comes=waits)
+    due = Due(15)
+    for _ in range(2):
+        due.took(pump.read(due).captured)
+    last, before = capture.number, len(waits.waited)
+    waits.comes = False
+    shot = pump.read(due)
+    assert number(shot) == last + 1
+    assert shot.captured < due.at
+    patience = max(1.5 / fps, due.at - shot.captured)
+    assert waits.waited[before:] == [pytest.approx(patience, abs=0.001)]
+
+
+def test_the_last_one_ahead_of_an_unplug(time: FakeTime) -> None:
+    """It is read, and then why there is no other."""
+    capture, waits = Paced(time, 30), Waits(True)
+    pump = Pump(capture, time.clock, "cam", comes=waits)
+    due = Due(15)
+    for _ in range(2):
+        due.took(pump.read(due).captured)
+    last, waits.comes = capture.number, None
+    assert number(pump.read(due)) == last + 1
+    capture.plugged = False
+    with pytest.raises(SourceError, match="no pictures any more"):
+        pump.read(due)
+
+
+def test_what_is_due_may_change_meanwhile(time: FakeTime) -> None:
+    """For a snapshot, the next picture is taken whenever it comes."""
+    due = Due(1)
+
+    def comes(capture: object, seconds: float) -> bool:
+        if capture_.number == 5:
+            due.hurry()
+        return True
+
+    capture_ = Paced(time, 30)
+    pump = Pump(capture_, time.clock, "cam", comes=comes)
+    due.took(pump.read(due).captured)
+    assert number(pump.read(due)) == 6
+
+
+def test_a_reader_is_woken_up_for_what_is_due(time: FakeTime) -> None:
+    """With a thread in between, too: not for each picture of the camera."""
+    pumped = Pumped(LiveCapture(time, fps=30, waiting=1))
+    due = Due(15)
+    pumped.camera.drained()
+    due.took(pumped.pump.read(due).captured)
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read, due)
+        pumped.camera.send()
+        with pytest.raises(FutureTimeout):
+            reading.result(0.02)
+        pumped.camera.send()
+        assert number(reading.result(PATIENCE)) == 3
+    pumped.stop()
+
+
+def test_a_reader_gets_what_is_not_due_in_a_silence(time: FakeTime) -> None:
+    """When one is due and none has come by the moment at which it is overdue."""
+    pumped = Pumped(LiveCapture(time, fps=30, waiting=1))
+    due = Due(15)
+    pumped.camera.drained()
+    due.took(pumped.pump.read(due).captured)
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read, due)
+        pumped.camera.send()
+        assert number(reading.result(PATIENCE)) == 2
+    pumped.stop()

@@ -14,6 +14,7 @@ from camd.formats.scan import is_complete
 from camd.sources import CameraMode, Clock, Image, RawFrame, Source
 from camd.sources.drawing.orientation import oriented, oriented_size
 from camd.sources.drawing.overlay import Overlay
+from camd.sources.due import ANY, Due
 
 if TYPE_CHECKING:
     from camd.config.settings import CameraSettings
@@ -51,12 +52,12 @@ class Redrawn:
         """Open the camera; return the mode that its pictures will have."""
         return oriented_size(self._source.open(), self._settings.rotate)
 
-    def read(self) -> RawFrame:
-        """Wait for the newest picture, and redraw it.
+    def read(self, due: Due = ANY) -> RawFrame:
+        """Wait for the picture that is due, and redraw it.
 
         :raises Damaged: when it is a JPEG that is not whole; the next one may be.
         """
-        shot = self._source.read()
+        shot = self._source.read(due)
         picture = oriented(
             self._pixels(shot.content), self._settings.rotate, self._settings.flip
         )

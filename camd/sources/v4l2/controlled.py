@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from camd.sources import CameraMode, PumpedSource, RawFrame, Source, SourceError
+from camd.sources import CameraMode, PumpedSource, Source, SourceError
 from camd.sources.v4l2.controls import (
     Outcome,
     Refused,
@@ -107,8 +107,8 @@ class Controlled:
     What cannot be set is logged, once until it changes, and the camera stays open: a
     wrong brightness must not leave a robot blind.
 
-    :ivar read: waits for the newest picture. It is the source's own, as ``close`` is: a
-        frame is to pass no call for the controls.
+    :ivar read: waits for the picture that is due. It is the source's own, as ``close``
+        is: a frame is to pass no call for the controls.
 
     :param controls: of the same device.
     :param camera: its name, for the log.
@@ -117,7 +117,7 @@ class Controlled:
     _log = Logger()
 
     def __init__(self, source: Source, controls: DeviceControls, camera: str) -> None:
-        self.read: Callable[[], RawFrame] = source.read
+        self.read = source.read
         self.close: Callable[[], None] = source.close
         self._source = source
         self._pumped = source if isinstance(source, PumpedSource) else None
