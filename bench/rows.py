@@ -29,6 +29,7 @@ ROWS: dict[str, Measure] = {
     "device1": lambda rig: cameras.by_device(rig, 1),
     "device5": lambda rig: cameras.by_device(rig, 5),
     "device50": lambda rig: cameras.by_device(rig, 50),
+    "device30": lambda rig: cameras.by_device(rig, 1, fps=30),
     "cameras16": lambda rig: cameras.many(rig, 16),
     "cameras64": lambda rig: cameras.many(rig, 64),
     "daemon": cameras.whole_daemon,

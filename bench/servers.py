@@ -136,10 +136,14 @@ def floor(folder: Path, lowat: int = 0, host: str = LOOPBACK) -> Iterator[Server
 
 
 @contextmanager
-def webcam(folder: Path) -> Iterator[Server]:
-    """The daemon, showing a webcam that is in memory (:mod:`bench.webcam`)."""
-    twistd = [sys.executable, "-m", "bench.webcam", str(folder), str(FPS)]
-    with camd("/dev/video0", twistd=twistd) as server:
+def webcam(folder: Path, fps: float = FPS) -> Iterator[Server]:
+    """
+    The daemon, showing a webcam that is in memory (:mod:`bench.webcam`).
+
+    :param fps: pictures a second of the webcam, of which 15 are shown.
+    """
+    twistd = [sys.executable, "-m", "bench.webcam", str(folder), str(fps)]
+    with camd("/dev/video0", twistd=twistd, camera_fps=fps) as server:
         yield server
 
 
