@@ -12,6 +12,7 @@ import pytest
 
 from camd.formats.jpeg import Damaged
 from camd.sources import CameraMode, SourceError
+from camd.sources.due import Due
 from camd.sources.files import MAX_FILE
 from camd.sources.folder import Folder
 from tests.fake_camera import FakeTime
@@ -165,6 +166,19 @@ def test_only_the_newest_of_several(three: Path, time: FakeTime) -> None:
     assert source.read().content == jpeg(99)
     with pytest.raises(SourceError, match="nothing new"):
         source.read()
+
+
+def test_the_newest_when_one_is_due(three: Path, time: FakeTime) -> None:
+    """Of files that come faster than the stream, the newest is shown at its pace."""
+    source, due = folder(three, time), Due(5)
+    source.open()
+    write(three / "new.jpg", jpeg(99), time.now)
+    due.took(source.read(due).captured)
+    write(three / "new.jpg", jpeg(98), time.now + 0.1)
+    write(three / "newer.jpg", jpeg(97), time.now + 0.15)
+    began = time.now
+    assert source.read(due).content == jpeg(97)
+    assert time.now == pytest.approx(began + 0.2)
 
 
 def test_a_folder_that_was_fed_is_no_film_again(three: Path, time: FakeTime) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from camd.sources.pace import Pace
+from camd.sources.due import Due
+from camd.sources.pace import SLICE, Pace
 from tests.fake_camera import FakeTime
 
 
@@ -75,3 +76,38 @@ def test_a_sleep_that_ends_early_is_slept_again(time: FakeTime) -> None:
     pictures.wait()
     pictures.wait()
     assert time.now == pytest.approx(1000.1)
+
+
+@pytest.mark.parametrize(
+    ("fps", "stream", "numbers"),
+    [
+        (30, 15, [0, 2, 4, 6, 8]),
+        (30, 20, [0, 2, 3, 5, 6]),
+        (25, 10, [0, 3, 5, 8, 10]),
+        (10, 15, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_only_what_the_reader_wants(
+    time: FakeTime, fps: float, stream: float, numbers: list[int]
+) -> None:
+    """A reader that wants fewer pictures sleeps until one is due for it, too."""
+    pictures, due, found = pace(time, fps), Due(stream), []
+    for _ in numbers:
+        number, moment = pictures.wait(due)
+        due.took(moment)
+        found.append(number)
+    assert found == numbers
+
+
+def test_what_the_reader_wants_may_change_meanwhile() -> None:
+    """One that has just begun to sleep for long wakes up within a moment."""
+    time, due = FakeTime(), Due(0.1)
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        due.hurry()
+
+    pictures = Pace(10, time.clock, sleep)
+    due.took(pictures.wait(due)[1])
+    assert pictures.wait(due) == (2, pytest.approx(1000.2))
+    assert time.now == 1000 + SLICE

@@ -7,6 +7,7 @@ import pytest
 
 from camd.sources import CameraMode, Image, RawFrame
 from camd.sources.drawing.card import COUNT, Card
+from camd.sources.due import Due
 from camd.sources.pattern import Pattern
 from tests.fake_camera import FakeTime
 
@@ -127,3 +128,15 @@ def test_open_starts_again() -> None:
     again = source.read()
     assert again.captured == time.now
     assert (pixels(again)[106:114] == first[106:114]).all()
+
+
+def test_the_picture_that_is_due() -> None:
+    """Of a pattern that is faster than the stream none is drawn in vain."""
+    time, due = FakeTime(), Due(10)
+    source = pattern(time, 30)
+    moments = []
+    for _ in range(4):
+        shot = source.read(due)
+        due.took(shot.captured)
+        moments.append(shot.captured)
+    assert moments == pytest.approx([1000, 1000.1, 1000.2, 1000.3])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from camd.sources import Image, SourceError
+from camd.sources.due import Due
 from camd.sources.video import LONGEST_SKIP, VideoFile
 from tests.fake_camera import FakeCapture, FakeOpener, FakeTime
 
@@ -147,3 +148,13 @@ def test_closed(film: Path, time: FakeTime) -> None:
     source.close()
     with pytest.raises(SourceError, match="not open"):
         source.read()
+
+
+def test_the_picture_that_is_due(film: Path, time: FakeTime) -> None:
+    """Of a film that is faster than the stream, some are passed over evenly."""
+    source, due, found = opened(film, time), Due(5), []
+    for _ in range(3):
+        shot = source.read(due)
+        due.took(shot.captured)
+        found.append(number_in(shot.content))
+    assert found == [0, 2, 4]

@@ -13,10 +13,11 @@ from twisted.logger import capturedLogs, formatEvent
 from camd.capture.reader import BadPicture, Reader
 from camd.config.settings import CameraSettings
 from camd.formats.jpeg import MAX_PIXELS, Damaged, Size
-from camd.sources import CameraMode, SourceError
+from camd.sources import CameraMode, RawFrame, SourceError
 from camd.sources.drawing.orientation import oriented
 from camd.sources.drawing.overlay import Overlay
 from camd.sources.drawing.transform import Redrawn, decoded
+from camd.sources.due import Due
 from camd.sources.factory import make_controls, make_encoder, make_source
 from camd.sources.live import Live
 from camd.sources.v4l2.controlled import Controlled
@@ -239,3 +240,18 @@ def test_controls_of_devices_alone() -> None:
     controls = make_controls(device)
     assert isinstance(make_source(device, controls=controls), Controlled)
     assert make_controls(address) is None
+
+
+def test_the_picture_that_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The camera is told which one is wanted."""
+    source, due = redrawn([PICTURE], rotate=90), Due(15)
+    asked: list[Due] = []
+    read = source._source.read
+
+    def noted(due: Due) -> RawFrame:
+        asked.append(due)
+        return read(due)
+
+    monkeypatch.setattr(source._source, "read", noted)
+    source.read(due)
+    assert asked == [due]
