@@ -255,6 +255,29 @@ def test_using_it_elsewhere(closer: Driver, daemon: Daemon) -> None:
     assert ask(daemon, path, headers={}).status == 200
 
 
+HOLD_SESSION = """
+    const ask = window.fetch, held = new Promise((go) => { window.letGo = go; });
+    window.fetch = async (...all) => {
+        if (String(all[0]).endsWith("/session")) await held;
+        return ask(...all);
+    };
+"""
+"""Holds back the answer to what this person may do, until it is let go."""
+
+
+def test_rights_that_come_late(browser: Driver, daemon: Daemon) -> None:
+    """What a person may do is offered in a panel that was open before it was known."""
+    script = {"source": HOLD_SESSION}
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+    browser.get(f"{daemon.with_query('/')}#/door")
+    await_live(browser, "door")
+    click(browser, "[data-tool=panel]")
+    click(browser, "#panel summary")
+    assert not browser.find_elements("css selector", ".share")
+    browser.execute_script("letGo()")
+    until(lambda: browser.find_elements("css selector", ".share"), "a link is offered")
+
+
 def test_what_was_copied_is_told(closer: Driver) -> None:
     """Those who cannot see it hear it each time; figures that change are not told."""
     click(closer, "[data-tool=panel]")

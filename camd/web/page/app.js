@@ -214,6 +214,7 @@ async function begin() {
     if (answer.ok) Object.assign(session, await answer.json());
   } catch { /* the feed goes on trying */ }
   tools.out.hidden = !session.can_sign_out;
+  show(); // A panel that is open already offers what this person may do.
 }
 
 show();

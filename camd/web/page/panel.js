@@ -19,6 +19,7 @@ export class Panel {
   #say;
   #feed;
   #tile = null;
+  #rights = "";
   #plots = {};
   #facts = {};
   #rates = {};
@@ -34,11 +35,12 @@ export class Panel {
     setInterval(() => this.#tell(), 1000);
   }
 
-  /** Tell of a tile; null closes the panel. */
+  /** Tell of a tile, and offer what the person who looks may do; null closes the panel. */
   show(tile, tools = []) {
+    const rights = this.#session.rights.join();
     this.#root.hidden = tile === null;
-    if (tile === this.#tile) return;
-    this.#tile = tile;
+    if (tile === this.#tile && rights === this.#rights) return;
+    [this.#tile, this.#rights] = [tile, rights];
     this.#controls = null;
     this.#root.replaceChildren(...(tile ? this.#parts(tile, tools) : []));
     this.#tell();
