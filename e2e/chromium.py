@@ -15,6 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webelement import WebElement
 
 from e2e.daemon import Daemon
+from e2e.ports import free_port
 from e2e.video import Pixels, decode
 from e2e.waiting import PATIENCE, until
 
@@ -81,7 +82,8 @@ def chromium(
     # Do not wait until everything is loaded: a stream never is.
     options.page_load_strategy = "eager"
     environment = {**os.environ, **({"HOME": str(home)} if home else {})}
-    service = Service(str(shutil.which("chromedriver")), env=environment)
+    program = str(shutil.which("chromedriver"))
+    service = Service(program, port=free_port(), env=environment)
     driver = Driver(options, service)
     try:
         driver.set_page_load_timeout(PATIENCE)

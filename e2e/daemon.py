@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from camd.config.variables import BARE, PREFIX
-from e2e.waiting import until
+from e2e.waiting import PATIENCE, until
 
 Camera = Mapping[str, Any]
 
@@ -87,7 +87,7 @@ class Daemon:
         """
         asked = time.monotonic()
         self.process.send_signal(how)
-        self.process.wait(timeout=10)
+        self.process.wait(PATIENCE)
         return time.monotonic() - asked
 
 
@@ -154,7 +154,7 @@ def environment(folder: Path) -> dict[str, str]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(timeout=10)
+        process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

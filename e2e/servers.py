@@ -14,7 +14,8 @@ from pathlib import Path
 
 from e2e.client import stats, watching
 from e2e.daemon import Daemon
-from e2e.waiting import until
+from e2e.ports import free_port
+from e2e.waiting import PATIENCE, until
 
 USER, PASSWORD = "viewer", "swordfish-4711"
 
@@ -61,7 +62,7 @@ class Server:
         """Kill the server, as a power cut would; a second call does nothing."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
         self._process = None
 
     def address(self, form: str, password: str = PASSWORD) -> str:
@@ -130,11 +131,3 @@ def killed_and_back(daemon: Daemon, server: Server) -> None:
         until(lambda: all(w.seen[-1].number > last + 5 for w in watchers), "new ones")
         assert [w.trouble for w in watchers] == [None] * 3
         assert stats(daemon)["active_clients"] == 3
-
-
-def free_port() -> int:
-    """Find a free port."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port

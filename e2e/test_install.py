@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -18,12 +17,16 @@ from pathlib import Path
 import pytest
 
 from e2e.daemon import environment
+from e2e.ports import free_port, listening_on
 from e2e.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[1]
 
 INSTALL_TIME = 300
 """Seconds that an install may take, with all that camd needs."""
+
+# A test may be the one for which the wheel is built and installed.
+pytestmark = pytest.mark.timeout(2 * INSTALL_TIME)
 
 
 def bare_environment(folder: Path, **more: str) -> dict[str, str]:
@@ -91,13 +94,6 @@ def virtual(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def snapshot(address: str, key: str) -> bytes | None:
     """Return the newest picture; None while there is none."""
     asked = urllib.request.Request(
@@ -115,7 +111,7 @@ def snapshot(address: str, key: str) -> bytes | None:
 def in_foreground(command: Path, folder: Path) -> Iterator[tuple[str, str]]:
     """Run camd there, and give the address and the key that it says."""
     log = folder / "output"
-    listen = f"tcp:{free_port()}:interface=127.0.0.1"
+    listen = listening_on(free_port())
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -187,7 +183,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_as_a_daemon(virtual: Path, tmp_path: Path) -> None:
     """``twistd camd`` starts a daemon; a second one on its port is told why not."""
     twistd = virtual / "bin" / "twistd"
-    listen = {"CAMD_LISTEN": f"tcp:{free_port()}:interface=127.0.0.1"}
+    listen = {"CAMD_LISTEN": listening_on(free_port())}
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()

@@ -17,7 +17,8 @@ from e2e.authority import Authority
 from e2e.client import STREAM, ask, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
-from e2e.servers import Server, free_port
+from e2e.ports import free_port
+from e2e.servers import Server
 from e2e.waiting import PATIENCE, until
 
 USER = "camd"
@@ -150,7 +151,7 @@ def test_renditions_are_the_origins(servers: Servers, start: Start) -> None:
     origin = start({"robot": {"source": "pattern"}}, publish=address)
     small, large = (start({}, cameras_from=address) for _ in range(2))
     until(lambda: state(small) == state(large) == "live", "the edges are live")
-    assert read_by_edges(port) == {b"1/4@35"}
+    until(lambda: read_by_edges(port) == {b"1/4@35"}, "both read the smallest")
     path = f"{STREAM}?width=320"
     with watching(origin, path=path) as (there,), watching(small, path=path) as (here,):
         until(lambda: len(here.frames()) > 30, "pictures come")
@@ -158,7 +159,8 @@ def test_renditions_are_the_origins(servers: Servers, start: Start) -> None:
         assert rendition == there.headers["x-rendition"] != "full"
         with watching(large) as (full,):
             until(lambda: len(full.frames()) > 10, "full pictures come")
-            assert read_by_edges(port) == {rendition.encode(), b"full"}
+            wanted = {rendition.encode(), b"full"}
+            until(lambda: read_by_edges(port) == wanted, "each reads what it shows")
             assert measure(full.frames()[-1].jpeg) == Size(640, 480)
         # What the origin began with may have been made at both ends.
         made = {seen.stamp: seen.jpeg for seen in there.frames()}

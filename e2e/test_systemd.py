@@ -18,6 +18,7 @@ import pytest
 
 from e2e.client import ask, watching
 from e2e.daemon import Daemon
+from e2e.ports import free_port
 from e2e.waiting import PATIENCE, until
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -148,8 +149,7 @@ def test_restart_without_a_gap(systemd: Systemd) -> None:
 
 def test_socket_activation_by_systemd_itself(tmp_path: Path) -> None:
     """Systemd's own tool hands a port over, and camd answers on it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     listen = "systemd:domain=INET:name=http"
     settings = {"listen": listen, "api_keys": {"e2e": KEY}}
     (tmp_path / "camd.yaml").write_text(json.dumps(settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from e2e.client import ask
 from e2e.daemon import Daemon
+from e2e.ports import free_port
 from e2e.proxies import Place, Setup
 from e2e.waiting import PATIENCE
 
@@ -45,7 +45,7 @@ def _started(
 ) -> tuple[subprocess.Popen[bytes], Daemon]:
     log = folder / "log"
     for attempt in range(ATTEMPTS):
-        place = Place(folder / str(attempt), _free_port())
+        place = Place(folder / str(attempt), free_port())
         seen = replace(daemon, port=place.port)
         process = _launched(setup, place, daemon.port, log)
         if _comes_up(process, seen, base):
@@ -92,15 +92,8 @@ def _answers(seen: Daemon, base: str) -> bool:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(timeout=10)
+        process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise
-
-
-def _free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a wait is broken off. Nothing promises them: what camd promises, a test
-says in seconds of its own."""
+says in seconds of its own. Firefox takes up to 52 until its first picture where twenty
+other programs want the same two cores (measured)."""
 
 
 def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:

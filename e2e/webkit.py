@@ -11,6 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.webkitgtk.service import Service
 
 from e2e.browsers import environment, minibrowser
+from e2e.ports import free_port
 from e2e.screen import Screen
 from e2e.waiting import PATIENCE
 
@@ -28,7 +29,7 @@ def webkit(screen: Screen, folder: Path) -> Iterator[webdriver.WebKitGTK]:
     # Not until all is loaded: a stream never is.
     options.page_load_strategy = "none"
     program = str(shutil.which("WebKitWebDriver"))
-    service = Service(program, env=environment(screen, folder))
+    service = Service(program, port=free_port(), env=environment(screen, folder))
     driver = webdriver.WebKitGTK(options=options, service=service)
     try:
         driver.set_script_timeout(PATIENCE)
