@@ -68,6 +68,19 @@ def stats(daemon: Daemon, camera: str = "robot") -> dict[str, Any]:
     return answer
 
 
+def only_viewer(daemon: Daemon) -> dict[str, Any]:
+    """Return what the daemon tells of a camera's viewer, once it is the only one.
+
+    A page that a browser has left may be one for a moment longer.
+    """
+
+    def only() -> dict[str, Any] | None:
+        clients = stats(daemon)["clients"]
+        return dict(clients[0]) if len(clients) == 1 else None
+
+    return until(only, "there is one viewer")
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """

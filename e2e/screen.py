@@ -12,9 +12,10 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from threading import Event, Thread
 
@@ -153,16 +154,25 @@ class Onlooker(Thread):
         :raises AssertionError: when there is none, for longer than a repaint takes.
         """
         glances = list(self.glances)
-        whole = next(seen for seen in reversed(glances) if seen.number is not None)
-        blank = glances[-1].moment - whole.moment
-        assert blank < REPAINT, "there is no whole picture on the screen"
-        assert whole.number is not None
-        return whole.number
+        blank = list(takewhile(lambda seen: seen.number is None, reversed(glances)))
+        assert lasted(blank) < REPAINT, "there is no whole picture on the screen"
+        number = glances[-1 - len(blank)].number
+        assert number is not None
+        return number
 
     @property
     def square(self) -> int:
         """Pixels that the side of a square of it has; 0 when there is no picture."""
         return self.glances[-1].square
+
+
+def lasted(glances: Sequence[Glance]) -> float:
+    """Return the seconds between the first and the last of some glances in a row.
+
+    What was on the screen between them and the ones around, nobody has seen.
+    """
+    moments = [glance.moment for glance in glances]
+    return max(moments) - min(moments) if moments else 0.0
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from itertools import pairwise, product
+from itertools import groupby, pairwise, product
 from pathlib import Path
 from statistics import median
 from typing import Any, Protocol
@@ -35,9 +35,9 @@ from e2e.camera import (
 from e2e.client import STREAM, Watcher, ask, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
-from e2e.screen import REPAINT, Glance, Onlooker, looking_at, screen
+from e2e.screen import REPAINT, Glance, Onlooker, lasted, looking_at, screen
 from e2e.video import decode
-from e2e.waiting import until
+from e2e.waiting import PATIENCE, until
 
 in_each_cell = pytest.mark.parametrize(
     ("browser", "shape"), list(product(BROWSERS, ("img", "page")))
@@ -61,7 +61,8 @@ ALLOWANCE = 0.1
 """Seconds beyond a frame time for the quickest of many on a loaded machine."""
 
 GRACE = 5.0
-"""Seconds that a browser may take to close a connection; 0.1 is usual (measured)."""
+"""Seconds after which a browser that has not closed a connection will not do so; 0.1 is
+usual (measured)."""
 
 IMG = """<!DOCTYPE html><title>A page</title>
 <body style="margin: 0; background: #888">
@@ -168,8 +169,9 @@ def show(browser: str, shape: str, start: Start, tmp_path: Path) -> Iterator[Sho
             fps: float, page: str = IMG, query: str = "", **settings: Any
         ) -> Scene:
             camera = stack.enter_context(http_camera(fps))
-            robot = {"source": camera.address, "camera_timeout": 1.5}
-            daemon = start({"robot": robot}, **settings)
+            # However long a browser takes, its last picture is not replaced.
+            held = {"camera_timeout": 1.5, "offline_after": 60}
+            daemon = start({"robot": {"source": camera.address, **held}}, **settings)
             window = stack.enter_context(screen())
             onlooker = stack.enter_context(looking_at(window))
             address = daemon.with_query(STREAM) + query
@@ -191,13 +193,8 @@ def write(path: Path, page: str, address: str) -> str:
 
 def longest_blank(glances: Sequence[Glance]) -> float:
     """Return the longest time, in seconds, without a whole picture on the screen."""
-    longest, shown_at = 0.0, glances[0].moment
-    for glance in glances:
-        if glance.number is None:
-            longest = max(longest, glance.moment - shown_at)
-        else:
-            shown_at = glance.moment
-    return longest
+    runs = groupby(glances, lambda seen: seen.number is None)
+    return max((lasted(list(run)) for blank, run in runs if blank), default=0.0)
 
 
 def forward(earlier: int, later: int) -> bool:
@@ -305,18 +302,23 @@ def test_plain_form_needs_the_repeat(show: Show) -> None:
     scene = show(1, query="&wire=plain")
     scene.await_pictures(3)
     scene.check()
+    until(lambda: median(scene.delays()) < REPEAT + SOON, "half are late by it alone")
     assert min(scene.delays()) > REPEAT
-    assert median(scene.delays()) < REPEAT + SOON
 
 
 @pytest.mark.parametrize("shape", ["img"])
 @pytest.mark.parametrize(
-    "browser", ["chromium", "firefox", pytest.param("webkit", marks=never_cancels)]
+    ("browser", "seconds"),
+    [
+        ("chromium", PATIENCE),
+        ("firefox", PATIENCE),
+        pytest.param("webkit", GRACE, marks=never_cancels),
+    ],
 )
-def test_empty_src_ends_the_stream(show: Show) -> None:
+def test_empty_src_ends_the_stream(show: Show, seconds: float) -> None:
     """A page that empties img.src is no longer a viewer."""
     scene = show(15, page=CLEARED)
-    until(lambda: not stats(scene.daemon)["clients"], "nobody watches", GRACE)
+    until(lambda: not stats(scene.daemon)["clients"], "nobody watches", seconds)
 
 
 @pytest.mark.parametrize("shape", ["img"])
@@ -324,4 +326,4 @@ def test_empty_src_ends_the_stream(show: Show) -> None:
 def test_removed_frame_ends_the_stream(show: Show) -> None:
     """A page that removes the <iframe> around the <img> is no longer a viewer."""
     scene = show(15, page=FRAMED)
-    until(lambda: not stats(scene.daemon)["clients"], "nobody watches", GRACE)
+    until(lambda: not stats(scene.daemon)["clients"], "nobody watches")

@@ -112,7 +112,7 @@ def test_stalled_viewer_is_let_go(start: Start) -> None:
     """A viewer that reads nothing is cut off; the one beside it goes on."""
     film = str(video("bigbuckbunny.mp4"))
     daemon = start({"robot": {"source": film}}, stream_timeout=1)
-    with not_reading(daemon) as connection, watching(daemon) as (watcher,):
+    with watching(daemon) as (watcher,), not_reading(daemon) as connection:
         found = until(lambda: _stalled(daemon), "the log tells of the stalled viewer")
         assert found["active"] == "1"
         with pytest.raises(ConnectionResetError):
@@ -125,7 +125,7 @@ def test_stalled_viewer_is_let_go(start: Start) -> None:
 
 def _stalled(daemon: Daemon) -> re.Match[str] | None:
     return re.search(
-        r"Client 1 disconnected after [\d.]+ s, \d+ frames: stalled\. "
+        r"Client 2 disconnected after [\d.]+ s, \d+ frames: stalled\. "
         r"Total active clients: (?P<active>\d+)",
         daemon.log,
     )

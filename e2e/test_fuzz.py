@@ -45,7 +45,7 @@ def test_hostile_input_disturbs_nobody(start: Start) -> None:
     daemon = start({"robot": {"source": "pattern"}}, **settings)
     with watching(daemon) as (watcher,), dawdling(daemon) as dawdlers:
         outcome = attack(daemon.port, daemon.key, seed)
-        until(lambda: len(dawdlers.closed) == COUNT, "all who dawdle are gone", 60)
+        until(lambda: len(dawdlers.closed) == COUNT, "all who dawdle are gone")
         numbers = [seen.number for seen in watcher.frames()]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), seed
         assert watcher.trouble is None, seed
@@ -58,7 +58,7 @@ def test_hostile_input_disturbs_nobody(start: Start) -> None:
     assert set(outcome["codes"]) >= {"200", "400", "401", "404", "405"}
     assert not [code for code in outcome["codes"] if code == "500"], seed
     assert outcome["strange"] == [], seed
-    until(lambda: stats(daemon)["active_clients"] == 0, "nobody watches", 60)
+    until(lambda: stats(daemon)["active_clients"] == 0, "nobody watches")
     assert ask(daemon, "/healthz", headers={}).status == 200
     # What a terminal would obey, and what would be a second line, is in no line.
     assert not re.search(r"[^\n\x20-\x7e]", daemon.log), seed

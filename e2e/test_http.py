@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from camd.formats.multipart import Parser
-from e2e.client import STREAM, stats
+from e2e.client import STREAM, only_viewer, stats
 from e2e.conftest import check_log
 from e2e.daemon import Daemon, ports_of, running
 from e2e.video import decode
@@ -120,7 +120,7 @@ def test_proxy_protocol(daemon: Daemon, header: bytes) -> None:
     with closing(connect(proxy_port(daemon))) as connection:
         connection.sendall(header + request(daemon))
         watch(pictures(connection), 3)
-        (viewer,) = stats(daemon)["clients"]
+        viewer = only_viewer(daemon)
         assert viewer["address"] == CLIENT
     until(lambda: not stats(daemon)["clients"], "it is gone")
     assert f"Client {viewer['number']} connected to robot from {CLIENT}" in daemon.log

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,8 +16,9 @@ from e2e.camera import Mood, http_camera
 from e2e.client import STREAM, ask, not_reading, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
+from e2e.ports import free_port, listening_on
 from e2e.video import Film, decode
-from e2e.waiting import until
+from e2e.waiting import PATIENCE, until
 
 DRAIN = 0.3
 """Seconds that streams have for their last picture; one here reads nothing of it."""
@@ -30,7 +30,7 @@ thread that is waited for would hold it up for 30."""
 
 def test_greeting_opens_the_page(start: Start, film: Film) -> None:
     """With no key set, the log has the address to open, and the made key only there."""
-    listen = f"tcp:{_free_port()}:interface=127.0.0.1"
+    listen = listening_on(free_port())
     daemon = start({"robot": {"source": str(film.path)}}, api_keys={}, listen=listen)
     address = f"{re.escape(daemon.origin)}/"
     greeting = until(
@@ -44,13 +44,6 @@ def test_greeting_opens_the_page(start: Start, film: Film) -> None:
     assert page.status == 200
     assert b"<img" in page.body
     assert daemon.log.count(key) == 1
-
-
-def _free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 def test_late_camera(start: Start, film: Film, tmp_path: Path) -> None:
@@ -91,9 +84,9 @@ def test_shutdown_in_time(start: Start, film: Film, how: signal.Signals) -> None
         # Twisted ends by the signal itself once all is closed, as is good manners.
         assert daemon.process.returncode == -how
         for watcher in watchers:
-            watcher.join(5)
+            watcher.join(PATIENCE)
             assert not watcher.is_alive()
-        assert player.wait(10) == 0
+        assert player.wait(PATIENCE) == 0
     assert "Total active clients: 0" in daemon.log
 
 

@@ -16,6 +16,7 @@ from e2e.chromium import Driver, enter
 from e2e.client import ask
 from e2e.conftest import Start
 from e2e.daemon import Daemon, running
+from e2e.ports import free_port, listening_on
 from e2e.waiting import PATIENCE, until
 from e2e.wall import Browser, await_live, click, place_of, text, tiles, word
 
@@ -125,11 +126,11 @@ def _grows(daemon: Daemon, lines: int, seconds: float) -> bool:
 
 def test_another_key_after_a_restart(browser: Driver, tmp_path: Path) -> None:
     """A page that stayed open asks for the new key over the wall."""
+    listen = listening_on(free_port())
     (tmp_path / "one").mkdir()
-    with running(tmp_path / "one", CAMERAS) as daemon:
+    with running(tmp_path / "one", CAMERAS, listen=listen) as daemon:
         enter(browser, daemon)
         await_live(browser)
-    listen = f"tcp:{daemon.port}:interface=127.0.0.1"
     (tmp_path / "two").mkdir()
     with running(tmp_path / "two", CAMERAS, listen=listen) as second:
         until(lambda: form_is_open(browser), "the form")

@@ -153,7 +153,10 @@ def test_a_phone_held_across(browser: Driver, daemon: Daemon) -> None:
     assert tiles(browser) == ["door"]
     shown = "return getComputedStyle(document.querySelector('header')).opacity"
     for opacity in ("0", "1"):
-        assert browser.execute_script(shown) == opacity
+        until(
+            lambda opacity=opacity: browser.execute_script(shown) == opacity,
+            f"the tools have an opacity of {opacity}",
+        )
         finger = {"touchPoints": [{"x": 400, "y": 300}]}
         browser.execute_cdp_cmd(
             "Input.dispatchTouchEvent", {"type": "touchStart", **finger}
@@ -325,7 +328,7 @@ def test_memory_stays_flat(browser: Driver, many: Daemon, blob: bool) -> None:
     source = COUNT_PICTURES + ("delete window.ImageDecoder;" if blob else "")
     browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
     enter(browser, many)
-    until(lambda: len(rates(browser)) == MANY, "each has pictures", seconds=90)
+    until(lambda: len(rates(browser)) == MANY, "each has pictures")
     time.sleep(10)
     first, (before, _) = heap(browser), decoded(browser)
     kept, end = [], time.monotonic() + FLAT

@@ -16,6 +16,7 @@ from e2e.camera import HttpCamera, Mood, http_camera
 from e2e.chromium import Driver, enter
 from e2e.conftest import Start
 from e2e.daemon import Daemon, running
+from e2e.ports import free_port, listening_on
 from e2e.relay import NO_UPGRADE, relay
 from e2e.video import CACHE
 from e2e.waiting import until
@@ -51,7 +52,11 @@ def take(browser: Browser, name: str) -> None:
 
 def test_the_daemon_is_killed(browser: Driver, tmp_path: Path) -> None:
     """The tile says that there is no connection, and is live again by itself."""
-    settings = {"api_keys": {"me": KEY}, "signing_key": "the-same-for-both-" * 2}
+    settings = {
+        "api_keys": {"me": KEY},
+        "signing_key": "the-same-for-both-" * 2,
+        "listen": listening_on(free_port()),
+    }
     cameras = {"workshop": {"source": "pattern"}}
     (tmp_path / "one").mkdir()
     with running(tmp_path / "one", cameras, **settings) as daemon:
@@ -60,9 +65,8 @@ def test_the_daemon_is_killed(browser: Driver, tmp_path: Path) -> None:
         daemon.stop(signal.SIGKILL)
     await_word(browser, "no connection", "workshop")
     take(browser, "daemon-killed")
-    listen = f"tcp:{daemon.port}:interface=127.0.0.1"
     (tmp_path / "two").mkdir()
-    with running(tmp_path / "two", cameras, listen=listen, **settings):
+    with running(tmp_path / "two", cameras, **settings):
         await_live(browser, "workshop")
         take(browser, "daemon-back")
 
@@ -128,6 +132,7 @@ NO_FRAMES = {b"/frame?": b"/nothing?", b"/snapshot?": b"/nothing?"}
 """What leaves nothing but streams."""
 
 
+@pytest.mark.alone
 def test_a_proxy_strips_the_upgrade(browser: Driver, daemon: Daemon) -> None:
     """Pictures are asked for one by one within three seconds, and are live as well."""
     with relay(daemon) as link:

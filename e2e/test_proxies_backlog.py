@@ -75,7 +75,7 @@ def _taken(daemon: Daemon) -> dict[int, int]:
             taken.update(more)
         return time.monotonic() - since > STILL
 
-    until(still, "no viewer takes any more", 60)
+    until(still, "no viewer takes any more")
     return taken
 
 

@@ -15,7 +15,7 @@ from e2e.client import STREAM, Watcher, ask, stats, watching
 from e2e.conftest import Start
 from e2e.daemon import Daemon
 from e2e.video import Film, decode
-from e2e.waiting import until
+from e2e.waiting import PATIENCE, until
 
 SNAPSHOT = "/api/robot/snapshot"
 
@@ -61,7 +61,7 @@ def test_an_outage(start: Start, camera: HttpCamera, mood: Mood) -> None:
         camera.mood = mood
         until(lambda: not any(map(is_live, watchers)), "all see the placeholder")
         for watcher in watchers:
-            check_placeholder(watcher)
+            check_placeholder(watcher, camera)
         reply = ask(daemon, SNAPSHOT)
         assert (reply.status, int(reply.headers["retry-after"]) >= 1) == (503, True)
         camera.mood = Mood.SENDING
@@ -71,12 +71,13 @@ def test_an_outage(start: Start, camera: HttpCamera, mood: Mood) -> None:
         assert all(watcher.trouble is None for watcher in watchers)
 
 
-def check_placeholder(watcher: Watcher) -> None:
+def check_placeholder(watcher: Watcher, camera: HttpCamera) -> None:
     """Check that it is none of the camera's pictures, and came in time."""
     frames = watcher.frames()
     first = next(n for n, one in enumerate(frames) if one.number == 0)
     last = frames[first - 1]
-    assert frames[first].moment - last.moment > 0.9 * HELD
+    taken = camera.sent[number_in(decode(last.jpeg))]
+    assert frames[first].moment - taken > 0.9 * HELD
     seen = watcher.seen[-1]
     assert seen.state in ("offline", "stalled")
     picture = decode(seen.jpeg)
@@ -123,7 +124,7 @@ def test_close(start: Start, camera: HttpCamera) -> None:
     with watching(daemon, 3) as watchers:
         camera.mood = Mood.GONE
         for watcher in watchers:
-            watcher.join(10)
+            watcher.join(PATIENCE)
             assert not watcher.is_alive()
             # Cut within a part or a chunk it would have failed.
             assert watcher.trouble is None

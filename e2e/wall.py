@@ -107,8 +107,12 @@ def place_of(browser: Browser, camera: str) -> tuple[float, float, float, float]
 
 
 def click(browser: Browser, selector: str) -> None:
-    """Click on an element."""
-    browser.execute_script("document.querySelector(arguments[0]).click()", selector)
+    """Click on an element, once it is there."""
+    script = (
+        "const found = document.querySelector(arguments[0]);"
+        "found?.click(); return found !== null"
+    )
+    until(lambda: browser.execute_script(script, selector), f"{selector} is there")
 
 
 def press(browser: Browser, key: str) -> None:
@@ -127,5 +131,10 @@ def hash_of(browser: Browser) -> str:
 
 
 def go(browser: Browser, address: str) -> None:
-    """Put something else behind the # of the address."""
-    browser.execute_script("location.hash = arguments[0]", address)
+    """Put something else behind the # of the address; return once the page has it."""
+    browser.execute_script(
+        "return new Promise((done) => {"
+        " addEventListener('hashchange', () => done(), {once: true});"
+        " location.hash = arguments[0]; })",
+        address,
+    )
