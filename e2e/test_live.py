@@ -84,7 +84,8 @@ def test_a_client_that_never_acknowledges(start: Start) -> None:
         rude.read_until(lambda: False, "it is cut off")
         assert rude.closed == (1006, "")
         assert 0 < len(rude.frames) <= TIMEOUT + 2
-    assert ": stalled. Total active clients: " in daemon.log
+    told = ": stalled. Total active clients: "
+    until(lambda: told in daemon.log, "the log says why")
 
 
 def test_pages_of_other_sites(start: Start) -> None:

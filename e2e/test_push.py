@@ -168,6 +168,7 @@ def test_two_pushers(start: Start, tmp_path: Path, way: str) -> None:
         until(lambda: state(daemon) == "live", "it is live")
         second = stack.enter_context(pushing(seen))
         until(lambda: first.poll(), "the first one ends")
+        until(lambda: "takes over from" in daemon.log, "the log says so")
         assert daemon.log.count("takes over from") == 1
         assert second.poll() is None
         assert state(daemon) == "live"
