@@ -64,6 +64,7 @@ def test_late_camera(start: Start, film: Film, tmp_path: Path) -> None:
     assert ask(daemon, "/readyz").status == 200
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_shutdown_in_time(start: Start, film: Film, how: signal.Signals) -> None:
     """It ends at once, for all its viewers, even beside a camera that hangs."""

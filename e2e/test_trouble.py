@@ -138,6 +138,7 @@ def test_close(start: Start, camera: HttpCamera) -> None:
         until(lambda: is_live(watcher), "the camera is seen")
 
 
+@pytest.mark.alone
 def test_a_camera_that_hangs(start: Start, camera: HttpCamera, film: Film) -> None:
     """One that never answers holds up neither the other camera nor the end."""
     camera.mood = Mood.HANGING
