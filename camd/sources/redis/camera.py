@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,6 +43,9 @@ looks at no other question meanwhile, such as that of the first viewer."""
 
 FULL: frozenset[Rendition | None] = frozenset({None})
 """The rung of full pictures."""
+
+BEHIND = 1.0
+"""Seconds by which what a rung begins with may be behind the last picture of others."""
 
 AT_REST = 0.75
 """Share of an interval until the next picture is waited for while nobody watches."""
@@ -96,6 +100,8 @@ class RedisCamera:
         # Of full pictures, as far as the receiver was told.
         self._size: Size | None = None
         self._refreshed_at = self._silent_since = 0.0
+        # When the last picture was taken, by Redis' clock.
+        self._taken = -math.inf
 
     @property
     def _is_watched(self) -> bool:
@@ -211,7 +217,8 @@ class RedisCamera:
         for key, entries in said or ():
             number, fields = entries[-1]
             self._silent_since = now
-            self._take(self._reading.came(key, number), fields, redis)
+            is_first = self._reading.is_new(key)
+            self._take(self._reading.came(key, number), fields, redis, is_first)
         if not said and self._receiver is not None:
             self._receiver.heard()
         if now - self._silent_since > WANTED:
@@ -265,7 +272,9 @@ class RedisCamera:
                     refusal=ascii(f"{refusal}"[:120])[1:-1],
                 )
 
-    def _take(self, rendition: Rendition | None, fields: Any, redis: Redis) -> None:
+    def _take(
+        self, rendition: Rendition | None, fields: Any, redis: Redis, is_first: bool
+    ) -> None:
         receiver = self._receiver
         if receiver is None:
             return
@@ -273,6 +282,8 @@ class RedisCamera:
             entry = read_entry(fields)
         except BadEntry as fault:
             receiver.failed(SourceError(f"{self._address}: {fault}"))
+            return
+        if is_first and self._is_past(entry, redis):
             return
         if not entry.jpeg or not entry.number:
             if self._is_watched and rendition != self._reading.first:
@@ -283,6 +294,16 @@ class RedisCamera:
                 receiver.placeholder(entry.jpeg, entry.timestamp)
             return
         self._show(receiver, entry, redis, rendition)
+
+    def _is_past(self, entry: Entry, redis: Redis) -> bool:
+        """Whether the camera has gone on since, and its rung was not sent meanwhile."""
+        if entry.taken < self._taken - BEHIND:
+            return True
+        seen, now = self._seen, self._reactor.seconds()
+        if seen is None or seen.state != "live" or not seen.patience:
+            return False
+        age: float = now - redis.clock.here(entry.taken, now)
+        return age > seen.patience
 
     def _show(
         self,
@@ -299,6 +320,7 @@ class RedisCamera:
         if not self._is_opened or size != self._size:
             self._is_opened, self._size = True, size
             receiver.opened("MJPG", None, size)
+        self._taken = entry.taken
         captured = redis.clock.here(entry.taken, self._reactor.seconds())
         if not self._is_told_live:
             self._is_told_live = True
@@ -358,6 +380,10 @@ class Reading:
             self._left = frozenset()
             self._read(self.wanted)
         return [*self._last, *self._last.values()]
+
+    def is_new(self, key: bytes) -> bool:
+        """Whether nothing has come of a key: its next entry may have stood there."""
+        return self._last[key] == b"0"
 
     def came(self, key: bytes, number: bytes) -> Rendition | None:
         """Note that an entry has come; return of which rung."""

@@ -478,6 +478,27 @@ def test_no_old_picture_for_who_comes_later(chain: Chain) -> None:
     assert max(ages) < 0.2
 
 
+@each_rung
+@pytest.mark.parametrize("is_new", [False, True])
+@pytest.mark.parametrize("round_trip", [0.0, 0.1])
+def test_no_old_picture_of_a_rung_that_was_not_sent(
+    chain: Chain, rung: str | None, is_new: bool, round_trip: float
+) -> None:
+    """The one for rest stands there for some seconds when others have viewers."""
+    chain.network.round_trip = round_trip
+    chain.edge.visit(rung)
+    chain.origin.run(7)
+    edge = Edge(chain.network) if is_new else chain.edge
+    viewer, _ = edge.visit(SMALLEST)
+    ages = []
+    for _ in range(64):
+        chain.origin.run(1 / 32, fps=32)
+        if viewer.last is not None:
+            ages.append(chain.network.seconds() - viewer.last.captured)
+    assert len(ages) > 16
+    assert max(ages) < 1
+
+
 def test_a_snapshot_of_what_viewers_have(chain: Chain) -> None:
     """Who asks for it small beside viewers of that costs no full picture."""
     chain.edge.visit(HALF)
@@ -527,6 +548,30 @@ def test_the_cameras_state_is_the_origins(chain: Chain, rung: str | None) -> Non
     origin = chain.edge.camera.origin
     assert origin is not None
     assert (origin.state, origin.why) == (State.OFFLINE, "unplugged")
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted"), [(None, ""), (HALF, ""), (None, SMALLEST), (None, HALF)]
+)
+def test_no_old_word_of_another_rung(
+    chain: Chain, seen: str | None, wanted: str | None
+) -> None:
+    """A rung that was not sent lately holds what was said of an outage that is over."""
+    viewer, _ = chain.edge.visit(seen)
+    chain.origin.run(1)
+    receiver = chain.origin.source.receiver
+    assert receiver is not None
+    receiver.failed(SourceError("unplugged"))
+    chain.network.run(3.5)
+    chain.origin.run(2)
+    assert chain.edge.camera.state is State.LIVE
+    with capturedLogs() as events:
+        if wanted:
+            chain.edge.visit(wanted)
+        else:
+            chain.edge.camera.remove_viewer(viewer)
+        chain.origin.run(8)
+    assert not [line for line in said(events) if "is offline" in line]
 
 
 def test_the_placeholder_is_the_origins(chain: Chain) -> None:
