@@ -191,6 +191,7 @@ class _Beat:
         self._turns: dict[float, int] = {}
         self.due = 0.0
         self._next: IDelayedCall | None = None
+        self._is_put_off = False
 
     def add(self, call: PeriodicCall, interval: float) -> None:
         """Make this call as well."""
@@ -222,10 +223,11 @@ class _Beat:
 
     def _run(self) -> None:
         self._next, now = None, self._clock.seconds()
-        if now - self.due > PAUSE:
-            # In the reactor's next turn. What has come in the pause is read ahead of
-            # that: who looks for a silence would find one that is none.
-            self.due = now
+        is_paused = now - self.due > PAUSE
+        # Put off to the reactor's next turn. What has come in the pause is read ahead
+        # of that: who looks for a silence would find one that is none.
+        self._is_put_off = is_paused and not self._is_put_off
+        if self._is_put_off:
             self._next = self._clock.callLater(0, self._run)
             return
         # Rounded, the clock may show a little less than what was waited for.

@@ -82,6 +82,22 @@ def test_what_has_come_in_a_pause_is_seen_first(clock: Clock) -> None:
     assert order == ["came", "look"]
 
 
+def test_calls_are_made_although_each_turn_takes_long(clock: Clock) -> None:
+    """They are put off once, and not again and again."""
+    owner = Owner(clock)
+    owner.periodic.start(1, now=False)
+    turns = iter(range(6))
+
+    def take_long() -> None:
+        clock.rightNow += PAUSE + 1
+        if next(turns, None) is not None:
+            clock.callLater(0, take_long)
+
+    clock.callLater(0, take_long)
+    clock.advance(0)
+    assert len(owner.times) == 4
+
+
 def test_what_is_late_is_not_made_by_a_frame(clock: Clock) -> None:
     """Others may have to be read yet that have come as well."""
     owner = Owner(clock)
