@@ -202,7 +202,8 @@ class ThreadedPump(Pump):
                 if last is None:
                     # Nobody is woken up for those that are not due.
                     patience = left + self._gap if left + self._gap > 0 else None
-                if not self._turn.wait(patience) and self._shot is last:
+                is_late = not self._turn.wait(patience) and self._shot is last
+                if is_late and last is not None:
                     break
             shot, self._shot = self._shot, None
         if shot is None:

@@ -420,8 +420,9 @@ def test_what_is_due_may_change_meanwhile(time: FakeTime) -> None:
 
 def test_a_reader_is_woken_up_for_what_is_due(time: FakeTime) -> None:
     """With a thread in between, too: not for each picture of the camera."""
-    pumped = Pumped(LiveCapture(time, fps=30, waiting=1))
-    due = Due(15)
+    # So slow that none is overdue while the test runs.
+    pumped = Pumped(LiveCapture(time, fps=0.02, waiting=1))
+    due = Due(0.01)
     pumped.camera.drained()
     due.took(pumped.pump.read(due).captured)
     with ThreadPoolExecutor(1) as thread:
@@ -431,6 +432,22 @@ def test_a_reader_is_woken_up_for_what_is_due(time: FakeTime) -> None:
             reading.result(0.02)
         pumped.camera.send()
         assert number(reading.result(PATIENCE)) == 3
+    pumped.stop()
+
+
+def test_a_reader_bears_a_silence(time: FakeTime) -> None:
+    """With a thread in between, nothing fails as a picture is late."""
+    pumped = Pumped(LiveCapture(time, fps=30, waiting=1))
+    due = Due(15)
+    pumped.camera.drained()
+    due.took(pumped.pump.read(due).captured)
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pumped.pump.read, due)
+        with pytest.raises(FutureTimeout):
+            reading.result(0.4)
+        time.now += 1
+        pumped.camera.send()
+        assert number(reading.result(PATIENCE)) == 2
     pumped.stop()
 
 
