@@ -16,12 +16,13 @@ from camd.sources.opencv import (
     Capture,
     DriverStamps,
     Opener,
+    comes_within,
     given_by,
     open_capture,
     retrieve,
     retrieve_jpeg,
 )
-from camd.sources.pump import Content, Pump, Stamp, ThreadedPump, on_arrival
+from camd.sources.pump import Comes, Content, Pump, Stamp, ThreadedPump, on_arrival
 from camd.sources.v4l2.device import codes_of, device_path
 from camd.sources.v4l2.diagnosis import why_no_answer, why_no_device
 
@@ -38,14 +39,15 @@ class OpenedCapture:
     """A camera that was connected to.
 
     :param content: how a picture is taken out of the capture.
-    :param stamped: whether the driver's own time stamps can be asked for.
+    :param is_device: whether the driver's own time stamps can be asked for, and whether
+        its next picture comes.
     :param pump: takes them.
     """
 
     capture: Capture
     mode: CameraMode
     content: Content = retrieve
-    stamped: bool = False
+    is_device: bool = False
     pump: type[Pump] = ThreadedPump
 
 
@@ -75,10 +77,11 @@ class Live:
         since = self._clock()
         opened = self._connect()
         stamp: Stamp = on_arrival
-        if opened.stamped:
-            stamp = DriverStamps(opened.capture, since).stamp
+        comes: Comes | None = None
+        if opened.is_device:
+            stamp, comes = DriverStamps(opened.capture, since).stamp, comes_within
         self._pump = opened.pump(
-            opened.capture, self._clock, self._name, opened.content, stamp
+            opened.capture, self._clock, self._name, opened.content, stamp, comes
         )
         return opened.mode
 
@@ -242,14 +245,14 @@ def _opened(
     mode = replace(given_by(capture), steady=True)
     mode = replace(mode, asked=requested.beside(mode))
     if jpegs is None:
-        return OpenedCapture(capture, mode, retrieve, stamped=True)
+        return OpenedCapture(capture, mode, retrieve, is_device=True)
     # OpenCV takes another format when the driver refuses this one for a moment; and
     # the buffer would be that, unconverted.
     if mode.format not in JPEGS:
         capture.release()
         raise SourceError(f"{path}: it gave {mode.format}, though it has {jpegs}")
     pump = ThreadedPump if is_redrawn else Pump
-    return OpenedCapture(capture, mode, retrieve_jpeg, stamped=True, pump=pump)
+    return OpenedCapture(capture, mode, retrieve_jpeg, is_device=True, pump=pump)
 
 
 def _connect_address(

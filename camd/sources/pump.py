@@ -30,6 +30,10 @@ error."""
 Stamp: TypeAlias = Callable[[float], float]
 """When a picture was taken that came at this moment, on the same clock."""
 
+Comes: TypeAlias = Callable[[Capture, float], bool | None]
+"""Whether the next picture comes within so many seconds; None where something is
+wrong."""
+
 OVERDUE = 1.5
 """Intervals of the camera after which the next picture is no longer waited for."""
 
@@ -55,8 +59,8 @@ class Pump:
 
     :param capture: what is open; from now on the pump's own, which also releases it.
     :param name: of the source, for errors; shows no password.
-    :param comes: whether the next picture comes within so many seconds; None where
-        something is wrong.
+    :param comes: waits for the next picture without a grab; None where that cannot be
+        done, and each picture is taken out.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Pump:
         name: str,
         content: Content = retrieve,
         stamp: Stamp = on_arrival,
-        comes: Callable[[Capture, float], bool | None] = comes_within,
+        comes: Comes | None = comes_within,
     ) -> None:
         self._capture = capture
         self._clock = clock
@@ -108,7 +112,7 @@ class Pump:
         if self._failure is not None:
             return False
         try:
-            if self._shot is not None:
+            if self._shot is not None and self._comes is not None:
                 patience = max(self._until_overdue(), LEAST_WAIT)
                 if self._comes(self._capture, patience) is False:
                     return True
@@ -150,7 +154,7 @@ class Pump:
                 self._gap = min(now - self._came, LONGEST_GAP)
             self._came = now
             captured = self._stamp(now)
-            if captured + NEAR * self._gap >= due.at:
+            if self._comes is None or captured + NEAR * self._gap >= due.at:
                 return RawFrame(self._content(self._capture, self._name), captured)
             # OpenCV grabs no other behind one that it was asked about, until that one
             # is taken out.
@@ -176,8 +180,9 @@ class ThreadedPump(Pump):
         name: str,
         content: Content = retrieve,
         stamp: Stamp = on_arrival,
+        comes: Comes | None = None,
     ) -> None:
-        super().__init__(capture, clock, name, content, stamp)
+        super().__init__(capture, clock, name, content, stamp, comes)
         self._turn = Condition()
         self._stopped = False
         # What the reader waits for, or has waited for last.
@@ -227,7 +232,7 @@ class ThreadedPump(Pump):
     def _run(self) -> None:
         try:
             while not self._stopped:
-                self._tell(shot=self._next(ANY))
+                self._tell(shot=self._next(self._due))
             self._tell(failure=f"{self._name} is not open")
         except SourceError as error:
             self._tell(failure=str(error))

@@ -110,7 +110,7 @@ def stamped(time: FakeTime, stamped: bool) -> RawFrame:
 
     def connect() -> OpenedCapture:
         time.sleep(1)
-        return line(capture, stamped=stamped)
+        return line(capture, is_device=stamped)
 
     source = Live("cam", connect, time.clock)
     source.open()

@@ -462,3 +462,24 @@ def test_a_reader_gets_what_is_not_due_in_a_silence(time: FakeTime) -> None:
         pumped.camera.send()
         assert number(reading.result(PATIENCE)) == 2
     pumped.stop()
+
+
+@pytest.mark.parametrize(("can_wait", "taken"), [(True, 4), (False, 5)])
+def test_what_is_converted(time: FakeTime, can_wait: bool, taken: int) -> None:
+    """With a thread in between, what is not due is left out where that can be done."""
+    capture = LiveCapture(time, fps=30, waiting=1)
+    comes = Waits(True) if can_wait else None
+    pump = ThreadedPump(capture, time.clock, "cam", comes=comes)
+    due = Due(15)
+    for expected in (1, 3, 5):
+        capture.drained()
+        shot = pump.read(due)
+        due.took(shot.captured)
+        assert number(shot) == expected
+        if expected < 5:
+            capture.send()
+            capture.send()
+    # The second picture came when nobody had said yet what is due.
+    assert capture.retrieved == taken
+    capture.unplug()
+    pump.release()
