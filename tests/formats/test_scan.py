@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -97,3 +99,21 @@ def test_steps_far_behind_the_end() -> None:
     scan = real.index(b"\xff\xda") + 2
     header = real[: scan + (real[scan] << 8 | real[scan + 1])]
     assert not is_complete(bytes(header) + bytes(8) + b"\xff\xd9")
+
+
+def test_tables_with_more_codes_than_there_can_be() -> None:
+    """A kilobyte of header that means millions of codes costs no such memory."""
+    real, tables = encode(64, 48), b""
+    for number in range(2):
+        lengths = b"\xff" * 15 + bytes([number])
+        content = bytes([number]) + lengths + bytes(sum(lengths))
+        tables += b"\xff\xc4" + (len(content) + 2).to_bytes(2, "big") + content
+    sos = real.index(b"\xff\xda")
+    hostile = closed(real[:sos] + tables + real[sos:-2])
+    tracemalloc.start()
+    try:
+        assert not is_complete(hostile)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
