@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from camd.formats.jpeg import Unended, Whole, whole
+
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _SOF, _DHT, _SOS, _DRI = frozenset({0xC0, 0xC1}), 0xC4, 0xDA, 0xDD
 _BLOCK_END = 64
@@ -43,6 +45,19 @@ class _Head:
     chosen: dict[int, int] = field(default_factory=dict)
     interval: int = 0
     scan: int = 2
+
+
+def complete(data: bytes, max_pixels: int) -> Whole:
+    """Return a picture as :func:`camd.formats.jpeg.whole` does, or one without EOI.
+
+    :raises Damaged: as there; an ``Unended`` whose scan is not complete.
+    """
+    try:
+        return whole(data, max_pixels)
+    except Unended as unended:
+        if not is_complete(unended.closed.jpeg):
+            raise
+        return unended.closed
 
 
 def is_complete(jpeg: bytes) -> bool:

@@ -11,8 +11,8 @@ import re
 import stat
 from typing import NamedTuple
 
-from camd.formats.jpeg import Damaged, Unended, Whole, whole
-from camd.formats.scan import is_complete
+from camd.formats.jpeg import Damaged, Whole
+from camd.formats.scan import complete
 
 NAME = re.compile(r".+\.jpe?g", re.IGNORECASE | re.DOTALL)
 """What the files shown are called."""
@@ -67,12 +67,7 @@ def read_picture(path: str, max_pixels: int) -> tuple[Whole, Version]:
         content = file.read(MAX_FILE + 1) or b""
         if _version(os.fstat(file.fileno())) != version or len(content) != version.size:
             raise Damaged("it is being written")
-    try:
-        return whole(content, max_pixels), version
-    except Unended as unended:
-        if is_complete(unended.closed.jpeg):
-            return unended.closed, version
-        raise
+    return complete(content, max_pixels), version
 
 
 def words(error: Exception) -> str:

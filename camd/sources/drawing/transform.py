@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from twisted.logger import Logger
 
-from camd.formats.jpeg import Damaged, Unended, whole
-from camd.formats.scan import is_complete
+from camd.formats.jpeg import Damaged
+from camd.formats.scan import complete
 from camd.sources import CameraMode, Clock, Image, RawFrame, Source
 from camd.sources.drawing.orientation import oriented, oriented_size
 from camd.sources.drawing.overlay import Overlay
@@ -89,12 +89,7 @@ def decoded(content: bytes, max_pixels: int) -> Image:
 
     :raises Damaged: when it is not whole, too large, or cannot be decoded.
     """
-    try:
-        found = whole(content, max_pixels)
-    except Unended as unended:
-        if not is_complete(unended.closed.jpeg):
-            raise
-        found = unended.closed
+    found = complete(content, max_pixels)
     try:
         picture = cv2.imdecode(np.frombuffer(found.jpeg, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
