@@ -297,6 +297,8 @@ class PushIntake:
         """See :class:`camd.sources.Receiver`, and so for what follows."""
         self._format, self._told_fps = format, fps
         mode = self._mode
+        if size is not None and not 0 < size.pixels <= self._max_pixels:
+            size = None  # Not believed: a placeholder would be drawn as large.
         if size is not None and size != self._told_size:
             self._told_size = size
             if mode is not None and Size(mode.width, mode.height) != size:

@@ -981,6 +981,18 @@ def test_the_mode_is_the_full_pictures() -> None:
     assert (mode.width, mode.height) == (32, 24)
 
 
+@pytest.mark.parametrize("size", [Size(0, 0), Size(65535, 65535)])
+def test_a_size_that_no_picture_may_have(size: Size) -> None:
+    """It is not believed: placeholders are drawn as large as the mode says."""
+    harness = relayed()
+    harness.receiver.opened("MJPG", None, size)
+    now, stamp = harness.clock.seconds(), Stamp(1, 1001)
+    harness.receiver.picture(SMALL, now, stamp, rendition=HALF)
+    mode = harness.capture.mode
+    assert mode is not None
+    assert (mode.width, mode.height) == (16, 12)
+
+
 def test_each_rendition_has_its_own_rate() -> None:
     """What comes twice as fast as the stream is taken half of the time, of each."""
     harness = relayed()
