@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
+from camd.frame import Stamp
 from camd.sources import patience
 
 EXPIRES = 10
@@ -235,10 +236,10 @@ def read_entry(fields: Sequence[Any]) -> Entry:
         )
     except _WRONG:
         raise BadEntry("its entry is not as a camd writes it") from None
-    is_finite = math.isfinite(entry.timestamp) and math.isfinite(entry.taken)
+    has_stamp = Stamp.told(entry.number, entry.timestamp) is not None
     is_word = not s or (s.isalpha() and len(s) <= _WORD)
     is_size = _is_size(entry.size.width, entry.size.height)
-    if not (is_finite and is_word and is_size and entry.number >= 0):
+    if not (has_stamp and math.isfinite(entry.taken) and is_word and is_size):
         raise BadEntry("its entry is not as a camd writes it")
     return entry
 
