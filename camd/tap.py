@@ -264,7 +264,8 @@ def reload(daemon: Daemon, read: Callable[[], Settings], watch: Watch) -> None:
         _log.error("Reload: nothing has changed")
     else:
         _log.info("Reload: the settings are in force")
-    watch.reloaded()
+    finally:
+        watch.reloaded()
 
 
 class ReactorEnvironment:

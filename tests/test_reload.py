@@ -317,6 +317,19 @@ def test_a_hangup_with_bad_settings() -> None:
     assert told == ["reloading", "reloaded"]
 
 
+def test_a_hangup_that_meets_a_bug() -> None:
+    """Systemd is told that it is over: it would wait, and then end the daemon."""
+    running, watch = Running(settings("robot")), FakeWatch()
+
+    def read() -> Settings:
+        raise ZeroDivisionError
+
+    told: Any = watch
+    with pytest.raises(ZeroDivisionError):
+        reload(running.daemon, read, told)
+    assert watch.lines == ["reloading", "reloaded"]
+
+
 def test_a_viewer_whose_key_is_gone_and_that_reads_nothing() -> None:
     """It is cut off when the time for its last part is over."""
     running = Running(settings("robot"))
