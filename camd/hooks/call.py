@@ -52,7 +52,10 @@ def signature(body: bytes, secret: bytes) -> bytes:
 async def _post(
     target: str, body: bytes, event: str, secret: bytes | None, reactor: Any
 ) -> None:
-    url = Url.parse(target)
+    try:
+        url = Url.parse(target)
+    except ValueError:
+        raise HookError("this is not an address") from None
     headers = Headers(
         {
             b"User-Agent": [b"camd"],

@@ -140,6 +140,12 @@ def test_another_answer(code: int) -> None:
     assert outcome(post(web)) == f"127.0.0.1 answers {code}"
 
 
+@pytest.mark.parametrize("target", ["http://127.0.0.1:99999/", "http://a..b/"])
+def test_what_is_no_address(target: str) -> None:
+    """It is a failure, and no fault of camd."""
+    assert outcome(post(FakeWeb(OK), target)) == "this is not an address"
+
+
 def test_an_address_that_is_given_up() -> None:
     """The connection is closed."""
     web = FakeWeb(b"")
