@@ -89,8 +89,8 @@ class Body(Protocol):
         self._content: Content | None = None
         self._parser: Parser | None = None
         self._has_remarked = False
-        self._pieces: list[bytes] = []
-        self._size = 0
+        # What came before it was known what it is, and then the one picture.
+        self._held = bytearray()
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -126,19 +126,18 @@ class Body(Protocol):
         :return: the bytes that a stream begins with, if it turns out to be one.
         """
         if self._content is None:
-            self._pieces.append(data)
-            data = b"".join(self._pieces)
+            self._held += data
+            data = bytes(self._held)
             self._content = content_of(self._kind, data)
             if self._content is None:
                 return b""
-            self._pieces.clear()
+            self._held.clear()
         if self._content is Content.PARTS:
             self._parser = _parser(self._kind)
         elif self._content is Content.PICTURE:
-            self._size += len(data)
-            self._pieces.append(data)
-            if self._size > LARGEST:
-                self._pieces.clear()
+            self._held += data
+            if len(self._held) > LARGEST:
+                self._held.clear()
                 self._tell(
                     lambda to: to.broke_off(f"a picture of more than {LARGEST} bytes")
                 )
@@ -152,12 +151,12 @@ class Body(Protocol):
         # PotentialDataLoss: the end of the connection is that of the picture.
         is_whole = bool(reason.check(ResponseDone, PotentialDataLoss))
         if self._content is None and is_whole:
-            came = b"".join([*self._pieces, b" " * BLANKS])
-            self._content = content_of(self._kind, came)
+            padded = bytes(self._held) + b" " * BLANKS
+            self._content = content_of(self._kind, padded)
         if self._content is not Content.PICTURE:
             self._tell(lambda to: to.broke_off("it hung up"))
         elif is_whole:
-            self._tell(lambda to: to.got_picture(b"".join(self._pieces)))
+            self._tell(lambda to: to.got_picture(bytes(self._held)))
         else:
             self._tell(lambda to: to.broke_off("it hung up in the middle of a picture"))
 

@@ -47,7 +47,8 @@ class Body:
         self._kind = headers.get(b"content-type", b"")
         self.length = length
         self._limit = limit
-        self._pieces: list[bytes] = []
+        # What came before it was known what it is, and then the one picture.
+        self._held = bytearray()
         self._parser: Parser | None = None
         self._splitter: Splitter | None = None
 
@@ -58,18 +59,18 @@ class Body:
         :raises BadBody: this is not, or no longer, a stream of pictures.
         """
         if self.is_single is None:
-            self._pieces.append(data)
-            data = b"".join(self._pieces)
+            self._held += data
+            data = bytes(self._held)
             content = content_of(self._kind, data)
             if content is None:
                 return ()
-            self._pieces.clear()
+            self._held.clear()
             self._begin(content)
         if self._parser is not None:
             return self._receive_parts(self._parser, data)
         if self._splitter is not None:
             return self._receive_jpegs(self._splitter, data)
-        self._pieces.append(data)
+        self._held += data
         return ()
 
     def finish(self) -> Sequence[Part]:
@@ -79,7 +80,7 @@ class Body:
         """
         if not self.is_single:
             return ()
-        jpeg = b"".join(self._pieces)
+        jpeg = bytes(self._held)
         try:
             measure(jpeg)
         except Damaged as damage:

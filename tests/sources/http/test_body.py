@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -99,6 +100,21 @@ def test_parts() -> None:
     for byte in sent:
         harness.body.dataReceived(bytes([byte]))
     assert harness.consumer.parts == [b"one", b"two"]
+
+
+def test_a_picture_in_very_many_pieces() -> None:
+    """However small they are, no more is kept than the picture."""
+    harness, padded = BodyHarness(b"image/jpeg"), JPEG + bytes(50_000)
+    tracemalloc.start()
+    try:
+        for at in range(0, len(padded), 2):
+            harness.body.dataReceived(padded[at : at + 2])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(padded)
+    harness.end()
+    assert harness.consumer.picture == padded
 
 
 def test_a_part_that_is_too_large() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from camd.formats.multipart import Form, block, opening
@@ -85,6 +87,20 @@ def test_a_form() -> None:
     """A browser's form, and curl -F, send a part as well."""
     kind = b"multipart/form-data; boundary=xyz"
     assert pushed(body(kind, len(FORM_DATA)), FORM_DATA) == [ONE]
+
+
+def test_one_jpeg_in_very_many_pieces() -> None:
+    """However small they are, no more is kept than the picture."""
+    padded = ONE + bytes(50_000)
+    one = body(b"image/jpeg", len(padded))
+    tracemalloc.start()
+    try:
+        for at in range(0, len(padded), 2):
+            one.receive(padded[at : at + 2])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(padded)
 
 
 def test_a_damaged_jpeg() -> None:
