@@ -52,8 +52,7 @@ from camd.config.checks import (
     text_as_tuple,
 )
 from camd.config.masking import hook_of, mask_url
-from camd.formats.jpeg import MAX_PIXELS
-from camd.formats.multipart import MAX_PART
+from camd.formats.jpeg import MAX_BYTES, MAX_PIXELS
 
 LogFormat = Literal["text", "json"]
 LogLevelName = Literal["debug", "info", "warn", "error"]
@@ -185,7 +184,7 @@ class StreamSettings(_Frozen):
     """What is written into each picture; empty for nothing."""
     max_pixels: Annotated[int, Field(ge=100_000, le=1_000_000_000)] = MAX_PIXELS
     """Pixels of the largest picture that is taken from a camera."""
-    max_frame_bytes: Annotated[int, Field(ge=10_000, le=268_435_456)] = MAX_PART
+    max_frame_bytes: Annotated[int, Field(ge=10_000, le=268_435_456)] = MAX_BYTES
     """Bytes of the largest picture that may be pushed."""
     camera_verify_tls: Annotated[bool, Expected("true or false")] = True
     """False: an ``https://`` camera may show any certificate."""

@@ -19,6 +19,10 @@ MAX_PIXELS = 40_000_000
 """Pixels of the largest picture that is taken where nothing else is said: 8K UHD has
 33 million. Sixteen bytes of a header can claim 4,295 million."""
 
+MAX_BYTES = 16 * 1024 * 1024
+"""Bytes of the largest picture that is taken, however it comes: a raw 4:2:0 picture of
+3840x2160 has 12.4 MB, and no JPEG of it should have more."""
+
 MAX_LEAD = 256
 """Bytes ahead of SOI that are cut. Cameras send 2 to 30 there: line ends, a counter, a
 length. In a picture whose own SOI is lost, a thumbnail's would be found further on."""

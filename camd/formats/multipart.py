@@ -27,6 +27,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from camd.formats.jpeg import MAX_BYTES
+
 # No dashes in front (clients disagree on whether those of the boundary line are part of
 # it), no quotes, and no parameter behind it, at which VLC gives up (measured).
 BOUNDARY = b"frame"
@@ -181,10 +183,6 @@ _PARAMETER = re.compile(
     rb';\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\r\n]*))', re.IGNORECASE
 )
 
-MAX_PART = 16 * 1024 * 1024
-"""Bytes of the largest part: a raw 4:2:0 picture of 3840x2160 has 12.4 MB, and no JPEG
-of it should have more."""
-
 PREAMBLE_LIMIT = 64 * 1024
 """Bytes of a stream within which its first boundary line must come. Those that have a
 preamble at all say a line or two in it."""
@@ -217,7 +215,7 @@ class Parser:
     def __init__(
         self,
         boundary: bytes | None = None,
-        limit: int = MAX_PART,
+        limit: int = MAX_BYTES,
         # What common HTTP servers allow; aiohttp's readers stop at 8190 too (measured).
         header_limit: int = 8 * 1024,
     ) -> None:
@@ -261,7 +259,7 @@ class Parser:
         self._failure: tuple[str, bool] | None = None
 
     @classmethod
-    def from_content_type(cls, content_type: bytes, limit: int = MAX_PART) -> Parser:
+    def from_content_type(cls, content_type: bytes, limit: int = MAX_BYTES) -> Parser:
         """Return a parser for a stream, by the value of its Content-Type.
 
         Where that names no usable boundary, it is taken from the stream.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-MAX_JPEG = 16 * 1024 * 1024
-"""Bytes of the largest picture, as of a part of a stream."""
+from camd.formats.jpeg import MAX_BYTES
 
 MAX_FLOOD = 64 * 1024 * 1024
 """Bytes without a single picture after which a stream is none."""
@@ -35,12 +34,12 @@ class Splitter:
     is handed out as it is: it was cut, or lacks EOI.
 
     Every search goes on where the last one stopped. No more is kept than
-    :data:`MAX_JPEG` and the bytes of one call.
+    :data:`MAX_BYTES` and the bytes of one call.
 
     :ivar is_too_long: whether a picture was left out for its length.
     """
 
-    def __init__(self, limit: int = MAX_JPEG, flood: int = MAX_FLOOD) -> None:
+    def __init__(self, limit: int = MAX_BYTES, flood: int = MAX_FLOOD) -> None:
         self.is_too_long = False
         self._limit = limit
         self._flood = flood

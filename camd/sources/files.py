@@ -11,14 +11,11 @@ import re
 import stat
 from typing import NamedTuple
 
-from camd.formats.jpeg import Damaged, Whole
+from camd.formats.jpeg import MAX_BYTES, Damaged, Whole
 from camd.formats.scan import complete
 
 NAME = re.compile(r".+\.jpe?g", re.IGNORECASE | re.DOTALL)
 """What the files shown are called."""
-
-MAX_FILE = 16 * 1024 * 1024
-"""Bytes of the largest file that is read; as large as a part of a stream may be."""
 
 
 class Version(NamedTuple):
@@ -62,9 +59,9 @@ def read_picture(path: str, max_pixels: int) -> tuple[Whole, Version]:
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     with open(os.open(path, flags), "rb", buffering=0) as file:
         version = _version(os.fstat(file.fileno()))
-        if version.size > MAX_FILE:
-            raise Damaged(f"{version.size} bytes; the most is {MAX_FILE}")
-        content = file.read(MAX_FILE + 1) or b""
+        if version.size > MAX_BYTES:
+            raise Damaged(f"{version.size} bytes; the most is {MAX_BYTES}")
+        content = file.read(MAX_BYTES + 1) or b""
         if _version(os.fstat(file.fileno())) != version or len(content) != version.size:
             raise Damaged("it is being written")
     return complete(content, max_pixels), version

@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from camd.formats.jpeg import Damaged
+from camd.formats.jpeg import MAX_BYTES, Damaged
 from camd.sources import CameraMode, SourceError
 from camd.sources.due import Due
-from camd.sources.files import MAX_FILE
 from camd.sources.folder import Folder
 from tests.fake_camera import FakeTime
 
@@ -314,7 +313,7 @@ def test_a_gigabyte_is_not_read(three: Path, time: FakeTime) -> None:
         source.open()
         with pytest.raises(Damaged, match=r"0\.jpg: 1073741824 bytes; the most is"):
             source.read()
-        assert tracemalloc.get_traced_memory()[1] < 2 * MAX_FILE
+        assert tracemalloc.get_traced_memory()[1] < 2 * MAX_BYTES
     finally:
         tracemalloc.stop()
 

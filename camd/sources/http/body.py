@@ -14,10 +14,8 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
+from camd.formats.jpeg import MAX_BYTES
 from camd.formats.multipart import MultipartError, Parser, Part
-
-LARGEST = 16 * 1024 * 1024
-"""The most bytes of one picture that stands alone, as in a stream (``Parser``)."""
 
 BLANKS = 1024
 """Blank bytes ahead of everything else after which the label alone decides."""
@@ -136,10 +134,10 @@ class Body(Protocol):
             self._parser = _parser(self._kind)
         elif self._content is Content.PICTURE:
             self._held += data
-            if len(self._held) > LARGEST:
+            if len(self._held) > MAX_BYTES:
                 self._held.clear()
                 self._tell(
-                    lambda to: to.broke_off(f"a picture of more than {LARGEST} bytes")
+                    lambda to: to.broke_off(f"a picture of more than {MAX_BYTES} bytes")
                 )
         else:
             content = self._content

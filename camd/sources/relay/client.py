@@ -27,10 +27,11 @@ from zope.interface import implementer
 
 from camd import __version__
 from camd.formats import live
+from camd.formats.jpeg import MAX_BYTES
 from camd.formats.live import Picture
 from camd.sources.low_water import LowWater
 from camd.sources.relay.address import Origin
-from camd.sources.relay.frames import LARGEST, Frames, TooLarge
+from camd.sources.relay.frames import Frames, TooLarge
 
 LONGEST = 1024 * 1024
 """The most characters of one text message: the list of 3,000 cameras."""
@@ -135,7 +136,7 @@ class LiveClient(Protocol):
             shown = ascii(str(error))[1:80].rstrip("'")
             self._end(f"it does not speak as a camd does: {shown}")
         except TooLarge:
-            self._end(f"it sends a picture of more than {LARGEST} bytes")
+            self._end(f"it sends a picture of more than {MAX_BYTES} bytes")
         if pictures and self.listener is not None:
             self.listener.came(pictures)
 
@@ -189,8 +190,8 @@ class LiveClient(Protocol):
         match event:
             case BytesMessage(data=data, message_finished=is_finished):
                 self._data += data
-                if len(self._data) > LARGEST:
-                    self._end(f"it sends a picture of more than {LARGEST} bytes")
+                if len(self._data) > MAX_BYTES:
+                    self._end(f"it sends a picture of more than {MAX_BYTES} bytes")
                 elif is_finished:
                     # Some proxy has cut it into several frames.
                     message, self._data = self._data, bytearray()

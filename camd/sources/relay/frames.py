@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-LARGEST = 16 * 1024 * 1024
-"""The most bytes of one picture, as in a stream (``camd.formats.multipart.Parser``)."""
+from camd.formats.jpeg import MAX_BYTES
 
 _LENGTHS = {126: 2, 127: 8}
 """Bytes that a length takes where one byte is not enough, by what stands in that."""
@@ -36,7 +35,7 @@ class Frames:
     def split(self, data: bytes) -> tuple[list[bytearray], bytes]:
         """Return the pictures that are whole by now, and what is for wsproto.
 
-        :raises TooLarge: for a picture of more than :data:`LARGEST` bytes.
+        :raises TooLarge: for a picture of more than :data:`MAX_BYTES` bytes.
         """
         pictures: list[bytearray] = []
         rest = bytearray()
@@ -57,7 +56,7 @@ class Frames:
                 self._picture = bytearray() if head[0] == _WHOLE_BINARY else None
                 if self._picture is None:
                     rest += head
-                elif self.missing > LARGEST:
+                elif self.missing > MAX_BYTES:
                     raise TooLarge
                 head.clear()
             if not self.missing and self._picture is not None:

@@ -12,9 +12,10 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
+from camd.formats.jpeg import MAX_BYTES
 from camd.formats.multipart import Part
 from camd.sources.http import body as body_module
-from camd.sources.http.body import BLANKS, LARGEST, Body, Content, content_of
+from camd.sources.http.body import BLANKS, Body, Content, content_of
 from tests.fakes_http import part
 
 MULTIPART = b"multipart/x-mixed-replace; boundary=b"
@@ -177,8 +178,8 @@ def test_a_cut_picture() -> None:
 
 def test_a_picture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the limit is not kept, and that is said once."""
-    assert LARGEST == 16 * 1024 * 1024
-    monkeypatch.setattr(body_module, "LARGEST", 6)
+    assert MAX_BYTES == 16 * 1024 * 1024
+    monkeypatch.setattr(body_module, "MAX_BYTES", 6)
     harness = BodyHarness(b"image/jpeg")
     harness.body.dataReceived(JPEG)
     assert not harness.consumer.told

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
-from camd.formats.jpeg import Size
+from camd.formats.jpeg import MAX_BYTES, Size
 from camd.formats.rendition import Rendition
 from camd.frame import Stamp
 from camd.sources import Refused, patience
@@ -21,7 +21,6 @@ from camd.sources.relay.connection import (
     SHARED_MOST,
     SILENCE,
 )
-from camd.sources.relay.frames import LARGEST
 from tests.fakes_camera import EPOCH, tiny_jpeg
 from tests.fakes_relay import (
     ADDRESS,
@@ -672,7 +671,7 @@ def test_frames_that_are_none(data: bytes) -> None:
 @pytest.mark.parametrize(
     "messages",
     [
-        [BytesMessage(bytes(LARGEST // 4), message_finished=False)] * 5,
+        [BytesMessage(bytes(MAX_BYTES // 4), message_finished=False)] * 5,
         [TextMessage(" " * (LONGEST // 4), message_finished=False)] * 5,
         [TextMessage("{}")] * (BURST // SMALLEST + 1),
         [TextMessage('{"a": 1' + " " * (LONGEST - 10) + "}")] * 6,

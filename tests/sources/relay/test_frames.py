@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camd.sources.relay.frames import LARGEST, Frames, TooLarge
+from camd.formats.jpeg import MAX_BYTES
+from camd.sources.relay.frames import Frames, TooLarge
 
 WHOLE, TEXT, PING, PIECE = 0x82, 0x81, 0x89, 0x02
 
@@ -57,6 +58,6 @@ def test_what_is_missing() -> None:
 
 def test_a_picture_that_is_too_large() -> None:
     """It is refused by its head."""
-    head = frame(WHOLE, b"")[:1] + bytes([127]) + (LARGEST + 1).to_bytes(8, "big")
+    head = frame(WHOLE, b"")[:1] + bytes([127]) + (MAX_BYTES + 1).to_bytes(8, "big")
     with pytest.raises(TooLarge):
         Frames().split(head)
