@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: list[set[str]] = [
     {"camd"},
     # What is known of formats and rights; counters, clocks, ports.
-    {"formats", "listening", "periodic", "rights", "stats"},
+    {"formats", "listening", "periodic", "rights", "stats", "token_bucket"},
     {"config", "frame"},
     # Where frames come from, where they go, and what the log says of both.
     {"delivery", "logs", "sources", "watch"},

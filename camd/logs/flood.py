@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from twisted.logger import LogEvent
 
 from camd.logs.lines import CUT
+from camd.token_bucket import TokenBucket
 
 BURST = 20
 """Lines of a kind that may come at once: a page that is opened, cameras at start."""
+
+PER_SECOND = 1.0
+"""Lines of a kind that may come each second after that."""
 
 ANYBODY = (
     "camd.refused",
@@ -39,10 +43,9 @@ _KEPT = ("log_level", "log_namespace", "log_format")
 
 @dataclass(slots=True)
 class _Tally:
-    """What became of one kind: lines still allowed as of a moment, lines held back."""
+    """What became of one kind: lines that are still admitted, and lines held back."""
 
-    allowed: float
-    at: float
+    bucket: TokenBucket
     held: int = 0
     since: float = 0.0
     last: LogEvent | None = None
@@ -65,11 +68,11 @@ class Flood:
         now, burst = self._clock(), 1 if kind[0].startswith(ANYBODY) else BURST
         if kind not in self._tallies and len(self._tallies) >= MOST_KINDS:
             kind = "", ""
-        tally = self._tallies.setdefault(kind, _Tally(burst, now))
-        tally.allowed = min(burst, tally.allowed + now - tally.at)
-        tally.at = now
-        if tally.allowed >= 1:
-            tally.allowed -= 1
+        tally = self._tallies.get(kind)
+        if tally is None:
+            bucket = TokenBucket(PER_SECOND, burst, now)
+            tally = self._tallies[kind] = _Tally(bucket)
+        if tally.bucket.take(now):
             return True
         if not tally.held:
             tally.since = now

@@ -20,6 +20,7 @@ from camd.formats.multipart import Part
 from camd.frame import Stamp
 from camd.rights import Principal
 from camd.sources import Clock, Receiver, SourceError
+from camd.token_bucket import TokenBucket
 
 MOST = 8
 """Pushes of one camera under way at once: one, and those that overlap on a slow link.
@@ -82,9 +83,8 @@ class Ingest:
         self._kept: tuple[bytes, float, Stamp | None] | None = None
         # What another camd that pushes said of its camera last.
         self._told = "live"
-        self._posts_per_second = POSTS * fps
-        self._posts_left = max(1.0, self._posts_per_second)
-        self._posts_at = reactor.seconds()
+        self._posts_per_second = rate = POSTS * fps
+        self._posts = TokenBucket(rate, max(1.0, rate), reactor.seconds())
 
     # ---- What the receiver asks
 
@@ -127,13 +127,10 @@ class Ingest:
         """Count one more push; return why it cannot be let in, None if it can."""
         if len(self._pushers) >= MOST:
             return f"{MOST} pushes to this camera are under way already"
-        now, rate = self._reactor.seconds(), self._posts_per_second
-        left = self._posts_left + (now - self._posts_at) * rate
-        self._posts_left, self._posts_at = min(left, max(1.0, rate)), now
-        if self._posts_left < 1:
-            return f"more than {rate:g} pictures a second; push them in one stream"
-        self._posts_left -= 1
-        return None
+        if self._posts.take(self._reactor.seconds()):
+            return None
+        rate = self._posts_per_second
+        return f"more than {rate:g} pictures a second; push them in one stream"
 
     def enter(self, pusher: Pusher) -> None:
         """Let a pusher in; it does not count before its first picture."""

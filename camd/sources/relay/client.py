@@ -32,6 +32,7 @@ from camd.formats.live import Picture
 from camd.sources.low_water import LowWater
 from camd.sources.relay.address import Origin
 from camd.sources.relay.frames import Frames, TooLarge
+from camd.token_bucket import TokenBucket
 
 LONGEST = 1024 * 1024
 """The most characters of one text message: the list of 3,000 cameras."""
@@ -101,7 +102,7 @@ class LiveClient(Protocol):
         self._answer_end = b""
         self._data = bytearray()
         self._text = StringIO()
-        self._allowance, self._allowed_at = float(BURST), clock()
+        self._allowance = TokenBucket(PER_SECOND, BURST, clock())
 
     # ---- What Twisted calls
 
@@ -239,11 +240,7 @@ class LiveClient(Protocol):
 
     def _spend(self, cost: float) -> None:
         """Count what was read, and hang up where that is too much."""
-        now = self._clock()
-        self._allowance += (now - self._allowed_at) * PER_SECOND
-        self._allowance = min(self._allowance, BURST) - cost
-        self._allowed_at = now
-        if self._allowance < 0:
+        if not self._allowance.take(self._clock(), cost):
             self._end("it sends too many messages")
 
     def _refused(self, status: int) -> None:

@@ -23,6 +23,7 @@ from camd.formats.multipart import Form
 from camd.formats.rendition import Rendition
 from camd.frame import MultipartWire
 from camd.rights import Principal
+from camd.token_bucket import TokenBucket
 from camd.web.live.channel import POLICY, LiveChannel
 from camd.web.live.frames import CLOSE, FINAL, PONG, TEXT, end_of, short_payload
 from camd.web.live.messages import LONGEST, BadMessage, Wanted, one_ack, read
@@ -88,7 +89,8 @@ class Session:
         self._autos: dict[str, AutoRendition] = {}
         self._settled_at = 0.0
         self._saves_data = saves_data(request)
-        self._budget, self._budget_at = float(MOST_MESSAGES), channel.clock.seconds()
+        now = channel.clock.seconds()
+        self._messages = TokenBucket(MOST_MESSAGES, MOST_MESSAGES, now)
         # What has come of a frame that is not all there, and how long the message is so
         # far that is not.
         self._rest = b""
@@ -233,14 +235,10 @@ class Session:
         """Count one message; close the connection when there are too many."""
         if self._closing is not None:
             return False
-        now = self._channel.clock.seconds()
-        self._budget += (now - self._budget_at) * MOST_MESSAGES
-        self._budget = min(self._budget, MOST_MESSAGES) - cost
-        self._budget_at = now
-        if self._budget < 0:
-            self.close(POLICY, "too many messages")
-            return False
-        return True
+        if self._messages.take(self._channel.clock.seconds(), cost):
+            return True
+        self.close(POLICY, "too many messages")
+        return False
 
     def answer(self, data: bytes) -> None:
         """Send what the reader of frames answers by itself."""
