@@ -36,6 +36,12 @@ def make_early(clock: IReactorTime) -> None:
         beat.make(now, EARLY)
 
 
+def cancel(call: IDelayedCall | None) -> None:
+    """Cancel a call; no harm if there is none, or it was made or cancelled before."""
+    if call is not None and call.active():
+        call.cancel()
+
+
 class PeriodicCall:
     """Makes a call at all multiples of an interval on the clock.
 

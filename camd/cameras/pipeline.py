@@ -29,7 +29,7 @@ from camd.delivery.viewer import StreamLimits, Viewer
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Frame
-from camd.periodic import make_early
+from camd.periodic import cancel, make_early
 from camd.sources import Encoder, PushSource, Source, SourceError
 from camd.sources.factory import is_device, is_redrawn, local_path, redrawn
 from camd.sources.ingest.source import Ingest
@@ -244,9 +244,8 @@ class Pipeline:
 
     def _cancel_last(self) -> None:
         # A call that was made still knows whom it called.
-        call, self._until_last = self._until_last, None
-        if call is not None:
-            call.cancel()
+        cancel(self._until_last)
+        self._until_last = None
 
     def take_over(self, viewer: Viewer) -> None:
         """Show every frame from now on to a viewer that another pipeline has fed."""
@@ -303,8 +302,7 @@ class Pipeline:
             call = self._clock.callLater(wait, self.capture.show_last)
 
             def done(outcome: Frame | Failure) -> Frame | Failure:
-                if call.active():
-                    call.cancel()
+                cancel(call)
                 return outcome
 
             taken.addBoth(done)

@@ -26,7 +26,7 @@ from camd.capture.reader import CheckedJpeg, Probe
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition
 from camd.frame import Frame
-from camd.periodic import EARLY, PeriodicCall
+from camd.periodic import EARLY, PeriodicCall, cancel
 from camd.sources import CameraMode, SourceError
 from camd.stats import CameraStats
 
@@ -344,9 +344,8 @@ class Capture:
         """
         self.running = False
         self._checks.end()
-        if self._stall_check is not None:
-            self._stall_check.cancel()
-            self._stall_check = None
+        cancel(self._stall_check)
+        self._stall_check = None
         return self._intake.stop()
 
     # ---- What an intake tells

@@ -31,6 +31,7 @@ from camd.formats import jpeg as jpeg_format
 from camd.formats.jpeg import Damaged, Head, Size, is_as_known
 from camd.formats.rendition import Rendition
 from camd.frame import Stamp
+from camd.periodic import cancel
 from camd.sources import CameraMode, PushSource, RawFrame, Source, SourceError
 from camd.sources.due import ANY, Due
 
@@ -584,5 +585,4 @@ class PushIntake:
         for name in names:
             call: IDelayedCall | None = getattr(self, name)
             setattr(self, name, None)
-            if call is not None and call.active():
-                call.cancel()
+            cancel(call)

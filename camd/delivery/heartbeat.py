@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from camd.delivery.viewer import Viewer
 from camd.frame import Frame
-from camd.periodic import PeriodicCall, Sweep
+from camd.periodic import PeriodicCall, Sweep, cancel
 
 OVERDUE = 1.5
 """Frame intervals after which the next frame counts as overdue."""
@@ -108,7 +108,7 @@ class Heartbeat:
         self._flushes.end()
         self._lookout.end()
         for call in (self._overdue, *self.viewers.values()):
-            _cancel(call)
+            cancel(call)
         # A call that was made still knows whom it called.
         self._overdue = None
 
@@ -120,7 +120,7 @@ class Heartbeat:
 
     def remove(self, viewer: Viewer) -> None:
         """Care for this viewer no more; no harm if it has left already."""
-        _cancel(self.viewers.pop(viewer, None))
+        cancel(self.viewers.pop(viewer, None))
         self._repeated.pop(viewer, None)
 
     def published(self) -> None:
@@ -201,8 +201,3 @@ def overdue_after(interval: float) -> float:
     if interval > SLOW:
         return OVERDUE_SLOW
     return max(OVERDUE * interval, OVERDUE_LEAST)
-
-
-def _cancel(call: IDelayedCall | None) -> None:
-    if call is not None and call.active():
-        call.cancel()

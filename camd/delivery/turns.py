@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from camd.delivery.pacing import RoundRobin
+from camd.periodic import cancel
 
 
 class Waiter(Protocol):
@@ -49,8 +50,7 @@ class Turns(Generic[T]):
     def close(self) -> None:
         """Let nobody send, and leave no call behind."""
         self._waiting.clear()
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        cancel(self._call)
         self._call = None
 
     @property

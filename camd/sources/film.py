@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from camd.formats.jpeg import Whole
+from camd.periodic import cancel
 from camd.sources import Receiver, Sleep, SourceError
 from camd.sources.folder import Folder
 
@@ -98,9 +99,8 @@ class Film:
         """Show no more, and wait for nothing."""
         self._stopped.set()
         self._receiver, self._pictures = None, ()
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
+        cancel(self._next)
+        self._next = None
         return succeed(None)
 
     def _begin(self, receiver: Receiver, pictures: Sequence[Whole]) -> None:

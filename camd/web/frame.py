@@ -27,6 +27,7 @@ from camd.delivery.tcp import Send
 from camd.delivery.viewer import Viewer
 from camd.formats.rendition import Rendition
 from camd.frame import Frame, Wire
+from camd.periodic import cancel
 from camd.rights import TO_SEE
 from camd.web.access.access import holder_of
 from camd.web.answers import (
@@ -275,14 +276,12 @@ class FrameOutlet:
     def _forget(self, waiting: Waiting) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
-        if waiting.timeout is not None and waiting.timeout.active():
-            waiting.timeout.cancel()
+        cancel(waiting.timeout)
         if not self._waiting and self._linger.active():
             self._linger.reset(self._lingers)
 
     def _end(self) -> None:
-        if self._linger.active():
-            self._linger.cancel()
+        cancel(self._linger)
         if not self._is_over:
             self._is_over = True
             self._gone()

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from camd.config.masking import origin_of
 from camd.formats.multipart import Part
 from camd.frame import FAR_FUTURE, Stamp
+from camd.periodic import cancel
 from camd.sources import Clock, Receiver, Source, SourceError
 from camd.sources.http.body import Body, Content
 from camd.sources.http.client import ANSWER, Answer, Client
@@ -135,8 +136,7 @@ class HttpCamera:
             self._body.consumer = None
         client, self._client = self._client, None
         self._body = self._answer = None
-        if self._poll is not None and self._poll.active():
-            self._poll.cancel()
+        cancel(self._poll)
         self._poll = None
         if client is not None:
             client.hang_up()

@@ -16,6 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from camd.config.masking import with_origins
+from camd.periodic import cancel
 
 GUARD = Path(__file__).with_name("guard.py")
 """What runs the program, and ends it."""
@@ -108,8 +109,7 @@ class GuardedProcess(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """Note that the program has ended."""
         self.has_exited = True
-        if self._kill is not None and self._kill.active():
-            self._kill.cancel()
+        cancel(self._kill)
         if self._ended is not None:
             self._ended.callback(None)
 

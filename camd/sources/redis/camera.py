@@ -15,6 +15,7 @@ from camd.config.redis import RedisAddress
 from camd.formats.jpeg import Size
 from camd.formats.rendition import Rendition, smallest
 from camd.frame import Stamp
+from camd.periodic import cancel
 from camd.sources import Receiver, SourceError
 from camd.sources.http.names import LookUp, look_up
 from camd.sources.redis.connection import Link, Redis, RedisRefused
@@ -182,9 +183,8 @@ class RedisCamera:
             await redis.until_lost()
         finally:
             self._redis = None
-            if self._next_ask is not None:
-                self._next_ask.cancel()
-                self._next_ask = None
+            cancel(self._next_ask)
+            self._next_ask = None
 
     def _ask(self) -> None:
         """Ask for what is newer than the last entry, and wait for that."""

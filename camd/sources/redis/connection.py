@@ -37,7 +37,7 @@ from zope.interface import implementer
 
 from camd.config.redis import RedisAddress
 from camd.formats.splitter import MAX_FLOOD
-from camd.periodic import PeriodicCall
+from camd.periodic import PeriodicCall, cancel
 from camd.sources.http.names import LookUp, Names, UnknownHost, look_up
 from camd.sources.http.tls import trust
 from camd.sources.low_water import LowWater
@@ -230,8 +230,7 @@ class Redis(Protocol):
         call = self._reactor.callLater(seconds, done.callback, None)
 
         def over(outcome: Any) -> Any:
-            if call.active():
-                call.cancel()
+            cancel(call)
             return outcome
 
         return done.addBoth(over)
@@ -353,8 +352,7 @@ class Link:
         """Cut the connection, and make no other one."""
         self._watch.end()
         self._is_stopped = True
-        if self._retry is not None and self._retry.active():
-            self._retry.cancel()
+        cancel(self._retry)
         if self._redis is not None:
             self._redis.close()
         if self._task is not None:

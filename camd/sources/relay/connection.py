@@ -25,7 +25,7 @@ from camd.formats.jpeg import Size
 from camd.formats.live import Picture
 from camd.formats.rendition import Rendition
 from camd.frame import FAR_FUTURE
-from camd.periodic import PeriodicCall
+from camd.periodic import PeriodicCall, cancel
 from camd.sources import patience
 from camd.sources.http.client import ADDRESSES
 from camd.sources.http.errors import why_no_answer
@@ -297,8 +297,7 @@ class OriginConnection:
         if client is not None:
             client.hang_up()
         for call in self._calls.values():
-            if call.active():
-                call.cancel()
+            cancel(call)
         self._calls.clear()
         if self._checks.running:
             self._checks.stop()

@@ -22,6 +22,7 @@ from camd.formats import live
 from camd.formats.multipart import Form
 from camd.formats.rendition import Rendition
 from camd.frame import MultipartWire
+from camd.periodic import cancel
 from camd.rights import Principal
 from camd.token_bucket import TokenBucket
 from camd.web.live.channel import POLICY, LiveChannel
@@ -159,8 +160,7 @@ class Session:
 
     def connectionLost(self, reason: Failure) -> None:
         """Let all go that belongs to the connection."""
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
+        cancel(self._closing)
         self.connection.close()
         self._channel.leave(self)
         lost = None if reason.check(ConnectionDone) else "connection lost"
