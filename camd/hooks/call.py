@@ -17,7 +17,7 @@ from twisted.web.iweb import IResponse
 
 from camd.config.checks import is_address
 from camd.hooks.hook import TIMEOUT, HookError
-from camd.sources.http.connection import CONNECT
+from camd.sources.http.endpoint import CONNECT
 from camd.sources.http.errors import why_no_answer
 from camd.sources.http.tls import trust
 from camd.sources.http.url import Url

@@ -19,12 +19,8 @@ from zope.interface import implementer
 
 from camd import __version__
 from camd.sources import SourceError
-from camd.sources.http.connection import (
-    CONNECT,
-    CameraEndpoint,
-    Connection,
-    Receive,
-)
+from camd.sources.http.connection import CameraEndpoint, Connection, Receive
+from camd.sources.http.endpoint import CONNECT, FirstAddress
 from camd.sources.http.errors import why_no_answer, why_not
 from camd.sources.http.login import Proof, challenges, is_stale, prove
 from camd.sources.http.names import Names
@@ -33,9 +29,6 @@ from camd.sources.http.url import Url
 ANSWER = 2 * CONNECT
 """Seconds from the start of a request to the end of its answer's head: those to
 connect, and as many again. Or ``camera_timeout``, where that is more."""
-
-ADDRESSES = 4
-"""Addresses of one host that are tried."""
 
 REDIRECTS = 5
 """Redirects that are followed, one after the other."""
@@ -236,7 +229,7 @@ class _Endpoints:
     ) -> None:
         self._reactor = reactor
         self._policy = policy
-        self._addresses = addresses[:ADDRESSES]
+        self._addresses = addresses
         self._open = is_open
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -244,4 +237,5 @@ class _Endpoints:
         tls = None
         if uri.scheme == b"https":
             tls = self._policy.creatorForNetloc(uri.host, uri.port)
-        return CameraEndpoint(self._reactor, self._addresses, uri.port, tls, self._open)
+        first = FirstAddress(self._reactor, self._addresses, uri.port, CONNECT, tls)
+        return CameraEndpoint(first, self._open)

@@ -1,9 +1,9 @@
 """The connections below Twisted's HTTP client.
 
-They lead to the first address that answers, are cut at once when told so, and read the
-head of an answer as browsers and FFmpeg do: cameras write lines there that are no
-headers, and lengths that are no numbers, at which Twisted's parser gives up. A body
-without an end, such as a camera's stream, goes past that parser.
+They are cut at once when told so, and read the head of an answer as browsers and FFmpeg
+do: cameras write lines there that are no headers, and lengths that are no numbers, at
+which Twisted's parser gives up. A body without an end, such as a camera's stream, goes
+past that parser.
 """
 
 from __future__ import annotations
@@ -14,14 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    wrapClientTLS,
-)
-from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
-    IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IReadDescriptor,
@@ -35,9 +28,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from camd.sources.low_water import LowWater
-
-CONNECT = 5.0
-"""Seconds to connect to one of a host's addresses."""
 
 HEAD = 64 * 1024
 """Bytes of an answer's head until a camera is hung up on. Real ones send hundreds."""
@@ -270,48 +260,19 @@ class _Connecting(_Wrapping):
 
 @implementer(IStreamClientEndpoint)
 class CameraEndpoint:
-    """An endpoint that tries one address of a camera after the other.
+    """An endpoint whose connections are each a :class:`Connection`.
 
-    :param addresses: numbers of IPv4 and IPv6; not empty.
-    :param tls: makes the TLS connection; None for plain HTTP.
+    :param endpoint: where they lead to.
     :param is_open: holds each connection for as long as it is open.
     """
 
     def __init__(
-        self,
-        reactor: Any,
-        addresses: Sequence[str],
-        port: int,
-        tls: IOpenSSLClientConnectionCreator | None,
-        is_open: set[Connection],
+        self, endpoint: IStreamClientEndpoint, is_open: set[Connection]
     ) -> None:
-        self._reactor = reactor
-        self._addresses = addresses
-        self._port = port
-        self._tls = tls
+        self._endpoint = endpoint
         self._open = is_open
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Promise the factory's own protocol.
-
-        Fails with what the last address came to, when none answers.
-        """
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        connecting = _Connecting(factory, self._open)
-        *others, last = self._addresses
-        for address in others:
-            try:
-                connection = await self._endpoint(address).connect(connecting)
-                break
-            except ConnectError:
-                continue
-        else:
-            connection = await self._endpoint(last).connect(connecting)
-        return cast(Connection, connection).wrappedProtocol
-
-    def _endpoint(self, address: str) -> IStreamClientEndpoint:
-        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        endpoint = kind(self._reactor, address, self._port, timeout=CONNECT)
-        return endpoint if self._tls is None else wrapClientTLS(self._tls, endpoint)
+        """Promise the factory's own protocol; fails as the endpoint's own."""
+        made = self._endpoint.connect(_Connecting(protocolFactory, self._open))
+        return made.addCallback(lambda c: cast(Connection, c).wrappedProtocol)

@@ -9,7 +9,7 @@ from service_identity import VerificationError
 from twisted.internet import defer, error
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 
-from camd.sources.http.connection import CONNECT
+from camd.sources.http.endpoint import CONNECT
 from camd.sources.http.names import UnknownHost
 from camd.sources.http.url import Url
 

@@ -11,22 +11,15 @@ import re
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any, cast
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    wrapClientTLS,
-)
 from twisted.internet.error import ConnectError, ConnectionRefusedError
 from twisted.internet.interfaces import (
     IDelayedCall,
     IPullProducer,
     IReactorTime,
-    IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.tcp import Connection
@@ -38,6 +31,7 @@ from zope.interface import implementer
 from camd.config.redis import RedisAddress
 from camd.formats.splitter import MAX_FLOOD
 from camd.periodic import PeriodicCall, cancel
+from camd.sources.http.endpoint import FirstAddress
 from camd.sources.http.names import LookUp, Names, UnknownHost, look_up
 from camd.sources.http.tls import trust
 from camd.sources.low_water import LowWater
@@ -455,20 +449,11 @@ class Link:
         name, clock, reactor = str(self._address), self.clock, self._reactor
         factory = Factory.forProtocol(lambda: Redis(name, clock, reactor))
         factory.noisy = False
-        *others, last = addresses[:4]
-        for number in others:
-            with suppress(ConnectError):
-                made = await self._endpoint(host, number, port).connect(factory)
-                return cast(Redis, made)
-        return cast(Redis, await self._endpoint(host, last, port).connect(factory))
-
-    def _endpoint(self, host: str, number: str, port: int) -> IStreamClientEndpoint:
-        kind = TCP6ClientEndpoint if ":" in number else TCP4ClientEndpoint
-        endpoint = kind(self._reactor, number, port, timeout=CONNECT)
-        if not self._address.is_tls:
-            return endpoint
-        creator = self._trust.creatorForNetloc(host.encode("ascii"), port)
-        return wrapClientTLS(creator, endpoint)
+        tls = None
+        if self._address.is_tls:
+            tls = self._trust.creatorForNetloc(host.encode("ascii"), port)
+        endpoint = FirstAddress(reactor, addresses, port, CONNECT, tls)
+        return cast(Redis, await endpoint.connect(factory))
 
     async def _signed_in(self, redis: Redis) -> Redis:
         address = self._address

@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    wrapClientTLS,
-)
-from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,7 +21,7 @@ from camd.formats.rendition import Rendition
 from camd.frame import FAR_FUTURE
 from camd.periodic import PeriodicCall, cancel
 from camd.sources import patience
-from camd.sources.http.client import ADDRESSES
+from camd.sources.http.endpoint import FirstAddress
 from camd.sources.http.errors import why_no_answer
 from camd.sources.http.names import LookUp, Names, look_up
 from camd.sources.http.tls import trust
@@ -251,36 +245,22 @@ class OriginConnection:
     def _connect(self) -> None:
         self._began_at = self._reactor.seconds()
         self._checks.start(1, now=False)
-        connecting = self._connecting = Deferred.fromCoroutine(self._try_addresses())
+        connecting = self._connecting = Deferred.fromCoroutine(self._open())
         connecting.addErrback(self._not_connected)
 
-    async def _try_addresses(self) -> None:
+    async def _open(self) -> None:
         url = self._origin.url
         self._names.forget()
         found = await self._names.find(url.host, url.port)
-        *others, last = found[:ADDRESSES]
-        for address in others:
-            try:
-                self._client = await self._connected(address)
-                return
-            except ConnectError:
-                continue
-        self._client = await self._connected(last)
-
-    async def _connected(self, address: str) -> LiveClient:
-        url = self._origin.url
-        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        endpoint: IStreamClientEndpoint = kind(
-            self._reactor, address, url.port, timeout=CONNECT
-        )
+        tls = None
         if url.scheme == "https":
-            creator = self._policy.creatorForNetloc(url.host.encode(), url.port)
-            endpoint = wrapClientTLS(creator, endpoint)
+            tls = self._policy.creatorForNetloc(url.host.encode(), url.port)
+        endpoint = FirstAddress(self._reactor, found, url.port, CONNECT, tls)
         factory = Factory.forProtocol(
             lambda: LiveClient(self._origin, self, self._reactor.seconds)
         )
         factory.noisy = False
-        return cast(LiveClient, await endpoint.connect(factory))
+        self._client = cast(LiveClient, await endpoint.connect(factory))
 
     def _not_connected(self, failure: Failure) -> None:
         trouble = failure.value

@@ -22,8 +22,9 @@ from twisted.internet.error import (
 
 from camd import __version__
 from camd.sources import SourceError
-from camd.sources.http.client import ADDRESSES, ANSWER, REDIRECTS, Answer, Client
-from camd.sources.http.connection import CONNECT, HEAD
+from camd.sources.http.client import ANSWER, REDIRECTS, Answer, Client
+from camd.sources.http.connection import HEAD
+from camd.sources.http.endpoint import ADDRESSES, CONNECT
 from camd.sources.http.errors import why_no_answer, why_not
 from camd.sources.http.names import UnknownHost
 from camd.sources.http.url import Url
