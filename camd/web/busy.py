@@ -11,6 +11,7 @@ from camd.cameras.camera import Camera
 from camd.formats.jpeg import Size
 from camd.web.answers import NO_STORE, body_for, finish, text_answer
 from camd.web.channel import RETRY_AFTER
+from camd.web.request import argument
 
 WIDTH, HEIGHT = 480, 360
 """Pixels of the picture: enough for a line of text, and a few kilobytes."""
@@ -43,7 +44,7 @@ class BusyAnswer:
         :param refusal: why nobody can be let in, in one line.
         """
         accept = (request.getHeader(b"Accept") or b"").lstrip().lower()
-        must_be_text = (request.args or {}).get(b"busy") == [b"text"]
+        must_be_text = argument(request, b"busy") == b"text"
         if must_be_text or not accept.startswith(b"image/"):
             return body_for(request, _text(request, refusal))
         if refusal in self._drawn:

@@ -50,6 +50,7 @@ from camd.web.rendition import (
     wanted_rendition,
     wants_auto,
 )
+from camd.web.request import argument
 from camd.web.stream import unavailable
 
 WAIT = 10.0
@@ -330,10 +331,10 @@ class FrameResource(Resource):
                 return body_for(request, text_answer(request, refusal, 503))
             outlet = self._admit(client, principal)
         known = printable(request.getHeader(b"If-None-Match"))
-        arguments = request.args or {}
         # A snapshot is a placeholder for those alone that would have one.
-        is_strict = b"next" in arguments and arguments.get(b"placeholder") != [b"1"]
-        outlet.ask(Waiting(request, after, known, not is_strict))
+        is_snapshot = argument(request, b"next") is not None
+        takes_placeholder = argument(request, b"placeholder") == b"1" or not is_snapshot
+        outlet.ask(Waiting(request, after, known, takes_placeholder))
         return NOT_DONE_YET
 
     def _admit(self, client: PollingClient, principal: Any) -> FrameOutlet:
@@ -362,9 +363,9 @@ def _after(request: Request) -> int | None:
 
     :raises BadQuery: it is no number.
     """
-    arguments = request.args or {}
-    name = "after" if b"after" in arguments else "next"  # A snapshot's.
-    text = arguments.get(name.encode(), [None])[0]
+    name, text = "after", argument(request, b"after")
+    if text is None:
+        name, text = "next", argument(request, b"next")  # A snapshot's.
     if text is None:
         return None
     if not text.isdigit() or len(text) > 15:

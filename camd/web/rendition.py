@@ -8,6 +8,7 @@ from twisted.web.http import Request
 
 from camd.cameras.camera import Camera
 from camd.formats.rendition import Rendition
+from camd.web.request import argument
 
 
 class BadQuery(ValueError):
@@ -60,7 +61,7 @@ def saves_data(request: Request) -> bool:
 
 
 def _number(request: Request, name: str, low: float, high: float) -> float | None:
-    text = (request.args or {}).get(name.encode(), [None])[0]
+    text = argument(request, name.encode())
     if text is None:
         return None
     kind = "a whole number" if isinstance(low, int) else "a number"

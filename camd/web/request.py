@@ -205,6 +205,12 @@ class CamdRequest(Request):
             self.channel.refuse(status, line)
 
 
+def argument(request: AnyRequest, name: bytes) -> bytes | None:
+    """Return the first value of an argument in the query; None where there is none."""
+    values: list[bytes] = (request.args or {}).get(name, [])
+    return values[0] if values else None
+
+
 def json_of(request: AnyRequest) -> object:
     """
     Return what the JSON in a request's body stands for.

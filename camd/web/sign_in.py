@@ -13,6 +13,7 @@ from camd.web.access.access import Access, holder_of
 from camd.web.access.session import COOKIE
 from camd.web.answers import body_for, json_answer, not_allowed
 from camd.web.client import Proxies
+from camd.web.request import argument
 
 
 class SessionResource(Resource):
@@ -36,7 +37,7 @@ class SessionResource(Resource):
         if request.method not in (b"GET", b"HEAD", b"POST", b"DELETE"):
             return not_allowed(request, "GET", "HEAD", "POST", "DELETE")
         if request.method == b"POST":
-            stay = (request.args or {}).get(b"stay") == [b"1"]
+            stay = argument(request, b"stay") == b"1"
             base = self._base
             if not begin_session(request, self._access, self._proxies, base, stay):
                 return json_answer(request, {"error": "only a key can sign in"}, 403)

@@ -23,6 +23,7 @@ from camd.web.answers import (
     text_answer,
 )
 from camd.web.rendition import BadQuery, wanted_max_age, wanted_rendition
+from camd.web.request import argument
 from camd.web.stream import set_state, unavailable
 
 
@@ -53,7 +54,7 @@ class SnapshotResource(Resource):
             return not_allowed(request)
         try:
             max_age = wanted_max_age(request)
-            if b"next" in (request.args or {}):
+            if argument(request, b"next") is not None:
                 if max_age is not None:
                     raise BadQuery("max_age: next asks for a new picture anyway")
                 answer: bytes | int = self._frames.render(request)
@@ -95,7 +96,7 @@ class SnapshotResource(Resource):
         except CancelledError:
             raise
         except Exception:
-            if (request.args or {}).get(b"placeholder", [b""])[0] != b"1":
+            if argument(request, b"placeholder") != b"1":
                 raise
             return await self._camera.placeholder()
 

@@ -31,6 +31,7 @@ from camd.web.busy import BusyAnswer
 from camd.web.client import NO_PROXIES, Proxies
 from camd.web.limits import Refusal
 from camd.web.rendition import BadQuery, wanted_fps, wanted_rendition
+from camd.web.request import argument
 
 
 class StreamResource(Resource):
@@ -78,8 +79,7 @@ class StreamResource(Resource):
 
     def _begin(self, request: Request, rendition: Rendition | None, fps: float) -> None:
         """Let the viewer in. It waits for the first frame, however long that takes."""
-        wish = (request.args or {}).get(b"wire", [None])[0]
-        form = form_for(request.getHeader(b"Accept"), wish)
+        form = form_for(request.getHeader(b"Accept"), argument(request, b"wire"))
         gone = request.notifyFinish()
         channel: Any = request.channel
         channel.has_viewer = True

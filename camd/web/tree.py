@@ -24,6 +24,7 @@ from camd.web.live.resource import LiveResource
 from camd.web.metrics import MetricsResource
 from camd.web.push import PushResource
 from camd.web.qr import QrResource
+from camd.web.request import argument
 from camd.web.sign_in import SessionResource, begin_session
 from camd.web.snapshot import SnapshotResource
 from camd.web.status import (
@@ -55,7 +56,7 @@ class FrontResource(Resource):
 
     def render(self, request: Request) -> bytes | int:
         """Answer as the action that is asked for, or else with the page."""
-        action = (request.args or {}).get(b"action", [b""])[0]
+        action = argument(request, b"action") or b""
         answer: bytes | int = self._actions.get(action, self._page).render(request)
         return answer
 
@@ -84,7 +85,7 @@ class PageResource(Answer):
         """Answer with the page, or lead to it without the key in its address."""
         begin_session(request, self._access, self._proxies, self._base)
         request.setHeader(*NO_STORE)
-        if b"api_key" in (request.args or {}):
+        if argument(request, b"api_key") is not None:
             request.redirect(self._base.encode() + b"/")
             return b""
         titles = {name: c.settings.label for name, c in self._cameras.items()}

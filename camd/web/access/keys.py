@@ -19,6 +19,7 @@ from twisted.web.http import Request
 
 from camd.config.settings import Settings
 from camd.rights import EVERY_RIGHT, Principal, Right, rights_of
+from camd.web.request import argument
 
 MADE = "made at start"
 """The name of the key that was made as there was none."""
@@ -134,7 +135,7 @@ def offered_keys(request: Request) -> Iterator[tuple[bytes, ...]]:
             decoded = b""
         user, _, password = decoded.partition(b":")
         yield password, user
-    yield ((request.args or {}).get(b"api_key", [b""])[0],)
+    yield (argument(request, b"api_key") or b"",)
 
 
 def _digest(key: bytes) -> bytes:

@@ -18,6 +18,7 @@ from twisted.web.http import Request
 
 from camd.rights import TO_SEE, Principal, Right
 from camd.web.access.keys import Keys
+from camd.web.request import argument
 
 LONGEST = 30 * 24 * 3600
 """Seconds that a link may hold: what is to hold for ever needs a key."""
@@ -74,7 +75,7 @@ class Links:
 
     def has_proof(self, request: Request) -> bool:
         """Return whether a request claims to follow a link."""
-        return b"signature" in (request.args or {})
+        return argument(request, b"signature") is not None
 
     def link_of(self, request: Request, path: bytes) -> Link | None:
         """
@@ -82,8 +83,7 @@ class Links:
 
         :param path: what is asked for, as it stands behind ``base_path``.
         """
-        arguments = request.args or {}
-        name, expires, seal = (arguments.get(n, [b""])[0] for n in _ARGUMENTS)
+        name, expires, seal = (argument(request, n) or b"" for n in _ARGUMENTS)
         signer = self._keys.named(name.decode("latin-1"))
         if signer is None or request.method not in (b"GET", b"HEAD"):
             return None
