@@ -64,6 +64,7 @@ class LiveChannel:
     """The cameras as the live channel knows them, and its connections.
 
     :ivar cameras: by name; those that are there now.
+    :ivar clock: by which all connections are timed.
     :ivar refusal: why one more viewer is not let in.
     :ivar deadlines: when each connection is to be looked at.
     :ivar sessions: who has each connection.

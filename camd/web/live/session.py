@@ -347,8 +347,9 @@ class Session:
                 self._drop(name)
         self._refused = {}
         unknown = [name for name in wanted if name not in visible]
-        for name in wanted.keys() - set(unknown):
-            self._show(name, visible[name], wanted[name])
+        for name, what in wanted.items():
+            if name in visible:
+                self._show(name, visible[name], what)
         told: dict[str, Any] = {name: self._given(name) for name in self._watched}
         told |= {name: {"refused": why} for name, why in self._refused.items()}
         self._say(watch=told)
