@@ -212,7 +212,7 @@ _WIDEST = max(map(len, (*KEYS, *(f"  {key}" for key in CAMERA_KEYS))))
 
 
 def report(loaded: Loaded) -> Iterator[str]:
-    """The settings in force as lines ``key = value  # origin``, secrets masked."""
+    """Yield the settings in force as ``key = value  # origin``, secrets masked."""
     settings, origins = loaded.settings, loaded.origins
     keys = sorted(set(KEYS) - {"cameras"}, key=_order)
     yield from _aligned(
@@ -229,7 +229,7 @@ def report(loaded: Loaded) -> Iterator[str]:
 
 
 def _order(key: str) -> tuple[bool, int]:
-    """What is unlike for each daemon and camera first, then the stream's keys."""
+    """Return where a key stands: those of each daemon and camera, then the stream's."""
     return key in StreamSettings.model_fields, (*KEYS, *CAMERA_KEYS).index(key)
 
 
@@ -249,7 +249,7 @@ def _shown(settings: StreamSettings, key: str) -> str:
 
 
 def _masked(value: object) -> str:
-    """What a key is for, or a control's value; of a key itself nothing."""
+    """Return what a key is for, or a control's value; nothing of a key itself."""
     if isinstance(value, tuple):
         return " ".join(value)
     if isinstance(value, bool):

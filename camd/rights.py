@@ -38,8 +38,7 @@ TO_SEE_OR_COUNT = TO_SEE | TO_COUNT
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """
-    Who sent a request, as far as a key, a link or a proof of identity tells.
+    """Who sent a request, as far as a key, a link or a proof of identity tells.
 
     :ivar name: of the key, or of the person; for logs.
     :ivar rights: what is open to them.
@@ -58,8 +57,7 @@ ITSELF = Principal("camd", EVERY_RIGHT)
 
 
 def rights_of(names: Iterable[str]) -> frozenset[Right]:
-    """
-    Return the rights of these names.
+    """Return the rights of these names.
 
     :raises ValueError: for a name that is none.
     """

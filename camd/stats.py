@@ -127,7 +127,12 @@ DEPARTURES = (
 
 @dataclass(slots=True)
 class Sent:
-    """What has gone out: to one viewer, or to all that have left."""
+    """What has gone out: to one viewer, or to all that have left.
+
+    :ivar skipped: frames that a newer one replaced, or that were too old.
+    :ivar heartbeats: times that the last frame was sent again.
+    :ivar bytes: of frames and heartbeats, with their framing.
+    """
 
     frames: int = 0
     skipped: int = 0
@@ -184,6 +189,7 @@ class CameraStats:
     :ivar hooks_called: how often ``on_event`` was called.
     :ivar hooks_failed: how often that failed.
     :ivar hooks_dropped: events that it was not called for, as others waited already.
+    :ivar rate: how often pictures come.
     :ivar departed: what viewers that are gone were sent.
     :ivar aborted: how many streams ended in each of the ways of :data:`DEPARTURES`.
     :ivar encoding: how long pictures took to encode.
@@ -230,7 +236,11 @@ class CameraStats:
 
 
 class ViewerCount:
-    """Numbers the viewers of all cameras, and counts those that are there."""
+    """Numbers the viewers of all cameras, and counts those that are there.
+
+    :ivar ever: how many have come.
+    :ivar active: how many of them are there.
+    """
 
     def __init__(self) -> None:
         self.ever = 0

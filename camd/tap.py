@@ -89,8 +89,7 @@ class Options(usage.Options):
                 _give_up(missing)
 
     def read(self) -> Settings:
-        """
-        Read the settings.
+        """Read the settings.
 
         :raises camd.config.ConfigError: something is wrong with them.
         """
@@ -121,8 +120,7 @@ def _give_up(*problems: str) -> NoReturn:
 
 
 class Camd(MultiService):
-    """
-    What twistd starts.
+    """What twistd starts.
 
     :ivar daemon: does the work.
     :ivar watch: tells systemd about it.
@@ -222,8 +220,7 @@ def build(
     observer: LogObserver | None = None,
     file_limit: FileLimit | None = None,
 ) -> Camd:
-    """
-    Build the daemon.
+    """Build the daemon.
 
     :param reactor: the reactor all of it runs on.
     :param environ: the environment, in which systemd says what it wants to be told,
@@ -247,8 +244,7 @@ def build(
 
 
 def reload(daemon: Daemon, read: Callable[[], Settings], watch: Watch) -> None:
-    """
-    Read the settings again, and apply them if they are good.
+    """Read the settings again, and apply them if they are good.
 
     Where they are not, the log says what is wrong, and nothing changes at all.
 

@@ -404,8 +404,12 @@ class StreamClient:
 class Second:
     """What came in one second, or in all of them.
 
+    :ivar bytes: of the pictures.
     :ivar gaps: frames that were left out, by their numbers.
     :ivar changes: how often a camera's rendition changed.
+    :ivar ages: of the pictures, in seconds, where camd's clock is known.
+    :ivar widths: of the pictures, in pixels.
+    :ivar renditions: their numbers.
     """
 
     pictures: int = 0

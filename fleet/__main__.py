@@ -1,5 +1,4 @@
-"""
-Has a fleet on this machine live through trouble: ``python -m fleet``.
+"""Has a fleet on this machine live through trouble: ``python -m fleet``.
 
 Prints a table; the exit status is 1 if a bar is not met.
 """

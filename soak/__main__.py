@@ -1,5 +1,4 @@
-"""
-Has a daemon live through years' worth of trouble in minutes: ``python -m soak``.
+"""Has a daemon live through years' worth of trouble in minutes: ``python -m soak``.
 
 Prints what it held and what its viewers saw; the exit status is 1 if something is not
 flat, or was wrong.

@@ -1,5 +1,4 @@
-"""
-The viewers, in a process of their own: ``python -m soak.crowd`` with a plan on stdin.
+"""The viewers, in a process of their own: ``python -m soak.crowd``, a plan on stdin.
 
 The plan is JSON (see :class:`Plan`), as it holds keys, which do not belong on a command
 line. What they saw is printed as JSON at the end (see :class:`Figures`).
@@ -51,8 +50,7 @@ GUESSES = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """
-    What the crowd is to do.
+    """What the crowd is to do.
 
     :ivar port: the daemon's, and ``tls`` that for TLS, both at 127.0.0.1.
     :ivar key: opens the daemon all the time; ``guests`` are keys of which each opens it
@@ -72,8 +70,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Figures:
-    """
-    What the crowd saw.
+    """What the crowd saw.
 
     :ivar viewers: how many streams were seen of each kind.
     :ivar frames: whole parts that came in, heartbeats and placeholders included.
@@ -94,8 +91,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """
-    A kind of viewer.
+    """A kind of viewer.
 
     :ivar share: how many of a hundred are of this kind.
     :ivar watch: watches one stream, for so many seconds.
@@ -107,8 +103,7 @@ class Kind:
 
 
 class Crowd:
-    """
-    The viewers of one daemon.
+    """The viewers of one daemon.
 
     :ivar figures: what they saw.
     """

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 class Inspector:
-    """
-    Watches ``robot``, and reads from each new frame which of the camera's it shows.
+    """Watches ``robot``, and reads from each new frame which of the camera's it shows.
 
     :ivar oldest: seconds that the oldest picture had which came as a new frame.
     :ivar frames: how many new frames it saw.

@@ -17,8 +17,7 @@ _SIZE = re.compile(r"^(Rss|Pss):\s+(\d+) kB", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """
-    What a process holds at one moment.
+    """What a process holds at one moment.
 
     :ivar rss: megabytes in memory.
     :ivar pss: the same, with its share only of what others use as well.
@@ -32,8 +31,7 @@ class Sample:
 
 
 def sample(pid: int) -> Sample:
-    """
-    Look at a process.
+    """Look at a process.
 
     :raises OSError: it is gone, or is somebody else's.
     """
@@ -49,8 +47,7 @@ def sample(pid: int) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """
-    One figure over the whole time.
+    """One figure over the whole time.
 
     :ivar thirds: its medians in the first, the second and the last third.
     """
@@ -62,8 +59,7 @@ class Course:
 
 
 def course(values: Sequence[float]) -> Course:
-    """
-    Sum up what was sampled, in the order of time.
+    """Sum up what was sampled, in the order of time.
 
     :raises ValueError: there are fewer than three values.
     """

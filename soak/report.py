@@ -60,8 +60,7 @@ def _seen(soaked: Soaked) -> Iterator[str]:
 
 
 def part(late: Mapping[str, int], share: float) -> float:
-    """
-    Return the seconds within which this share of all frames came; 0 where none did.
+    """Return the seconds within which this share of all frames came; 0 where none did.
 
     :param late: how many frames came after so many milliseconds, which are texts.
     """

@@ -16,8 +16,7 @@ ADDRESS = "127.0.0.5"
 
 
 def rudely(rude: Rude, answers: dict[str, Counter[str]]) -> list[Awaitable[None]]:
-    """
-    Return clients of each kind, which come back as soon as they are hung up on.
+    """Return clients of each kind, which come back as soon as they are hung up on.
 
     :param answers: gets what became of each, by :data:`RUDE`.
     """

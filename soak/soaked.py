@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """
-    All that is known of one soak.
+    """All that is known of one soak.
 
     :ivar before: what the daemon held when the first viewer was gone again.
     :ivar during: what it held, each second.

@@ -24,8 +24,7 @@ FAST, SLOW = 10, 8
 
 @dataclass(slots=True)
 class Trouble:
-    """
-    Makes trouble, one step at a time.
+    """Makes trouble, one step at a time.
 
     :ivar reloads: how often the daemon was told to read its settings, good ones and
         bad ones.

@@ -116,8 +116,7 @@ class FakeScaler:
 
 
 class FakeOutlet:
-    """
-    A way out that keeps what it is sent.
+    """A way out that keeps what it is sent.
 
     :ivar full: whether the next block stays half sent until :meth:`drain`.
     :ivar shut: whether it takes nothing at all of the next block.
@@ -199,8 +198,7 @@ class FakeOutlet:
 
 
 class Wiretap(socket.socket):
-    """
-    A socket that knows which objects it was asked to send.
+    """A socket that knows which objects it was asked to send.
 
     :ivar offered: every object given to ``send``, taken or not.
     :ivar handed_over: bytes that the kernel has taken.
@@ -221,8 +219,7 @@ class Wiretap(socket.socket):
 
 @contextmanager
 def tcp_pair(room: int = 0) -> Iterator[tuple[Wiretap, socket.socket]]:
-    """
-    A connection over loopback: the server's end, then the client's.
+    """A connection over loopback: the server's end, then the client's.
 
     :param room: bytes that the client's kernel takes unread; 0 for its own choice.
     """
@@ -239,8 +236,7 @@ def tcp_pair(room: int = 0) -> Iterator[tuple[Wiretap, socket.socket]]:
 
 @contextmanager
 def unix_pair(room: int = 0) -> Iterator[tuple[Wiretap, socket.socket]]:
-    """
-    A connected pair of UNIX sockets: the server's end, then the client's.
+    """A connected pair of UNIX sockets: the server's end, then the client's.
 
     :param room: bytes that the server's kernel holds unread; 0 for its own choice.
     """

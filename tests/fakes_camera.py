@@ -74,8 +74,7 @@ PLACEHOLDER = tiny_jpeg(100)
 
 
 class FakeSource:
-    """
-    A camera that gives what its scripts say, and then one good picture after the other.
+    """A camera that gives what its scripts say, and then good pictures.
 
     :ivar opens: what is yet to come of opening: exceptions, or what it gives.
     :ivar reads: what is yet to come of reading: exceptions, or the content of a shot.
@@ -179,8 +178,7 @@ class FakeEncoder:
 
 
 class FakeThread:
-    """
-    Stands in for the camera's thread: one piece of work after the other, on a clock.
+    """Stands in for the camera's thread: one piece of work after the other, on a clock.
 
     :ivar takes: seconds that each piece of work takes; 0 for none at all; None when the
         test calls :meth:`finish` itself, or never, as a camera that hangs.
@@ -269,8 +267,7 @@ class FakeThread:
 
 
 class FakeEnvironment:
-    """
-    An environment on a clock, and all that was made in it.
+    """An environment on a clock, and all that was made in it.
 
     :ivar threads: the threads that were made, in order; each has its source beside it
         in :attr:`sources`.
@@ -438,8 +435,7 @@ KEY = "open-sesame-1234567890"
 
 
 class FakeDaemon:
-    """
-    A site with its cameras, started, in a fake environment.
+    """A site with its cameras, started, in a fake environment.
 
     :ivar environment: what the cameras touch.
     :ivar cameras: by name.
@@ -523,8 +519,7 @@ class TextTransport(StringTransport):
 
 
 class HttpConnection:
-    """
-    A client's end of a connection to a site, in memory.
+    """A client's end of a connection to a site, in memory.
 
     :ivar transport: the site's end; its producer can be paused as by a slow client.
     """

@@ -47,8 +47,7 @@ every_source = pytest.mark.parametrize(
 
 
 def room(dotted: str, rooms: set[str]) -> str:
-    """
-    The room that a dotted name belongs to: `camd.sources.pace` to `sources`, and
+    """The room that a dotted name belongs to: `camd.sources.pace` to `sources`, and
     `camd.__version__` to `camd`.
     """
     second = dotted.partition(".")[2].partition(".")[0]
@@ -67,8 +66,7 @@ def package_of(path: Path) -> str:
 
 
 def imported(tree: ast.AST, package: str) -> Iterator[str]:
-    """
-    Everything that a module imports, wherever in it, as dotted names; `from a import
+    """Everything that a module imports, wherever in it, as dotted names; `from a import
     b` gives `a.b`, be b a module or not.
     """
     for node in ast.walk(tree):

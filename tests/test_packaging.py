@@ -1,5 +1,4 @@
-"""
-camd as pip installs it: the plugin is found, and Twisted is left as it was.
+"""camd as pip installs it: the plugin is found, and Twisted is left as it was.
 
 Each test has an environment of its own, with a copy of Twisted in it and the other
 requirements borrowed from the environment that runs the tests: nothing is downloaded.

@@ -1,5 +1,4 @@
-"""
-The daemon as a process: a real twistd, real sockets, real signals.
+"""The daemon as a process: a real twistd, real sockets, real signals.
 
 Nothing here waits for a fixed time; the daemon's own log tells when it is time.
 """
@@ -41,8 +40,7 @@ def heeds_interrupts() -> None:
 
 
 class Process:
-    """
-    A twistd that runs camd in a folder of its own.
+    """A twistd that runs camd in a folder of its own.
 
     :ivar lines: what it has said so far, as far as anybody has read it.
     """

@@ -1,1 +1,1 @@
-"""From a source to whole JPEGs, in the camera's own thread."""
+"""From a source to frames: in the camera's own thread, or where pictures arrive."""

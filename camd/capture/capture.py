@@ -131,6 +131,7 @@ class Capture:
     :ivar passed_through: whether its own JPEGs go out as they are; None before the
         first frame.
     :ivar awake: whether frames are brought in for viewers.
+    :ivar running: whether it was started and not stopped since.
     :ivar origin: what another camd says, where the pictures come from one; None as long
         as there is no connection to it.
     :ivar heard_at: when the source last gave any sign of life, on the reactor's clock.

@@ -109,6 +109,8 @@ class HandedOver:
 class Redraw:
     """Has pictures redrawn in the camera's thread: one at a time, and the newest next.
 
+    :ivar worker: makes the calls that draw.
+
     :param handed: what ``worker`` reads through the source that redraws.
     """
 

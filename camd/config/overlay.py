@@ -14,7 +14,7 @@ _LONGEST = 100
 
 
 def overlay_fault(pattern: str) -> str | None:
-    """What is wrong with a pattern, in words that follow it; None if all is well."""
+    """Return what is wrong with a pattern, in words that follow it; None if nothing."""
     if len(pattern) > _LONGEST:
         return f"is longer than {_LONGEST} letters"
     if not (pattern.isascii() and pattern.isprintable()):
@@ -37,8 +37,7 @@ def _braces_fault(pattern: str) -> str | None:
 
 
 def overlay_text(pattern: str, camera: str, moment: float) -> str:
-    """
-    The text as it stands in a picture.
+    """Return the text as it stands in a picture.
 
     :param pattern: one in which :func:`overlay_fault` finds nothing.
     :param camera: the camera's name.

@@ -67,7 +67,7 @@ _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
 
 
 def _unquoted(problem: str | None) -> str:
-    """PyYAML's complaint without what it quotes: that may be a part of a key.
+    """Return PyYAML's complaint without what it quotes: that may be part of a key.
 
     A single character stays; a tab at the start of a line is a frequent slip.
     """

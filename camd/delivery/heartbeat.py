@@ -50,6 +50,9 @@ SWEEP_MOST = 1.0
 class Heartbeat:
     """Keeps the streams of a silent camera alive, and cuts off viewers that stall.
 
+    :ivar viewers: those that it cares for, each with the call that repeats its last
+        picture, if it came in a silence.
+
     :param interval: seconds without a byte until a heartbeat; 0 for never.
     :param fps: the most frames a second; what is overdue follows from it.
     """
@@ -57,7 +60,6 @@ class Heartbeat:
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, interval: float, fps: float) -> None:
-        # Each with the call that repeats its last picture, if it came in a silence.
         self.viewers: dict[Viewer, IDelayedCall] = {}
         self._clock = clock
         # Of viewers that want few frames: the frame that was sent twice already.

@@ -142,6 +142,7 @@ class LiveWire(Wire):
 class LiveOutlet:
     """The way out to one viewer of one camera, on a connection that others share.
 
+    :ivar name: the camera's.
     :ivar viewer: whose way out it is; None until it is admitted.
     :ivar camera: the camera as this channel knows it.
     :ivar rendition: the number of what is sent, 0 for the full picture.
@@ -149,6 +150,10 @@ class LiveOutlet:
     :ivar offered_wire: how they are for :meth:`send`: each is to be acknowledged.
     :ivar acked_at: when the last picture acknowledged had gone out.
     :ivar due_at: when the next acknowledgement may be late, while it keeps up.
+    :ivar bytes_before: what the viewer had been sent at the last acknowledgement, or
+        when its batch began.
+    :ivar observe: is told how old each picture acknowledged was.
+    :ivar ready: has the viewer send what waits.
     """
 
     repeats = False
@@ -253,6 +258,8 @@ class LiveConnection:
 
     :ivar acks: how many acknowledgements of anything under way have come.
     :ivar pacer: what is known of the link.
+    :ivar outlets: by the cameras' numbers.
+    :ivar is_open: whether it was opened and not closed since.
     :ivar late: acknowledgements in a row that came late, and not because of the client.
 
     :param outlet: the way out of the whole connection.

@@ -72,8 +72,7 @@ def bytes_acked(connection: socket.socket) -> int | None:
 
 
 def bytes_queued(connection: socket.socket) -> int:
-    """
-    Return how much the kernel still holds for the peer; 0 for a closed socket.
+    """Return how much the kernel still holds for the peer; 0 for a closed socket.
 
     For TCP the bytes that are not acknowledged (``SIOCOUTQ``, tcp(7)). For a UNIX
     socket some number that is 0 when the peer has read all.

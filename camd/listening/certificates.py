@@ -93,8 +93,7 @@ def _read(listen: str) -> tuple[_Asked, Connect]:
 
 
 def _with_ciphers(creator: Any) -> Connect:
-    """
-    Restrict the ciphers of a folder's certificates, whichever name is asked for.
+    """Restrict the ciphers of a folder's certificates, whichever name is asked for.
 
     :param creator: Twisted's, which looks a context up for each name.
     """
@@ -121,8 +120,7 @@ def _with_ciphers(creator: Any) -> Connect:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificate:
-    """
-    The certificate of one endpoint, or those of its folder.
+    """The certificate of one endpoint, or those of its folder.
 
     :param listen: the endpoint's string, which names the files.
     :raises OSError: a file cannot be read.

@@ -52,8 +52,7 @@ class _Tally:
 
 
 class Flood:
-    """
-    Decides which lines are written.
+    """Decides which lines are written.
 
     :param clock: returns seconds that never jump.
     """
@@ -82,8 +81,7 @@ class Flood:
         return False
 
     def held(self, wall: float) -> list[LogEvent]:
-        """
-        Return a line for each kind of which some were held back, and count again.
+        """Return a line for each kind of which some were held back, and count again.
 
         :param wall: the time of these lines, in Unix seconds.
         """

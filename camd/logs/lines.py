@@ -42,8 +42,7 @@ _TAKEN = frozenset((*_OWN, *_LEGACY))
 
 
 def text_line(event: LogEvent, mask: Mask) -> str:
-    """
-    Return an event as text: ``2026-01-31T12:00:00+0100 [camd.tap#info] words``.
+    """Return an event as text: ``2026-01-31T12:00:00+0100 [camd.tap#info] words``.
 
     A traceback follows on lines that each begin with a tab; nothing else makes more
     than one line.
@@ -56,8 +55,7 @@ def text_line(event: LogEvent, mask: Mask) -> str:
 
 
 def json_line(event: LogEvent, mask: Mask) -> str:
-    """
-    Return an event as one JSON object, in ASCII.
+    """Return an event as one JSON object, in ASCII.
 
     It holds ``time`` (ISO 8601, UTC), ``level``, ``namespace`` and ``message``, then
     those of the event's own fields that are a text, a number, true, false or null, and
@@ -106,9 +104,10 @@ def clean(text: str, mask: Mask) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""
-    Replace what is not printable (by Unicode, so line ends, controls, marks that turn
-    text around, lone surrogates) with escapes such as ``\x1b`` and ``\u202e``.
+    r"""Replace what is not printable with escapes such as ``\x1b`` and ``\u202e``.
+
+    That is by Unicode: line ends, controls, marks that turn text around, and lone
+    surrogates.
     """
     if text.isprintable():
         return text

@@ -58,8 +58,7 @@ class TextFile(Protocol):
 
 @implementer(ILogObserver)
 class LogObserver:
-    """
-    Writes the events that are important enough, each as one line, without secrets.
+    """Writes the events that are important enough, each as one line, without secrets.
 
     An event with a true ``log_unmasked`` is written as it is: the made key must be said
     once. It may hold nothing that came from outside.
@@ -124,8 +123,7 @@ def observer_for(
     wall: Callable[[], float],
     reactor: Any,
 ) -> LogObserver | None:
-    """
-    Make the observer that the settings and twistd's own options ask for.
+    """Make the observer that the settings and twistd's own options ask for.
 
     :param twistd: twistd's options; None where something else runs camd.
     :param clock: returns seconds that never jump.
@@ -145,8 +143,7 @@ def observer_for(
 
 
 def place(twistd: Mapping[str, Any], reactor: Any) -> Write:
-    """
-    Return what writes to the place that twistd's options name.
+    """Return what writes to the place that twistd's options name.
 
     :raises SystemExit: a daemon cannot log to stdout.
     """

@@ -57,8 +57,7 @@ _LOOKS = tuple(
 
 
 class Secrets:
-    """
-    Takes secrets out of a text.
+    """Takes secrets out of a text.
 
     :param known: the secrets to look for; more can be told of later.
     """

@@ -24,8 +24,7 @@ class NoState(Exception):
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """
-    Return the folder for what is kept, be it there or not.
+    """Return the folder for what is kept, be it there or not.
 
     It is ``STATE_DIRECTORY``, which systemd sets for ``StateDirectory=``; else that of
     the XDG base directory specification.
@@ -42,8 +41,7 @@ def state_folder(environ: Mapping[str, str]) -> Path:
 
 
 def kept_key(environ: Mapping[str, str]) -> bytes:
-    """
-    Return the signing key that a daemon of this user has made and kept.
+    """Return the signing key that a daemon of this user has made and kept.
 
     :raises NoState: there is none that can be read.
     """
@@ -58,10 +56,10 @@ def kept_key(environ: Mapping[str, str]) -> bytes:
 
 
 def kept_or_new_key(environ: Mapping[str, str]) -> bytes:
-    """
-    Return the signing key that is kept, or make one and keep it, for its owner alone.
+    """Return the signing key that is kept, or make one and keep it.
 
-    One that cannot be kept is good for this run, and the log says so.
+    Its owner alone may read it. One that cannot be kept is good for this run, and the
+    log says so.
     """
     try:
         return kept_key(environ)

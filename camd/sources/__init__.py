@@ -51,6 +51,7 @@ __all__ = [
     "EncodeError",
     "Encoder",
     "Image",
+    "PumpedSource",
     "PushSource",
     "RawFrame",
     "Receiver",

@@ -79,7 +79,7 @@ class Pump:
         self._stamp = stamp
         self._comes = comes
         self._shot: RawFrame | None = None
-        # As in a slot: an error would keep the pump, with its last picture.
+        # Not the error itself: with its traceback it would keep the last picture.
         self._failure: str | None = None
         # When the last picture came, and how long after the one before.
         self._came: float | None = None
@@ -136,7 +136,7 @@ class Pump:
             self._capture.release()
 
     def _until_overdue(self) -> float:
-        """Seconds until the next picture is overdue."""
+        """Return the seconds until the next picture is overdue."""
         return max(0.0, OVERDUE * self._gap - (self._clock() - (self._came or 0.0)))
 
     def _next(self, due: Due) -> RawFrame:

@@ -41,8 +41,7 @@ def text_answer(request: Request, line: str, code: int = 200) -> bytes:
 def html_answer(
     request: Request, html: bytes, code: int = 200, *, policy: bytes
 ) -> bytes:
-    """
-    Answer with a page for people; return the body, for ``render`` to return.
+    """Answer with a page for people; return the body, for ``render`` to return.
 
     :param policy: the Content-Security-Policy that holds on it.
     """
@@ -85,8 +84,7 @@ def etag(number: int, timestamp: float, rendition: str) -> str:
 
 
 def not_modified(request: Request, tag: str) -> bool:
-    """
-    Name what is answered, and answer 304 to a client that has it (RFC 9110, 13.1.2).
+    """Name what is answered, and answer 304 to a client that has it (RFC 9110, 13.1.2).
 
     :param tag: from :func:`etag`.
     :return: whether it has.
@@ -148,8 +146,7 @@ class Tree(Resource):
 
 
 def not_allowed(request: Request, *allowed: str) -> bytes:
-    """
-    Answer a method that means nothing here; return the body.
+    """Answer a method that means nothing here; return the body.
 
     :param allowed: the methods that do; none for GET and HEAD.
     """

@@ -21,8 +21,7 @@ MOST = 4
 
 
 class BusyAnswer:
-    """
-    Answers 503 for one camera, with the time after which to try again.
+    """Answers 503 for one camera, with the time after which to try again.
 
     Clients that ask for images first, as every ``<img>`` does, get the reason as a
     picture. It is drawn in a thread, once for each reason, however many ask for it
@@ -38,8 +37,7 @@ class BusyAnswer:
         self._waiting: dict[str, list[Request]] = {}
 
     def render(self, request: Request, refusal: str) -> bytes | int:
-        """
-        Answer now, or when the picture is there.
+        """Answer now, or when the picture is there.
 
         :param refusal: why nobody can be let in, in one line.
         """

@@ -59,8 +59,7 @@ RETRY_AFTER = 10
 
 @implementer(IHalfCloseableProtocol)
 class Channel(HTTPChannel):
-    """
-    An HTTP/1.1 connection.
+    """An HTTP/1.1 connection.
 
     :ivar request_line: of the request that is being read.
     :ivar takes_body: whether the body that is being read goes to a resource of its own,
@@ -261,8 +260,7 @@ def _ignored(data: bytes) -> None:
 
 
 class Busy(Protocol):
-    """
-    One connection too many: told so when it asks, and closed when it does not.
+    """One connection too many: told so when it asks, and closed when it does not.
 
     :ivar is_looked_after: False: its time is checked.
 
@@ -305,8 +303,7 @@ def _answer(status: bytes, line: str, header: bytes = b"") -> bytes:
 
 
 class Connections:
-    """
-    The connections there are.
+    """The connections there are.
 
     :ivar most: how many there may be.
     """

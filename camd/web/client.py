@@ -36,8 +36,7 @@ MOST_HOPS = 32
 
 
 class Proxies:
-    """
-    The proxies that are believed about their clients.
+    """The proxies that are believed about their clients.
 
     :param trusted: addresses and networks, such as ``127.0.0.1`` and ``10.0.0.0/8``;
         ``unix`` stands for all that comes through a UNIX socket.
@@ -50,8 +49,7 @@ class Proxies:
         ]
 
     def client(self, request: Request) -> str:
-        """
-        Return the client's address, in its usual form.
+        """Return the client's address, in its usual form.
 
         It is empty for a UNIX socket where no proxy names a client.
         """
@@ -108,8 +106,7 @@ def _line(request: Request, name: bytes) -> str | None:
 
 
 def _hops(request: Request) -> Iterator[str]:
-    """
-    Yield the addresses that the proxies named, the nearest first.
+    """Yield the addresses that the proxies named, the nearest first.
 
     The first kind of header that is there decides, so that a client cannot add another
     kind behind the back of a proxy that sets only this one. A hop that is no address

@@ -25,8 +25,7 @@ MOST = 100
 
 
 class ControlsResource(Resource):
-    """
-    Lists the controls, and sets those that a PUT names.
+    """Lists the controls, and sets those that a PUT names.
 
     ``{"controls": [{"name": "brightness", "value": 0, …}]}``
     """
@@ -89,8 +88,7 @@ class ControlsResource(Resource):
 
 
 def _values(request: Request) -> Mapping[str, object]:
-    """
-    Return the controls that a request names, and a value for each.
+    """Return the controls that a request names, and a value for each.
 
     :raises ValueError: they are no such thing.
     """

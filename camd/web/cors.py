@@ -26,8 +26,7 @@ REMEMBER = b"600"
 
 
 class Origins:
-    """
-    The sites whose pages may read.
+    """The sites whose pages may read.
 
     :param allowed: origins such as ``https://robot.example``; ``*`` for all of them.
     """

@@ -24,8 +24,7 @@ ANYBODY = ("*",)
 
 
 class EmbedResource(Answer):
-    """
-    The page of one camera.
+    """The page of one camera.
 
     :param base: what stands ahead of every path in it.
     :param frame_ancestors: whose pages may frame it for people who have a key.

@@ -94,6 +94,7 @@ class Waiting:
     :ivar after: the number of the picture that its client has; None for none.
     :ivar known: the ETag that it has; empty for none.
     :ivar takes_placeholder: whether a placeholder will do.
+    :ivar timeout: answers it without a picture; None before it waits.
     """
 
     request: Request
@@ -114,6 +115,7 @@ class Waiting:
 class PollingClient(NamedTuple):
     """What makes two requests the same viewer's.
 
+    :ivar key: the name of the key that opens the camera to it.
     :ivar rendition: what it wants; with ``auto``, nothing wider.
     :ivar fps: the most frames a second; 0 for all.
     :ivar auto: whether the rendition follows the link.

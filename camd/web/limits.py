@@ -13,8 +13,7 @@ from camd.web.client import network_of
 
 @dataclass(frozen=True, slots=True)
 class ViewerLimits:
-    """
-    The room there is for viewers.
+    """The room there is for viewers.
 
     :ivar most: viewers of all cameras together.
     :ivar most_per_address: viewers from one address, an IPv6 address standing for its
@@ -27,8 +26,7 @@ class ViewerLimits:
     def refusal(
         self, cameras: Mapping[str, Camera], camera: Camera, address: str
     ) -> str | None:
-        """
-        Return why one more viewer cannot be let in, in one line; None if it can.
+        """Return why one more viewer cannot be let in, in one line; None if it can.
 
         :param cameras: all of them.
         :param camera: the one to be watched.

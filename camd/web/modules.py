@@ -22,8 +22,7 @@ _EXPORT = re.compile(
 
 
 def joined(first: str, modules: Mapping[str, str]) -> str:
-    """
-    Return one module that does what ``first`` does, with all that it takes.
+    """Return one module that does what ``first`` does, with all that it takes.
 
     :param first: the name of a module, without its ending.
     :param modules: name -> code, of all there are.

@@ -43,8 +43,7 @@ TITLE = "camd"
 
 @dataclass(frozen=True, slots=True)
 class PageSettings:
-    """
-    What the settings say of the page.
+    """What the settings say of the page.
 
     :ivar title: what it is called.
     :ivar frame_ancestors: whose pages may show it in a frame, as a
@@ -65,7 +64,7 @@ Escape = Callable[[str], str]
 
 @cache
 def _contents() -> Mapping[str, bytes]:
-    """The files of the page as they are answered, read on first use only."""
+    """Return the files of the page as they are answered; they are read once."""
     folder = files("camd.web").joinpath("page")
     found = {
         file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()
@@ -93,8 +92,7 @@ def _places(base: str, title: str) -> dict[str, str]:
 
 
 def _fill(text: str, values: Mapping[str, str], escaped: Escape = escape) -> str:
-    """
-    Put the values, escaped, into their ``{{places}}``.
+    """Put the values, escaped, into their ``{{places}}``.
 
     :raises KeyError: the text has a place for which there is no value.
     """
@@ -107,8 +105,7 @@ _CAMERA = re.compile(r"<!-- camera -->\n(.*)<!-- /camera -->\n", re.DOTALL)
 
 
 def render(cameras: Mapping[str, str], base: str = "", title: str = TITLE) -> bytes:
-    """
-    Return the page as HTML in UTF-8.
+    """Return the page as HTML in UTF-8.
 
     :param cameras: name -> title, in their order. Any text will do.
     :param base: the path under which a proxy shows the daemon, such as ``/cams``,
@@ -135,8 +132,7 @@ def sign_in(base: str = "", why: str = "") -> bytes:
 
 
 def embed(name: str, base: str, title: str, queries: Mapping[str, str]) -> bytes:
-    """
-    Return the page of one camera, for other people's pages.
+    """Return the page of one camera, for other people's pages.
 
     :param title: what the camera is called.
     :param queries: what opens the camera's ``live``, ``frame`` and ``stream`` for
@@ -148,8 +144,7 @@ def embed(name: str, base: str, title: str, queries: Mapping[str, str]) -> bytes
 
 
 def policy(frame_ancestors: Sequence[str] = ("'none'",)) -> bytes:
-    """
-    Return the Content-Security-Policy of the page.
+    """Return the Content-Security-Policy of the page.
 
     It loads nothing but camd's own files and pictures.
 
@@ -167,8 +162,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 class FilesResource(Tree):
-    """
-    ``/page``: the page's files, for everybody: nothing in them is secret.
+    """``/page``: the page's files, for everybody: nothing in them is secret.
 
     ``/page/VERSION`` has them, too, for as long as a browser likes: other contents have
     another version, so that a page that was open before asks for none of them again.
@@ -192,8 +186,7 @@ class FilesResource(Tree):
 
 
 class _File(Answer):
-    """
-    One file.
+    """One file.
 
     :param caching: how long a browser may keep it, as ``Cache-Control`` has it; where
         nothing else is said, it asks at each visit whether the file is another one.

@@ -51,8 +51,7 @@ class TakesBody(Protocol):
     """A resource that takes the bodies of its requests as they come, however long."""
 
     def receiver(self, request: CamdRequest) -> Receive:
-        """
-        Return what takes the body of this request, which is through the door.
+        """Return what takes the body of this request, which is through the door.
 
         ``render`` is called when the body is complete. If the connection is lost before
         that, ``request.notifyFinish()`` says so.
@@ -62,8 +61,7 @@ class TakesBody(Protocol):
 
 
 class CamdRequest(Request):
-    """
-    A request for a path, whose body is read up to :data:`LONGEST_BODY` bytes.
+    """A request for a path, whose body is read up to :data:`LONGEST_BODY` bytes.
 
     What is no path never gets as far as the log: it may hold a password.
 
@@ -89,8 +87,7 @@ class CamdRequest(Request):
         return f"<{printable(self.method)} {printable(self.path)}>"
 
     def gotLength(self, length: int | None) -> None:
-        """
-        Decide, ahead of the body, what becomes of it.
+        """Decide, ahead of the body, what becomes of it.
 
         :param length: in bytes; None for a body in chunks.
         """
@@ -111,8 +108,7 @@ class CamdRequest(Request):
             self._refuse_body()
 
     def _find_receiver(self) -> None:
-        """
-        Look for the resource now, as its body is to follow.
+        """Look for the resource now, as its body is to follow.
 
         :raises ValueError: this is no request for a path, or its body is not wanted.
         """
@@ -212,8 +208,7 @@ def argument(request: AnyRequest, name: bytes) -> bytes | None:
 
 
 def json_of(request: AnyRequest) -> object:
-    """
-    Return what the JSON in a request's body stands for.
+    """Return what the JSON in a request's body stands for.
 
     :raises ValueError: it is none.
     """
@@ -230,8 +225,7 @@ def turns_away(found: IResource | None) -> bool:
 
 
 def origin_form(target: bytes) -> bytes:
-    """
-    Return the path and query of a whole address, and anything else as it is.
+    """Return the path and query of a whole address, and anything else as it is.
 
     Clients of a proxy send whole addresses, and every server must take them (RFC 9112
     3.2.2). There is one site here, so that what stands ahead of the path decides

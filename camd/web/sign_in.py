@@ -17,8 +17,7 @@ from camd.web.request import argument
 
 
 class SessionResource(Resource):
-    """
-    ``GET`` tells what is allowed, ``POST`` signs in, ``DELETE`` signs out.
+    """``GET`` tells what is allowed, ``POST`` signs in, ``DELETE`` signs out.
 
     ``POST`` with ``?stay=1`` makes a cookie that outlives the browser.
     """
@@ -56,8 +55,7 @@ class SessionResource(Resource):
 def begin_session(
     request: Request, access: Access, proxies: Proxies, base: str, stay: bool = True
 ) -> bool:
-    """
-    Give the browser a cookie in place of the key that it has shown.
+    """Give the browser a cookie in place of the key that it has shown.
 
     :param stay: whether the cookie is to outlive the browser, and be renewed.
     :return: whether it has shown one.

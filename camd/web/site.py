@@ -47,8 +47,7 @@ MOST_CONNECTIONS = 800
 
 
 class CamdSite(Site):
-    """
-    The door: no request reaches a resource without a key.
+    """The door: no request reaches a resource without a key.
 
     :ivar connections: how many there are, and may be.
     :param access: knows who may come in.
@@ -198,8 +197,7 @@ def _canonical(path: list[bytes]) -> list[bytes]:
 
 
 class Unauthorized(Answer):
-    """
-    401: a form that asks people for a key, and for programs a line.
+    """401: a form that asks people for a key, and for programs a line.
 
     :param why: what is wrong with what came along; empty where nothing did.
     :param base: what stands ahead of every path in the form.
@@ -277,8 +275,7 @@ _answered, _refused = Logger("camd.access"), Logger("camd.refused")
 
 
 def log_access(address: str, request: Request) -> None:
-    """
-    Write the line for the access log, of what was answered and what was not apart.
+    """Write the line for the access log, of what was answered and what was not apart.
 
     Neither the query nor the referring page is in it: both may carry a key.
 

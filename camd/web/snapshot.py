@@ -28,8 +28,7 @@ from camd.web.stream import set_state, unavailable
 
 
 class SnapshotResource(Resource):
-    """
-    One frame as one JPEG: the newest, or one that is taken for this.
+    """One frame as one JPEG: the newest, or one that is taken for this.
 
     ``?max_age=0.5`` bounds its age in seconds, ``?next=N`` waits for the first frame
     after N. 503 where there is none, or where the last one is from before the camera

@@ -95,8 +95,7 @@ class PageResource(Answer):
 
 
 class CameraTree(Tree):
-    """
-    ``/api/NAME``: all that there is of one camera.
+    """``/api/NAME``: all that there is of one camera.
 
     :ivar media: its stream and its snapshot, which have other addresses, too.
     """
@@ -133,8 +132,7 @@ def tree(
     *,
     live: LiveChannel,
 ) -> Resource:
-    """
-    Build all that camd answers. The first camera is the default one.
+    """Build all that camd answers. The first camera is the default one.
 
     :param base: what stands ahead of every path in the addresses that are told.
     :param page_settings: what the settings say of the page for people.

@@ -24,8 +24,7 @@ BIG_JPEG = tiny_jpeg()[:2] + COMMENT * 50 + tiny_jpeg()[2:]
 
 
 class ClientOfASite:
-    """
-    A client with a real socket, and the site that it talks to.
+    """A client with a real socket, and the site that it talks to.
 
     :ivar line: its connection.
     """

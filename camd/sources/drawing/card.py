@@ -51,7 +51,7 @@ class _Plan:
     height: int
 
     def px(self, units: float) -> int:
-        """Pixels that so many pixels of a 640x480 card take up; at least one."""
+        """Return how many pixels so many of a 640x480 card take up; at least one."""
         unit = min(self.width / 640, self.height / 480)
         return max(1, round(units * unit))
 
@@ -97,7 +97,7 @@ class Card:
         self._small = glyphs("0123456789:.", plan.px(26), plan.px(26), _ACCENT, _FACE)
 
     def draw(self, number: int, moment: float) -> Image:
-        """One picture, which the caller may keep and change.
+        """Return one picture, which the caller may keep and change.
 
         :param number: how many pictures came before it.
         :param moment: the time of day it shows, in seconds since 1970.
@@ -137,7 +137,7 @@ def _time_of_day(moment: float) -> str:
 def _on_circle(
     centre: tuple[int, int], radius: float, second: float
 ) -> tuple[int, int]:
-    """Where a hand of that length points at that second, in parts of a pixel."""
+    """Return where a hand of that length points at that second, in parts of pixels."""
     angle = math.tau * (second % 60) / 60
     x = centre[0] + radius * math.sin(angle)
     y = centre[1] - radius * math.cos(angle)
@@ -172,7 +172,7 @@ def _paint_bars(picture: Image, plan: _Plan) -> None:
 
 
 def _paint_panels(picture: Image, plan: _Plan) -> None:
-    """The ground behind the figures, and the rail."""
+    """Paint the ground behind the figures, and the rail."""
     top = plan.middle - plan.px(100)
     right = plan.margin + plan.px(346)
     picture[top : top + plan.px(200), plan.margin : right] = _FACE

@@ -1,4 +1,4 @@
-"""Letters for the test card: smooth at any size, and quick where they change."""
+"""Letters drawn into pictures: smooth at any size, and quick where they change."""
 
 from __future__ import annotations
 

@@ -67,6 +67,10 @@ STATE_LONGEST, WHY_LONGEST = 20, 300
 class Entry:
     """What another camd says of one of its cameras.
 
+    :ivar number: what the camera is called in pictures.
+    :ivar state: what it does, by that camd's own word.
+    :ivar why: its last error; None for none.
+    :ivar fps: the most pictures a second that there will be; 0 where nobody says.
     :ivar size: of its full pictures; 0 by 0 as long as that is unknown.
     :ivar renditions: the smaller ones, by their numbers there.
     :ivar patience: seconds for which no picture is normal for the camera; 0 from a camd

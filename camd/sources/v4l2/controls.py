@@ -58,8 +58,8 @@ class Refused(ValueError):
 class ControlValue:
     """A control and how it stands.
 
-    :param menu: the items to choose from, by number; empty for what is no menu.
-    :param value: None for what has no number or tells none.
+    :ivar menu: the items to choose from, by number; empty for what is no menu.
+    :ivar value: None for what has no number or tells none.
     """
 
     control: Control
@@ -71,8 +71,8 @@ class ControlValue:
 class Plan:
     """A control that is to be set.
 
-    :param value: the kernel's number.
-    :param shown: control and value in words: ``brightness 40``.
+    :ivar value: the kernel's number.
+    :ivar shown: control and value in words: ``brightness 40``.
     """
 
     control: Control
@@ -84,9 +84,9 @@ class Plan:
 class Outcome:
     """What became of the requested values.
 
-    :param done: what was set, each as ``brightness 40``.
-    :param complaints: what was not; a line each.
-    :param failed: the controls that the driver did not set, by their names.
+    :ivar done: what was set, each as ``brightness 40``.
+    :ivar complaints: what was not; a line each.
+    :ivar failed: the controls that the driver did not set, by their names.
     """
 
     done: tuple[str, ...]

@@ -90,8 +90,8 @@ _MOST = 1000
 class About:
     """What a device says of itself.
 
-    :param bus: where it is plugged in, such as ``usb-0000:00:14.0-1``.
-    :param captures: whether pictures come from this very node; a camera may have
+    :ivar bus: where it is plugged in, such as ``usb-0000:00:14.0-1``.
+    :ivar captures: whether pictures come from this very node; a camera may have
         others, for metadata.
     """
 
@@ -105,10 +105,10 @@ class About:
 class Mode:
     """One size of one format, or a range of sizes.
 
-    :param least: width and height in pixels.
-    :param most: the same as ``least``, unless any size between is to be had.
-    :param rates: pictures per second, as the driver lists them.
-    :param any_rate: whether every rate between the first and the last is to be had.
+    :ivar least: width and height in pixels.
+    :ivar most: the same as ``least``, unless any size between is to be had.
+    :ivar rates: pictures per second, as the driver lists them.
+    :ivar any_rate: whether every rate between the first and the last is to be had.
     """
 
     least: tuple[int, int]
@@ -121,7 +121,7 @@ class Mode:
 class Format:
     """One way in which pictures come.
 
-    :param code: its four letters, such as ``MJPG``.
+    :ivar code: its four letters, such as ``MJPG``.
     """
 
     code: str
@@ -133,11 +133,11 @@ class Format:
 class Control:
     """Something about a camera that can be set.
 
-    :param number: the kernel's, V4L2_CID_...
-    :param name: as ``v4l2-ctl --list-ctrls`` writes it: ``white_balance_automatic``.
-    :param kind: int, bool, menu, button, int64, str, bitmask, intmenu or other.
-    :param low: the least value, or item of a menu, like ``high`` and ``default``.
-    :param flags: ``DISABLED`` and the like.
+    :ivar number: the kernel's, V4L2_CID_...
+    :ivar name: as ``v4l2-ctl --list-ctrls`` writes it: ``white_balance_automatic``.
+    :ivar kind: int, bool, menu, button, int64, str, bitmask, intmenu or other.
+    :ivar low: the least value, or item of a menu, like ``high`` and ``default``.
+    :ivar flags: ``DISABLED`` and the like.
     """
 
     number: int
@@ -234,7 +234,7 @@ class Device:
         return int(answer[1]) & 0xFFFFFFFF if control.kind == "bitmask" else answer[1]
 
     def _item(self, control: Control, number: int) -> str | None:
-        """One item's text; None for a number that this camera's menu leaves out."""
+        """Return an item's text; None for a number that this menu leaves out."""
         try:
             text = self._ask(_QUERYMENU, _ITEM, control.number, number)[2]
         except OSError as error:
@@ -277,7 +277,7 @@ class Device:
     def _ask(
         self, question: int, layout: Struct, *head: int, way: int = _READ_WRITE
     ) -> tuple[Any, ...]:
-        """Fill in the first words of the layout, and give the whole as the answer."""
+        """Fill in the first words of the layout, and return the answer."""
         answer = bytearray(layout.size)
         pack_into(f"={len(head)}I", answer, 0, *head)
         number = way << 30 | layout.size << 16 | _LETTER << 8 | question
@@ -351,5 +351,5 @@ def _letters(code: int) -> str:
 
 
 def _rate(numerator: int, denominator: int) -> float:
-    """Pictures per second, of an interval in seconds; 0 for one that is none."""
+    """Return pictures a second, of an interval in seconds; 0 for one that is none."""
     return round(denominator / numerator, 3) if numerator else 0.0

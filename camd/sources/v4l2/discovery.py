@@ -27,8 +27,8 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM})
 class CameraDevice:
     """One camera of this machine.
 
-    :param path: its node, such as /dev/video0; the number may be another tomorrow.
-    :param links: paths that stay; those by the camera's own name come first.
+    :ivar path: its node, such as /dev/video0; the number may be another tomorrow.
+    :ivar links: paths that stay; those by the camera's own name come first.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class CameraDevice:
 class Census:
     """The cameras that were found, and what is wrong with others: a line each.
 
-    :param problems: empty when all is well; there may be no camera at all.
+    :ivar problems: empty when all is well; there may be no camera at all.
     """
 
     cameras: tuple[CameraDevice, ...]

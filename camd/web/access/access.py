@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Examination:
-    """
-    What became of the proofs that a request brought along.
+    """What became of the proofs that a request brought along.
 
     :ivar principal: who sent the request; None for nobody known.
     :ivar session: the session by which it was let in; None for another proof.
@@ -51,8 +50,7 @@ class Examination:
 
 
 class Access:
-    """
-    All ways in.
+    """All ways in.
 
     :ivar keys: the keys that open this daemon.
     :ivar links: makes and checks links signed in their names.
@@ -77,8 +75,7 @@ class Access:
         self.cloudflare = cloudflare
 
     def examine(self, request: Request, path: bytes) -> Examination:
-        """
-        Look at every proof that a request brings along.
+        """Look at every proof that a request brings along.
 
         All of them count, whichever lets it in: a guess beside a good key is one, too.
 
@@ -124,8 +121,7 @@ class Access:
 
 
 def holder_of(request: Request) -> Principal:
-    """
-    Return who sent a request that was let in at the door.
+    """Return who sent a request that was let in at the door.
 
     :raises AttributeError: it did not come through the door.
     """

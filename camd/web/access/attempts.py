@@ -31,8 +31,7 @@ class _Tried:
 
 
 class Attempts:
-    """
-    The wrong keys of the last minute, by address.
+    """The wrong keys of the last minute, by address.
 
     An IPv6 address stands for its /64, which is what one customer has (RFC 6177).
     """

@@ -64,8 +64,7 @@ def fetcher(reactor: Any) -> Fetch:
 
 
 class CloudflareAccess(Service):
-    """
-    Believes what one team's Access signed for one application.
+    """Believes what one team's Access signed for one application.
 
     :ivar proof: of all whom it vouches for; another team or application has another.
 

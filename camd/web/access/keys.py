@@ -26,8 +26,7 @@ MADE = "made at start"
 
 
 class Keys:
-    """
-    The keys that open this daemon, and what is sealed in their names.
+    """The keys that open this daemon, and what is sealed in their names.
 
     Comparisons take the same time whatever is offered: each known key is compared, by
     its SHA-256 digest, so that not even a length shows.
@@ -79,16 +78,14 @@ class Keys:
         return any(hmac.compare_digest(principal.proof, proof) for proof in good)
 
     def sealed_proof(self, name: str) -> bytes:
-        """
-        Return the proof of a principal that came with a link or a cookie.
+        """Return the proof of a principal that came with a link or a cookie.
 
         :raises KeyError: there is no key of this name.
         """
         return self.seal(name, b"principal")
 
     def seal(self, name: str, message: bytes) -> bytes:
-        """
-        Make a text that only this daemon can make for a message in a key's name.
+        """Make a text that only this daemon can make for a message in a key's name.
 
         A key that is taken away or changed ends what was sealed in its name, and so
         does another signing key. A restart does not, where the signing key is kept.
@@ -105,8 +102,7 @@ def keys_of(
     made: str | None,
     own_signing_key: bytes | None = None,
 ) -> Keys:
-    """
-    Take the keys out of the settings.
+    """Take the keys out of the settings.
 
     :param made: the key that opens where the settings have none; None for no other.
     :param own_signing_key: what to seal with where the settings do not say.
@@ -119,8 +115,7 @@ def keys_of(
 
 
 def offered_keys(request: Request) -> Iterator[tuple[bytes, ...]]:
-    """
-    Yield what a request offers as a key, in all the ways it may come.
+    """Yield what a request offers as a key, in all the ways it may come.
 
     Each is one key, or two texts of which one may be the key; empty for none.
     """

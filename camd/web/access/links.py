@@ -35,8 +35,7 @@ _LINKED = re.compile(r"/api/[A-Za-z0-9_-]+/(stream|snapshot|live|frame)|/embed/[
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """
-    What a link says that camd has sealed.
+    """What a link says that camd has sealed.
 
     :ivar name: of the key that signed it.
     :ivar expires: until when it opens, in Unix seconds.
@@ -47,8 +46,7 @@ class Link:
 
 
 class Links:
-    """
-    Makes links, and checks them.
+    """Makes links, and checks them.
 
     :param wall: returns Unix seconds, by which links expire.
     """
@@ -58,8 +56,7 @@ class Links:
         self._wall = wall
 
     def sign(self, name: str, path: str, seconds: float) -> str:
-        """
-        Make a link.
+        """Make a link.
 
         :param name: of the key that signs; it must have the right to.
         :param path: as it stands behind ``base_path``, such as ``/api/robot/stream``.
@@ -78,8 +75,7 @@ class Links:
         return argument(request, b"signature") is not None
 
     def link_of(self, request: Request, path: bytes) -> Link | None:
-        """
-        Return the link that a request follows, expired or not; None for a forged one.
+        """Return the link that a request follows, expired or not; None if it is forged.
 
         :param path: what is asked for, as it stands behind ``base_path``.
         """
@@ -94,8 +90,7 @@ class Links:
         return Link(signer.name, int(expires))
 
     def extended(self, link: Link, path: str) -> str:
-        """
-        Return the query that opens another path for whoever follows a link, as long.
+        """Return the query that opens another path for whoever follows a link, as long.
 
         :param path: as for :meth:`sign`.
         :raises KeyError: the link's key is gone.
@@ -104,8 +99,7 @@ class Links:
         return self.sign(link.name, path, seconds).partition("?")[2]
 
     def holder(self, link: Link, path: bytes) -> Principal | None:
-        """
-        Return whom a link stands for, with the right to see alone; None for nobody.
+        """Return whom a link stands for, with the right to see alone; None for nobody.
 
         What may be linked and for how long is checked here again: the signing key may
         be shared with machines where other rules hold.
@@ -128,8 +122,7 @@ def _message(path: bytes, expires: bytes) -> bytes:
 
 
 def link_path(text: str) -> tuple[str, str]:
-    """
-    Read what a link is to open, as people write it: ``robot/stream``.
+    """Read what a link is to open, as people write it: ``robot/stream``.
 
     :return: the path, and the camera's name in it.
     :raises ValueError: no link may open it.
@@ -144,8 +137,7 @@ def link_path(text: str) -> tuple[str, str]:
 
 
 def duration(text: str) -> int:
-    """
-    Read for how long a link is to hold: ``90``, ``90s``, ``15m``, ``1h``, ``7d``.
+    """Read for how long a link is to hold: ``90``, ``90s``, ``15m``, ``1h``, ``7d``.
 
     :return: seconds.
     :raises ValueError: it is none, or longer than :data:`LONGEST`.

@@ -30,8 +30,7 @@ LONGEST = 30 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """
-    What a cookie says.
+    """What a cookie says.
 
     :ivar name: of the key that it stands for.
     :ivar began: when that key was shown, in Unix seconds.
@@ -44,8 +43,7 @@ class Session:
 
 
 class Sessions:
-    """
-    Makes sessions, and checks them.
+    """Makes sessions, and checks them.
 
     :param wall: returns Unix seconds, by which they expire.
     """
@@ -55,8 +53,7 @@ class Sessions:
         self._wall = wall
 
     def begin(self, name: str, stay: bool = True) -> Session:
-        """
-        Begin a session for a key that was shown.
+        """Begin a session for a key that was shown.
 
         :param name: of the key.
         :param stay: whether it is to be renewed while it is in use.
@@ -73,8 +70,7 @@ class Sessions:
         return replace(session, expires=expires)
 
     def value(self, session: Session) -> bytes:
-        """
-        Make the cookie's value.
+        """Make the cookie's value.
 
         :raises KeyError: the session's key is gone.
         """
@@ -109,8 +105,7 @@ class Sessions:
         secure: bool,
         stay: bool = True,
     ) -> None:
-        """
-        Have the browser keep a session.
+        """Have the browser keep a session.
 
         :param path: below which it is sent along.
         :param secure: whether it is never to be sent in the clear.

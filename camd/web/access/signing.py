@@ -15,8 +15,10 @@ from camd.web.request import json_of
 
 
 class SignResource(Resource):
-    """
-    Answers ``{"path": "robot/stream", "for": "1h"}`` with ``{"url": …, "for": 3600}``.
+    """Makes links.
+
+    ``{"path": "robot/stream", "for": "1h"}`` is answered with
+    ``{"url": …, "for": 3600}``.
 
     :param cameras: the names of those there are.
     :param base: what stands ahead of every path in the addresses that are told.
