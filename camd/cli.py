@@ -57,7 +57,7 @@ def parser() -> ArgumentParser:
     shtab.add_argument_to(
         parser,
         "--print-completion",
-        help="print what completes this command in a shell, and exit",
+        help="print a completion script for a shell, and exit",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     run = _add(commands, "run", "start the daemon in the foreground; it logs to stdout")
@@ -71,7 +71,7 @@ def parser() -> ArgumentParser:
         type=Path,
         default=Path("camd.yaml"),
         metavar="FILE",
-        help="where to (default: camd.yaml); a file that is there stays",
+        help="the file to write (default: camd.yaml); must not exist yet",
     ).complete = shtab.FILE  # type: ignore[attr-defined]
     check = _add(
         commands,
@@ -87,7 +87,10 @@ def parser() -> ArgumentParser:
         "path", metavar="NAME/stream", help="or snapshot, live, frame, embed"
     )
     sign.add_argument(
-        "--for", dest="time", default="1h", help="90s, 15m, 1h, 7d (default: 1h)"
+        "--for",
+        dest="time",
+        default="1h",
+        help="for how long: 90s, 15m, 1h, 7d (default: 1h)",
     )
     sign.add_argument("--key", help="the name of the key to sign with (default: any)")
     cameras = _add(
@@ -111,7 +114,7 @@ def _add(commands: Any, name: str, does: str) -> ArgumentParser:
 
 
 def _add_watch(command: ArgumentParser) -> None:
-    command.add_argument("url", metavar="URL", help="of the page or of a live channel")
+    command.add_argument("url", metavar="URL", help="the page's, or a live channel's")
     command.add_argument("--stream", action="store_true", help="read a stream instead")
     command.add_argument("--json", action="store_true", help="as JSON, for scripts")
     command.add_argument(
@@ -120,19 +123,19 @@ def _add_watch(command: ArgumentParser) -> None:
     command.add_argument(
         "--settle",
         metavar="TIME",
-        help="how much of that the total leaves out: 10s (default: nothing)",
+        help="leave so much of that out of the total: 10s (default: none)",
     )
     command.add_argument(
         "--max-age",
         type=float,
         metavar="SECONDS",
-        help="exit with 1 when p95 of the ages is above",
+        help="exit with 1 if p95 of the ages is above this",
     )
     command.add_argument(
-        "--auto", action="store_true", default=None, help="sizes that fit the link"
+        "--auto", action="store_true", default=None, help="take sizes that fit the link"
     )
     command.add_argument(
-        "--width", type=int, metavar="PIXELS", help="pixels to have at least"
+        "--width", type=int, metavar="PIXELS", help="the least width of pictures"
     )
     command.add_argument(
         "--fps", type=float, metavar="RATE", help="the most pictures a second"

@@ -218,7 +218,7 @@ class Daemon(MultiService):
             self.cameras[name] = camera
             camera.apply(own, settings.drain_seconds)
         for name, camera in gone.items():
-            self._log.info("Camera {camera} is gone", camera=name)
+            self._log.info("Camera {camera} was removed", camera=name)
             camera.disownServiceParent()
 
     def _all_cameras(self, settings: Settings) -> Mapping[str, CameraSettings]:
@@ -294,7 +294,7 @@ class Daemon(MultiService):
             # Each parser raises what it likes: OSError, ValueError, OpenSSL's own.
             except Exception as error:
                 self._log.error(
-                    "{listen}: the certificate cannot be read, the old one stays in "
+                    "{listen}: the certificate cannot be read; the old one stays in "
                     "use: {error}",
                     listen=certificate.listen,
                     error=error,

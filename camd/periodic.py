@@ -171,7 +171,7 @@ class Sweep(Generic[T]):
             try:
                 self._act(each)
             except Exception:
-                self._log.failure("A periodic call")
+                self._log.failure("A periodic call failed")
             if self._rest is not rest:
                 return  # It was stopped by one of the calls.
         if len(these) == SLICE:
@@ -255,7 +255,7 @@ class _Beat:
                 try:
                     call.call()
                 except Exception:
-                    self._log.failure("A periodic call")
+                    self._log.failure("A periodic call failed")
 
 
 _beats: dict[IReactorTime, _Beat] = {}

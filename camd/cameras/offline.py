@@ -115,7 +115,9 @@ class OfflinePicture:
         elif self._fan_out and self._is_due:
             shown = self.picture()
             shown.addCallbacks(self._show, lambda _: None)
-            shown.addErrback(lambda f: self._log.failure("A placeholder", f))
+            shown.addErrback(
+                lambda f: self._log.failure("A placeholder could not be shown", f)
+            )
 
     def _show(self, frame: Frame) -> None:
         # A true picture may have come while this one was drawn.
@@ -200,7 +202,9 @@ class OfflinePicture:
         if not self._has_failed:
             self._has_failed = True
             self._log.failure(
-                "Camera {camera}: no placeholder", failure, camera=self._settings.name
+                "Camera {camera}: a placeholder could not be drawn",
+                failure,
+                camera=self._settings.name,
             )
         return failure
 

@@ -498,7 +498,9 @@ class Capture:
 
     def broke(self, failure: Failure) -> None:
         """Log what nobody foresaw, such as an exception out of ``publish``."""
-        self._log.failure("Camera {camera}: capture", failure, camera=self._name)
+        self._log.failure(
+            "Camera {camera}: a picture was lost", failure, camera=self._name
+        )
         # Left unanswered, they would have the next picture taken at once, for ever.
         self._refuse(failure)
 

@@ -88,7 +88,7 @@ class EventCalls:
                 call()
             except Exception:
                 # The reactor would stop to watch, and no camera would come back.
-                self._log.failure("A call from a thread")
+                self._log.failure("A call from a thread failed")
 
     def connectionLost(self, reason: Failure) -> None:
         """Stay open although the reactor ends: a thread may still come back."""

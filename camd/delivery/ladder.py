@@ -197,7 +197,7 @@ class Ladder:
         done = self._scaled(frame, due)
         done.addErrback(self._instead, frame, due)
         done.addCallback(self._send, due)
-        done.addErrback(lambda f: self._log.failure("A rendition", f))
+        done.addErrback(lambda f: self._log.failure("A rendition could not be sent", f))
         done.addCallback(lambda _: self._end_scaling())
 
     def _end_scaling(self) -> None:
@@ -235,7 +235,7 @@ class Ladder:
         """Return the full picture for each rendition: better large than frozen."""
         if not self._has_failed:
             self._has_failed = True
-            self._log.failure("A picture cannot be scaled; it goes out whole", failure)
+            self._log.failure("A picture cannot be scaled; it is sent in full", failure)
         return [frame] * len(renditions)
 
     def _send(self, frames: Sequence[Frame], renditions: Sequence[Rendition]) -> None:

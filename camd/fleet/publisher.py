@@ -214,8 +214,8 @@ class Publisher(Service):
         if is_other and name not in self._rivals:
             self._rivals.add(name)
             self._log.error(
-                "Publishing: another camd publishes a camera {camera} to {address} "
-                "too; give one of the two another name, or edges mix them up",
+                "Publishing: another camd also publishes a camera {camera} to "
+                "{address}; give one of the two another name, or edges mix them up",
                 camera=name,
                 address=self._address,
             )

@@ -113,7 +113,7 @@ class Hook:
         )
         told.addTimeout(TIMEOUT, self._clock)
         told.addCallbacks(self._succeeded, self._failed)
-        told.addErrback(lambda f: self._log.failure("A hook", f))
+        told.addErrback(lambda f: self._log.failure("A hook could not be called", f))
         # In another turn: many that fail at once are no recursion.
         told.addCallback(lambda _: self._clock.callLater(0, self._go_on))
 
@@ -135,7 +135,9 @@ class Hook:
         elif failure.check(TimeoutError):
             reason = f"it took more than {TIMEOUT:.0f} s"
         else:
-            self._log.failure("Camera {camera}: on_event", failure, camera=self._camera)
+            self._log.failure(
+                "Camera {camera}: on_event failed", failure, camera=self._camera
+            )
             return
         if reason != self._said:
             self._said = reason

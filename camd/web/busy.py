@@ -56,7 +56,9 @@ class BusyAnswer:
 
     def _answer(self, outcome: bytes | Failure, refusal: str) -> None:
         if isinstance(outcome, Failure):
-            self._log.failure("No picture for one viewer too many", outcome)
+            self._log.failure(
+                "The picture for one viewer too many could not be drawn", outcome
+            )
         else:
             if len(self._drawn) >= MOST:
                 self._drawn.clear()

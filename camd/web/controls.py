@@ -84,7 +84,7 @@ class ControlsResource(Resource):
 
     def _unanswered(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
-            self._log.failure("A camera's controls", failure)
+            self._log.failure("A camera's controls could not be answered for", failure)
 
 
 def _values(request: Request) -> Mapping[str, object]:

@@ -85,7 +85,7 @@ class SnapshotResource(Resource):
 
     def _unanswered(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
-            self._log.failure("A snapshot", failure)
+            self._log.failure("A snapshot failed", failure)
 
     async def _frame(
         self, request: Request, max_age: float | None, rendition: Rendition | None

@@ -92,7 +92,7 @@ class StreamResource(Resource):
             fps,
         )
         gone.addBoth(self._departed, viewer)
-        gone.addErrback(lambda f: self._log.failure("A viewer's departure", f))
+        gone.addErrback(lambda f: self._log.failure("A viewer could not be removed", f))
 
     def _departed(self, outcome: Failure | None, viewer: Viewer) -> None:
         lost = isinstance(outcome, Failure) and not outcome.check(ConnectionDone)

@@ -175,7 +175,9 @@ class HttpCamera:
 
     def _broke(self, failure: Failure) -> None:
         if self._receiver is not None:
-            self._log.failure("Camera at {name}", failure, name=self._name)
+            self._log.failure(
+                "Camera at {name} cannot be asked", failure, name=self._name
+            )
             self._fail("it cannot be asked")
 
     def _wait(self) -> float:

@@ -404,7 +404,7 @@ class Link:
                 return MOST, f"it does not answer within {SIGN_IN:.0f} s"
             case ConnectError():
                 return MOST, "it cannot be reached"
-        self._log.failure("Redis at {address}", failure, address=self._address)
+        self._log.failure("Redis at {address} failed", failure, address=self._address)
         return REFUSED_MOST, type(error).__name__
 
     # ---- To connect

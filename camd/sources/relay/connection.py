@@ -423,7 +423,7 @@ class OriginConnection:
         try:
             tell(*args, **more)
         except Exception:
-            self._log.failure("A camera of {where}", where=self._origin.where)
+            self._log.failure("A camera of {where} failed", where=self._origin.where)
 
     # ---- What goes out
 

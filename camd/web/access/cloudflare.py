@@ -128,7 +128,7 @@ class CloudflareAccess(Service):
         if not self._failing:
             self._failing = True
             self._log.warn(
-                "Cloudflare Access: the keys of {team} cannot be had: {reason}",
+                "Cloudflare Access: the keys of {team} cannot be fetched: {reason}",
                 team=self._issuer,
                 reason=failure.getErrorMessage(),
             )

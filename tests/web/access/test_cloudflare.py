@@ -168,7 +168,7 @@ def test_keys_that_cannot_be_had(
         clock.pump([RETRY] * (REFRESH // RETRY + 2))
     assert access.principal(coming(token())) is not None
     (line,) = said(events)
-    assert "the keys of https://example.cloudflareaccess.com cannot be had" in line
+    assert "the keys of https://example.cloudflareaccess.com cannot be fetched" in line
     assert len(team.asked) == 4
 
 
