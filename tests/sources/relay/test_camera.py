@@ -7,7 +7,14 @@ import math
 from typing import Any
 
 import pytest
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.events import (
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    Pong,
+    TextMessage,
+)
 
 from camd.formats.jpeg import MAX_BYTES, Size
 from camd.formats.rendition import Rendition
@@ -677,10 +684,23 @@ def test_frames_that_are_none(data: bytes) -> None:
         [TextMessage('{"a": 1' + " " * (LONGEST - 10) + "}")] * 6,
         [Ping(b"x")] * (4 * BURST // SMALLEST + 1),
         [BytesMessage(b"x")] * (4 * BURST // SMALLEST + 1),
+        [Pong(b"x")] * (4 * BURST // SMALLEST + 1),
+        [TextMessage("x", message_finished=False)] * (4 * BURST // SMALLEST + 1),
+        [BytesMessage(b"x", message_finished=False)] * (4 * BURST // SMALLEST + 1),
     ],
-    ids=["picture", "text", "texts", "long texts", "pings", "pictures"],
+    ids=[
+        "picture",
+        "text",
+        "texts",
+        "long texts",
+        "pings",
+        "pictures",
+        "pongs",
+        "pieces of a text",
+        "pieces of a picture",
+    ],
 )
-def test_floods(messages: list[TextMessage]) -> None:
+def test_floods(messages: list[Event]) -> None:
     """Nothing is read without an end, and nothing is kept."""
     harness = ready()
     for message in messages:
