@@ -47,7 +47,7 @@ class PeriodicCall:
 
     So what is done once a second is done at the same moment for all cameras, by one
     timer for all intervals, and wakes the process once, or not at all where a frame
-    does (:func:`make_early`). To be woken up is what such a call costs most; Twisted's
+    does (:func:`make_early`). Waking up is what such a call costs most; Twisted's
     ``LoopingCall`` makes 30 calls of its own besides, and its list of timers takes ten
     for each of hundreds of cameras' (counted).
 
@@ -263,4 +263,4 @@ _beats: dict[IReactorTime, _Beat] = {}
 
 
 def _nothing(*_: object) -> None:
-    """Stands where the owner was called."""
+    """Do nothing, in place of a method of the owner."""

@@ -326,7 +326,7 @@ def stream_limits(settings: CameraSettings) -> StreamLimits:
 
 def _idle_fps(settings: CameraSettings) -> float:
     """Return how often to look at a camera that nobody watches; 0 to release it."""
-    # Who pushes does so anyway, and there is nothing to be released.
+    # Pushers push anyway, and there is nothing to be released.
     return settings.idle_fps or (1 if settings.source == PUSH else 0)
 
 

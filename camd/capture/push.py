@@ -308,7 +308,7 @@ class PushIntake:
                 self._mode = None
 
     def wanted(self) -> Collection[Rendition | None]:
-        """Return what viewers want, and the full picture for who asks for one."""
+        """Return what viewers want, and the full picture if a snapshot waits."""
         capture = self._capture
         if capture is None or not capture.wants_frame:
             return ()
@@ -336,7 +336,7 @@ class PushIntake:
         now, lane = self._clock.seconds(), self._lanes[rendition]
         self._arrived_at = now
         if stamp is not None:
-            # A still picture is all there is for who comes later.
+            # A still picture is all there is for viewers that come later.
             if stamp == lane.stamp and not self.lacks(rendition):
                 self.heard()
                 return

@@ -87,7 +87,7 @@ class EventCalls:
             try:
                 call()
             except Exception:
-                # The reactor would stop to watch, and no camera would come back.
+                # The reactor would stop watching this, and no camera would come back.
                 self._log.failure("A call from a thread failed")
 
     def connectionLost(self, reason: Failure) -> None:

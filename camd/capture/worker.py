@@ -213,7 +213,7 @@ class Worker:
 
 
 def _nothing(_: object) -> None:
-    """Stands where the results of a reader went that was left behind."""
+    """Drop a result of a reader that was left behind."""
 
 
 def _close(reader_thread: ReaderThread) -> Deferred[None]:

@@ -100,7 +100,7 @@ class FanOut:
         return rendition in self.wanted and self.newest_as(rendition) is None
 
     def newest_as(self, rendition: Rendition) -> Frame | None:
-        """Return the newest frame that viewers of a rendition have; None of none."""
+        """Return the newest frame that viewers of a rendition have; None if none."""
         return self._ladder.newest(rendition)
 
     def take_over(self, former: FanOut) -> None:

@@ -95,7 +95,7 @@ class Ladder:
         return rung
 
     def newest(self, rendition: Rendition) -> Frame | None:
-        """Return the newest frame that viewers of a rendition have; None of none."""
+        """Return the newest frame that viewers of a rendition have; None if none."""
         rung = self._rungs.get(rendition)
         return None if rung is None else rung.newest
 
@@ -182,7 +182,8 @@ class Ladder:
     def _comes_made(self, rendition: Rendition, frame: Frame) -> bool:
         """Whether a frame will come in this rendition, as the last ones did.
 
-        A still picture has come, if it has: who is new is not to wait for the next one.
+        A still picture has come already, if it has: a new viewer is not to wait for the
+        next one.
         """
         missed = self._missed.get(rendition)
         is_still = self._clock.seconds() - frame.captured > STALE

@@ -580,4 +580,4 @@ class LiveConnection:
 
 
 def _ignore() -> None:
-    """Take the place of a viewer that is not there yet."""
+    """Do nothing: there is no viewer yet."""

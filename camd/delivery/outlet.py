@@ -341,4 +341,4 @@ def innermost(transport: Any) -> Any:
 
 
 def _ignore() -> None:
-    """Take the place of a viewer that is gone."""
+    """Do nothing: the viewer is gone."""

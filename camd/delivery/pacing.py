@@ -406,7 +406,7 @@ class Pacer:
 
 
 class RoundRobin(Generic[T]):
-    """Whose turn it is, of several who share a link: deficit round robin.
+    """Whose turn it is, of several that share a link: deficit round robin.
 
     Each has its share of the *bytes* by its weight, be its pictures large or small
     (Shreedhar and Varghese, "Efficient fair queueing using deficit round robin", 1996).

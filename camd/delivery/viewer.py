@@ -204,14 +204,14 @@ class Viewer:
 
     @property
     def sent_bytes(self) -> int:
-        """The bytes of that alone, for who asks often."""
+        """Only the bytes of it, for those that ask often."""
         if self._totals is None:
             return self._sent.bytes
         return self._sent.bytes + self._totals.sent.bytes
 
     @property
     def sent_frames(self) -> int:
-        """The frames of that alone."""
+        """Only the frames of it."""
         if self._totals is None:
             return self._sent.frames
         return self._sent.frames + self._totals.sent.frames

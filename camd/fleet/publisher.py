@@ -518,7 +518,7 @@ class PublishedRung:
         self._uplink.remove(self._outlet)
 
     def forget(self) -> None:
-        """End, and have the last picture be gone: who comes next is not to see it."""
+        """End, and delete the last picture: the next viewer is not to see it."""
         self.end()
         self._ask(keep(self._key, 0))
 

@@ -239,4 +239,4 @@ class PictureOutlet:
 
 
 def _ignore() -> None:
-    """Take the place of a viewer that is not there yet."""
+    """Do nothing: there is no viewer yet."""

@@ -78,14 +78,14 @@ class Unended(Damaged):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a picture measures, in pixels."""
+    """The width and height of a picture, in pixels."""
 
     width: int
     height: int
 
     @property
     def pixels(self) -> int:
-        """How many pixels that are."""
+        """How many pixels it has."""
         return self.width * self.height
 
     def __str__(self) -> str:
@@ -98,7 +98,7 @@ class Whole:
     """A JPEG that may be sent.
 
     :ivar jpeg: its bytes, from SOI to EOI.
-    :ivar size: what its frame header says that it measures.
+    :ivar size: as its frame header says.
     :ivar head: what stands ahead of its first scan, for :func:`whole`.
     """
 

@@ -54,7 +54,7 @@ def smallest(renditions: Iterable[Rendition | None]) -> Rendition | None:
     """Return the one whose pictures have the fewest bytes.
 
     :param renditions: None among them is the full picture.
-    :return: None of none.
+    :return: None if there is none but the full picture.
     """
     smaller = [rendition for rendition in renditions if rendition is not None]
     return min(smaller, key=_scale_and_quality, default=None)

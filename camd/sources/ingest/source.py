@@ -99,7 +99,7 @@ class Ingest:
             receiver.waits(self._why_nobody())
 
     def set_rate(self, fps: float) -> None:
-        """Do nothing: who pushes goes at its own pace."""
+        """Do nothing: a pusher goes at its own pace."""
 
     def why_silent(self, seconds: float) -> SourceError:
         """Return the error to tell when no picture has come for so long."""

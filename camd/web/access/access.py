@@ -114,7 +114,7 @@ class Access:
         return found
 
     def still_lets_in(self, principal: Principal) -> bool:
-        """Return whether who was let in would be let in now, too."""
+        """Return whether somebody who was let in would be let in now, too."""
         if self.cloudflare is not None and principal.proof == self.cloudflare.proof:
             return True
         return self.keys.still_holds(principal)
