@@ -110,7 +110,8 @@ class Camera(Service):
         super().stopService()
         self.controls.stop()
         self.hook.stop()
-        self._end_pushes("camd is stopping")
+        if self.ingest is not None:
+            self.ingest.cut_all(GONE, "camd is stopping")
         stopped = [pipeline.stop() for pipeline in self._pipelines()]
         return DeferredList([self.finish_streams("shutdown"), *stopped])
 
@@ -160,10 +161,6 @@ class Camera(Service):
 
         # A device can be opened once only, so the one waits for the other.
         DeferredList([pipeline.stop() for pipeline in former]).addCallback(start)
-
-    def _end_pushes(self, reason: str) -> None:
-        if self.ingest is not None:
-            self.ingest.cut_all(GONE, reason)
 
     def _new_pipeline(self, former: Pipeline | None = None) -> Pipeline:
         return Pipeline(
