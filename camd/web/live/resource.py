@@ -71,8 +71,13 @@ class LiveResource(Resource):
     def _refusal(self, address: str) -> str | None:
         """Return why nothing at all could be watched; None where something can."""
         cameras = [self._only] if self._only else self._channel.cameras.values()
-        refusals = [self._channel.refusal(camera, address) for camera in cameras]
-        return None if None in refusals or not refusals else refusals[0]
+        first: str | None = None
+        for camera in cameras:
+            refusal = self._channel.refusal(camera, address)
+            if refusal is None:
+                return None
+            first = first or refusal
+        return first
 
     def _refuse(self, request: Request, code: int, line: str) -> bytes:
         if code == 403:

@@ -99,6 +99,19 @@ def test_no_room_for_anybody() -> None:
     assert b"Retry-After" in client.line.head
 
 
+def test_no_camera_is_asked_once_there_is_room() -> None:
+    """To ask each counts all viewers, and there may be hundreds of cameras."""
+    daemon, asked = FakeDaemon("a", "b", "c"), []
+
+    def refusal(camera: Camera, address: str) -> str | None:
+        asked.append(camera.settings.name)
+        return "full" if camera.settings.name == "a" else None
+
+    daemon.live.refusal = refusal
+    assert FakeLiveClient(daemon).is_open
+    assert asked == ["a", "b"]
+
+
 # ---- What is shown
 
 
