@@ -14,7 +14,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from statistics import median
@@ -36,12 +36,10 @@ from wsproto.utilities import ProtocolError
 
 from camd.formats import live
 from camd.formats.multipart import MultipartError, Parser
+from camd.sources.remote_clock import RemoteClock
 
 CLOCK_EVERY = 2.0
 """Seconds between two questions for camd's time."""
-
-CLOCK_HOLDS = 30.0
-"""Seconds that an answer is believed."""
 
 OVERDUE, OVERDUE_LEAST = 2.5, 0.1
 """Usual gaps, and the least seconds, without a picture until camd is told."""
@@ -163,29 +161,6 @@ class Seen:
     rendition: int = 0
 
 
-class ServerClock:
-    """How far camd's clock is ahead of this machine's: by its fastest answer lately."""
-
-    def __init__(self) -> None:
-        self._samples: list[tuple[float, float, float]] = []
-
-    def answered(self, asked_at: float, time_there: float, now: float) -> None:
-        """Note an answer; all but camd's time by this machine's clock."""
-        kept = [s for s in self._samples if now - s[2] <= CLOCK_HOLDS]
-        ahead = time_there - (asked_at + now) / 2
-        self._samples = [*kept, (now - asked_at, ahead, now)]
-
-    @property
-    def ahead(self) -> float | None:
-        """Seconds; None before the first answer."""
-        return min(self._samples)[1] if self._samples else None
-
-    @property
-    def error(self) -> float | None:
-        """Seconds by which :attr:`ahead` may be wrong; None before the first answer."""
-        return min(self._samples)[0] / 2 if self._samples else None
-
-
 class Rhythm:
     """How far apart pictures come, and when the next one is overdue.
 
@@ -214,24 +189,17 @@ class Rhythm:
 class LiveClient:
     """A client of the live channel.
 
-    :ivar clock: camd's clock, as far as it is known.
-
     :param wanted: what is wanted of each camera: keys of ``watch``.
     """
 
-    def __init__(
-        self,
-        where: Address,
-        wanted: Mapping[str, Any],
-        wall: Callable[[], float] = time.time,
-    ) -> None:
-        self.clock = ServerClock()
+    def __init__(self, where: Address, wanted: Mapping[str, Any]) -> None:
         self._wanted = wanted
-        self._wall = wall
         self._names: dict[int, str] = {}
+        # By camera, when its first picture came, and the clock that they are dated by.
+        self._clocks: dict[str, tuple[float, RemoteClock]] = {}
         self._text = ""
         self._data = bytearray()
-        self._asked_at = 0.0
+        self._asked_at = -inf
         self._rhythm = Rhythm()
         self._last: tuple[int, int] | None = None
         # Whether camd takes a third figure, and when what is read now has come.
@@ -259,7 +227,7 @@ class LiveClient:
         while (now := time.monotonic()) < until:
             if self._names and now - self._asked_at > CLOCK_EVERY:
                 self._asked_at = now
-                self._say(clock=self._wall())
+                self._say(clock=now)
             if self._rhythm.overdue_at <= now:
                 self._rhythm.told()
                 self._say(ack=[self._last])
@@ -312,25 +280,45 @@ class LiveClient:
             self._names = {c["number"]: c["name"] for c in message["cameras"]}
             self._say(watch=dict.fromkeys(self._names.values(), self._wanted))
         if "clock" in message:
-            self.clock.answered(message["clock"], message["time"], self._wall())
+            self._take_time(message["clock"], message["time"], message.get("times", {}))
         for name, given in message.get("watch", {}).items():
             if "refused" in given:
                 raise WatchError(f"{name}: {given['refused']}")
+
+    def _take_time(self, asked: float, time_there: float, times: Any) -> None:
+        """Note what time it is by the clock of each camera.
+
+        Whose clock that is, camd may know from the first picture only.
+        """
+        now = time.monotonic()
+        for name, (since, clock) in self._clocks.items():
+            if asked >= since:
+                clock.answered(asked, times.get(name, time_there), now)
+
+    def _age(self, name: str, captured: float) -> float | None:
+        """Return the age of a picture that has come; None while no clock is known."""
+        now = time.monotonic()
+        if name not in self._clocks:
+            self._clocks[name] = now, RemoteClock()
+            self._asked_at = -inf
+        _, clock = self._clocks[name]
+        if not clock.is_known:
+            return None
+        return (clock.earliest(now) + clock.latest(now)) / 2 - captured
 
     def _picture(self, message: bytes) -> Iterator[Seen]:
         head = live.HEADER.unpack_from(message)
         version, length, flags, rendition, camera, width, _, _, frame, captured = head
         if version != live.VERSION:
             return
-        ahead = self.clock.ahead
-        age = None if ahead is None else self._wall() + ahead - captured
+        name = self._names.get(camera, str(camera))
+        age = self._age(name, captured)
         self._last = camera, frame
         self._rhythm.came(time.monotonic())
         if flags & live.ACKNOWLEDGE:
             # It is drawn when it has been read: this client shows figures alone.
             had = round(1000 * (time.monotonic() - self._came_at))
             self._say(ack=[[*self._last, had] if self._tells_ms else self._last])
-        name = self._names.get(camera, str(camera))
         yield Seen(name, frame, age, len(message) - length, width, rendition)
 
     def _say(self, **content: Any) -> None:
@@ -343,8 +331,7 @@ class LiveClient:
 class StreamClient:
     """A client of a stream. Ages hold where its clock agrees with camd's."""
 
-    def __init__(self, where: Address, wall: Callable[[], float] = time.time) -> None:
-        self._wall = wall
+    def __init__(self, where: Address) -> None:
         self._socket = connect(where)
         key = f"X-API-Key: {where.key}\r\n" if where.key else ""
         # HTTP/1.0: without chunks.
@@ -395,7 +382,7 @@ class StreamClient:
             raise WatchError(f"this is no stream: {error}") from None
         for part in parts:
             captured = part.headers.get(b"x-timestamp")
-            age = None if captured is None else self._wall() - float(captured)
+            age = None if captured is None else time.time() - float(captured)
             frame = int(part.headers.get(b"x-frame", b"0"))
             yield Seen("stream", frame, age, len(part.body), 0)
 

@@ -18,8 +18,8 @@ FLOORS: list[set[str]] = [
     {"formats", "listening", "periodic", "rights", "stats", "token_bucket"},
     {"config", "frame"},
     # Where frames come from, where they go, and what the log says of both.
-    {"delivery", "logs", "sources", "watch"},
-    {"capture"},
+    {"delivery", "logs", "sources"},
+    {"capture", "watch"},
     {"hooks"},
     {"cameras"},
     # What is answered, and to whom; what the system is asked for and told.

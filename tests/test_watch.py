@@ -7,17 +7,21 @@ import math
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Thread
 from typing import cast
 
 import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, Request, TextMessage
 
+from camd.formats import live
+from camd.formats.jpeg import Size
 from camd.watch import (
     LiveClient,
     Rhythm,
     Second,
     Seen,
-    ServerClock,
     WatchError,
     address,
     line,
@@ -82,16 +86,52 @@ def test_what_is_no_address(url: str) -> None:
         address(url, stream=False)
 
 
-def test_the_fastest_answer_is_believed() -> None:
-    """For half a minute."""
-    clock = ServerClock()
-    assert clock.ahead is None
-    clock.answered(0.0, 100.1, 0.2)
-    clock.answered(2.0, 102.9, 3.0)
-    assert clock.ahead == pytest.approx(100.0)
-    assert clock.error == pytest.approx(0.1)
-    clock.answered(40.0, 140.9, 41.0)
-    assert clock.ahead == pytest.approx(100.4)
+def served(server: socket.socket, times: dict[str, float]) -> None:
+    """Show a picture each time that the time is asked for, at a camera that is far.
+
+    :param times: what is told beside 1,000 s as the time.
+    """
+    connection, _ = server.accept()
+    # The client hangs up when it has seen enough.
+    with connection, suppress(OSError):
+        ws, number = WSConnection(ConnectionType.SERVER), 0
+
+        def say(**content: object) -> None:
+            connection.sendall(ws.send(TextMessage(json.dumps(content))))
+
+        while data := connection.recv(4096):
+            ws.receive_data(data)
+            for event in ws.events():
+                if isinstance(event, Request):
+                    connection.sendall(ws.send(AcceptConnection()))
+                    say(live=1, cameras=[{"name": "far", "number": 1}])
+                elif isinstance(event, TextMessage) and "clock" in event.data:
+                    asked = json.loads(event.data)["clock"]
+                    say(
+                        clock=asked, time=1000.0, **({"times": times} if number else {})
+                    )
+                    number += 1
+                    key = live.PictureKey(1, number)
+                    size = Size(8, 8)
+                    picture = live.picture(b"", key, 0, 4000.0, size, asks=False)
+                    connection.sendall(picture)
+
+
+@pytest.mark.parametrize("times", [{}, {"far": 4000.25}])
+def test_ages_are_by_the_clock_of_the_camera(times: dict[str, float]) -> None:
+    """What was asked ahead of its first picture may be another clock's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=served, args=(server, times))
+        thread.start()
+        port = server.getsockname()[1]
+        client = LiveClient(address(f"http://127.0.0.1:{port}/", stream=False), {})
+        seen = filter(None, client.pictures(time.monotonic() + 60))
+        first, second = next(seen), next(seen)
+        client.close()
+        thread.join()
+    assert first.age is None
+    assert second.age is not None
+    assert 0 < second.age - (0.2 if times else -3000.1) < 30
 
 
 def test_a_summary() -> None:
