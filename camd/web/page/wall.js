@@ -4,6 +4,7 @@ import {format, parse, shown} from "./address.js";
 import {element} from "./dom.js";
 import {column, focus, wall} from "./layout.js";
 import {Closeup} from "./closeup.js";
+import {News} from "./news.js";
 import {Tile} from "./tile.js";
 
 const GAP = 6, STRIP = 76, NARROW = 600, LOW = 480; // CSS pixels
@@ -28,6 +29,7 @@ export class Wall {
   #root;
   #list;
   #changed;
+  #news;
   #closeup;
   #watched = "";
   #scrolls = false;
@@ -45,7 +47,7 @@ export class Wall {
   constructor(feed, root, say, changed) {
     this.#feed = feed;
     this.#root = root;
-    this.say = say;
+    this.#news = new News(say);
     this.#changed = changed;
     this.#list = element("ul.tiles");
     root.append(this.#list);
@@ -85,7 +87,7 @@ export class Wall {
     }
     for (const [name, tile] of before) {
       tile.root.remove();
-      this.say(`${tile.label} is gone`);
+      this.#news.tell(tile.label, "gone");
     }
     this.arrange();
   }
@@ -218,7 +220,7 @@ export class Wall {
     tile.announcement = setTimeout(() => {
       if (tile.told === tile.word) return;
       tile.told = tile.word;
-      this.say(`${tile.label}: ${tile.word}`);
+      this.#news.tell(tile.label, tile.word);
     }, 1500);
   }
 
