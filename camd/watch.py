@@ -56,7 +56,7 @@ class WatchError(Exception):
 
 
 _EXPECTED = {
-    "401": "a key in the address (?api_key=KEY) or in CAMD_API_KEY",
+    "401": "a key that it knows, in the address (?api_key=KEY) or in CAMD_API_KEY",
     "403": "a key with the right view",
     "404": "the address of a camd's page, or http://HOST/api/NAME/live of a camera",
 }

@@ -220,7 +220,10 @@ def test_a_picture_is_overdue() -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (b"401 Unauthorized", "a key in the address (?api_key=KEY) or in CAMD_API_KEY"),
+        (
+            b"401 Unauthorized",
+            "a key that it knows, in the address (?api_key=KEY) or in CAMD_API_KEY",
+        ),
         (b"403 Forbidden", "a key with the right view"),
         (
             b"404 Not Found",
