@@ -34,6 +34,10 @@ _FORWARDED_PROTO = re.compile(
 MOST_HOPS = 32
 """Addresses that are looked at, from the nearest: a longer chain is an attack."""
 
+LONGEST_ADDRESS = 64
+"""Characters of an address: 45 of IPv6 (``INET6_ADDRSTRLEN``), and a zone's name. What
+clients write is remembered, so it must have an end."""
+
 
 class Proxies:
     """The proxies that are believed about their clients.
@@ -132,6 +136,12 @@ def _hops(request: Request) -> Iterator[str]:
 
 
 def _address(text: str) -> Address | None:
+    """Return an address; None where the text is none, or too long for one."""
+    return _parsed(text) if len(text) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(4096)
+def _parsed(text: str) -> Address | None:
     try:
         address = ip_address(text)
     except ValueError:

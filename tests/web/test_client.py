@@ -87,6 +87,14 @@ def test_an_endless_chain_is_cut() -> None:
     )
 
 
+@pytest.mark.parametrize(("zone", "is_one"), [("eth0", True), ("x" * 60, False)])
+def test_what_is_too_long_for_an_address(zone: str, is_one: bool) -> None:
+    """It is none: addresses are remembered, and so have an end."""
+    said = f"fe80::1%{zone}"
+    client = Proxies(["10.0.0.0/8"]).client(request(PROXY, X_Forwarded_For=said))
+    assert client == (said if is_one else PROXY)
+
+
 @pytest.mark.parametrize(
     ("headers", "secured"),
     [
