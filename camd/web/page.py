@@ -121,6 +121,7 @@ def render(cameras: Mapping[str, str], base: str = "", title: str = TITLE) -> by
     return "".join([_fill(head, values), *items, _fill(tail, values)]).encode()
 
 
+@cache
 def sign_in(base: str = "", why: str = "") -> bytes:
     """Return the page for somebody without a key, which asks for one.
 
