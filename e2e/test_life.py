@@ -71,7 +71,8 @@ def test_shutdown_in_time(start: Start, film: Film, how: signal.Signals) -> None
     with ExitStack() as stack:
         hanging = stack.enter_context(http_camera())
         cameras = {"robot": str(film.path), "hanging": hanging.address}
-        sources = {name: {"source": cameras[name]} for name in cameras}
+        soon = {"camera_timeout": 0.5}
+        sources = {name: {"source": cameras[name], **soon} for name in cameras}
         daemon = start(sources, drain_seconds=DRAIN)
         watchers = stack.enter_context(watching(daemon, 4))
         watchers += stack.enter_context(watching(daemon, 1, "1.0"))
