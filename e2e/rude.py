@@ -96,15 +96,20 @@ class Rude:
         client = context.wrap_bio(here, there, server_hostname="localhost")
         loop = asyncio.get_running_loop()
         with await self._connected(self._tls) as connection:
-            while True:
-                with suppress(ssl.SSLWantReadError):
-                    client.do_handshake()
+            try:
+                while True:
+                    with suppress(ssl.SSLWantReadError):
+                        client.do_handshake()
+                    await loop.sock_sendall(connection, there.read())
+                    if client.version() and client.cipher():
+                        break
+                    if not (data := await loop.sock_recv(connection, 65536)):
+                        return HUNG_UP
+                    here.write(data)
+                client.write(_request("/", "Connection: close\r\n"))
                 await loop.sock_sendall(connection, there.read())
-                if client.version() and client.cipher():
-                    break
-                here.write(await loop.sock_recv(connection, 65536))
-            client.write(_request("/", "Connection: close\r\n"))
-            await loop.sock_sendall(connection, there.read())
+            except ConnectionError:  # There are too many connections already.
+                return HUNG_UP
             return await self._outlast(connection)
 
     async def _connected(self, port: int) -> socket.socket:
