@@ -28,9 +28,9 @@ def parse_yaml(text: str) -> object:
         _refuse_duplicates(root)
         return None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = f"{_unquoted(error.problem)}; expected YAML{_hint(error, text)}"
-        raise YamlError(_placed(mark, problem)) from None
+        mark, problem = _mark(error), _unquoted(error.problem).removeprefix("but ")
+        hint = f"{problem}; expected YAML{_hint(error, text)}"
+        raise YamlError(_placed(mark, hint)) from None
     except yaml.reader.ReaderError as error:
         problem = f"character {error.position} is not allowed; expected YAML"
         raise YamlError(problem) from None
@@ -43,17 +43,44 @@ def parse_yaml(text: str) -> object:
         raise YamlError(problem) from None
 
 
+_OPEN = "found unexpected end of stream"
+_NO_COLON = "could not find expected ':'"
+
+_HINTS = {
+    "mapping values are": "a key ends with a colon; a value with one stands in quotes",
+    "found character": "put the value in quotes",
+    "found unknown escape": "in double quotes \\ is written \\\\",
+    "but found another document": "one document, without a second line of ---",
+    _OPEN: "the quote that begins here has no end",
+    _NO_COLON: "a key ends with a colon",
+}
+"""How a complaint of PyYAML's begins -> what is often wrong then."""
+
+
+def _mark(error: yaml.MarkedYAMLError) -> yaml.Mark | None:
+    """Return where the slip is: often ahead of where PyYAML noticed it."""
+    began_earlier = error.problem in (_OPEN, _NO_COLON)
+    return error.context_mark if began_earlier else error.problem_mark
+
+
 def _hint(error: yaml.MarkedYAMLError, text: str) -> str:
     """Return what is often wrong with such a line; empty where nothing is known."""
+    problem = error.problem or ""
     lines, mark = text.splitlines(), error.problem_mark
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     if "${" in line:
         return " (put ${...} in quotes)"
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return " (indent with spaces, not with tabs)"
-    if error.problem == "mapping values are not allowed here":
-        return " (a key ends with a colon; a value with one stands in quotes)"
-    return ""
+    if problem.startswith(("expected <block end>", "expected '<document start>'")):
+        is_indent = mark is not None and not line[: mark.column].strip()
+        return (
+            " (check how far the line is indented)"
+            if is_indent
+            else " (put the whole value in quotes)"
+        )
+    hints = (hint for start, hint in _HINTS.items() if problem.startswith(start))
+    return next((f" ({hint})" for hint in hints), "")
 
 
 def _placed(mark: yaml.Mark | None, problem: str) -> str:

@@ -51,7 +51,21 @@ TAG = "holds a value that does not fit its YAML tag; expected YAML"
          "line 1, column 6: expected ',' or ']', but got ...; expected YAML"),
         ("a: *secret", "line 1, column 4: found undefined alias ...; expected YAML"),
         ("a: @", "line 1, column 4: found character '@' that cannot start any token;"
-         " expected YAML"),
+         " expected YAML (put the value in quotes)"),
+        ("a:\n  b: 1\n c: 2\n", "line 3, column 2: expected <block end>, but found ...;"
+         " expected YAML (check how far the line is indented)"),
+        ("  a: 1\nb: 2\n", "line 2, column 1: expected ..., but found ...;"
+         " expected YAML (check how far the line is indented)"),
+        ("a: {b} c", "line 1, column 8: expected <block end>, but found ...;"
+         " expected YAML (put the whole value in quotes)"),
+        ("a:\n  b: \"c\nd: 1\n", "line 2, column 6: found unexpected end of stream;"
+         " expected YAML (the quote that begins here has no end)"),
+        ("a: 1\nb\nc: 2\n", "line 2, column 1: could not find expected ':';"
+         " expected YAML (a key ends with a colon)"),
+        ("a: 1\n---\nb: 1\n", "line 2, column 1: found another document;"
+         " expected YAML (one document, without a second line of ---)"),
+        ("a: \"\\d\"", "line 1, column 6: found unknown escape character 'd';"
+         " expected YAML (in double quotes \\ is written \\\\)"),
         ("a: {b: ${C}}", "line 1, column 9: expected ',' or '}', but got '{';"
          " expected YAML (put ${...} in quotes)"),
         ("a: \0", "character 3 is not allowed; expected YAML"),
