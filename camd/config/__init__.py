@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from camd.config.checks import picture_fault
+from camd.config.checks import is_address, picture_fault
 from camd.config.layers import KeyPath, Layer, read_file, read_preset
 from camd.config.masking import mask_url
-from camd.config.problems import ConfigError, invalid, unknown
+from camd.config.problems import ConfigError, invalid, shared_key, unknown
 from camd.config.settings import CAMERA_KEYS, KEYS, NO_CAMERA, STREAM_KEYS, Settings
-from camd.config.source import missing_part
+from camd.config.source import missing_part, missing_program
 from camd.config.variables import ENVIRONMENT, References, read_dotenv, variables_layer
 from camd.listening.endpoints import listen_fault
 
@@ -68,6 +68,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         settings = Settings.model_validate(_tree(found))
     except ValidationError as error:
         raise ConfigError([*problems, *_invalid_values(error, found)]) from None
+    problems += _shared_keys(settings, found)
     problems += _picture_problems(settings, found)
     if problems:
         raise ConfigError(problems)
@@ -169,11 +170,14 @@ def _invalid_values(error: ValidationError, found: _Found) -> Iterator[str]:
 
 
 def _listen_problems(found: _Found) -> Iterator[str]:
-    """Yield a line for each listen string that Twisted does not take."""
+    """Yield a line for each listen string that Twisted does not take, or not twice."""
     given = found.get(("listen",))
     texts = given.value if given else []
-    for text in texts if isinstance(texts, list) else [texts]:
+    listed = texts if isinstance(texts, list) else [texts]
+    for place, text in enumerate(listed):
         fault = listen_fault(text) if isinstance(text, str) else None
+        if text in listed[:place]:
+            fault = "is here a second time"
         if given and fault:
             yield invalid(("listen",), text, "camd", fault, given.origin)
 
@@ -186,6 +190,15 @@ def _rights_problems(found: _Found) -> Iterator[str]:
         if given and name not in names:
             path = ("api_rights", name)
             yield invalid(path, name, "camd", "is no key's name", given.origin)
+
+
+def _shared_keys(settings: Settings, found: _Found) -> Iterator[str]:
+    """Yield a line for each key that has two names."""
+    names: dict[str, str] = {}
+    for name, key in settings.api_keys.items():
+        first = names.setdefault(key.get_secret_value(), name)
+        if first != name:
+            yield shared_key(name, first, _origin(found, ("api_keys",)))
 
 
 def _picture_problems(settings: Settings, found: _Found) -> Iterator[str]:
@@ -209,6 +222,12 @@ def _warnings(settings: Settings, found: _Found) -> Iterator[str]:
             yield f"cameras.{name}.source: none is set; a test picture is shown"
         elif missing is not None:
             yield f"cameras.{name}.source: {mask_url(missing)} is not there now"
+    key = "on_event"
+    for path in ((key,), *(("cameras", name, key) for name in settings.cameras)):
+        hook = str(found[path].value) if path in found else ""
+        program = missing_program(hook) if hook and not is_address(hook) else None
+        if program is not None:
+            yield f"{'.'.join(path)}: {mask_url(program)} is not there now"
 
 
 def _origins(settings: Settings, found: _Found) -> Iterator[tuple[str, str]]:

@@ -139,6 +139,17 @@ def invalid(
     return _line(path[:2], shown(value), fault, expected("name"), origin)
 
 
+def shared_key(name: str, other: str, origin: str) -> str:
+    """Return the line for a key that an earlier name has as well.
+
+    Taking one of the names away would not end it, and its rights would be in doubt.
+    """
+    whose = other if _is_key_name(other) else "another one"
+    fault = f"is {whose}'s key as well"
+    where = _key_place(name)
+    return f"{where}: {MASK} {fault}; expected a key of its own ({origin})"
+
+
 def _line(
     path: tuple[object, ...], value: str, fault: str, takes: str, origin: str
 ) -> str:
@@ -152,7 +163,13 @@ def _key_problem(path: tuple[object, ...], fault: str) -> str:
     if path[-1] == "[key]":
         # The name is not shown: it may be a key, put in the name's place.
         return f"api_keys: a name does not fit; expected {_KEY_NAMES}"
-    # What is long or no name may be a key as well, in the place of its name.
-    is_name = re.fullmatch(rf"[\w-]{{1,{SHORTEST_KEY - 1}}}", str(path[1]))
-    where = f"api_keys.{path[1]}" if is_name else "api_keys"
-    return f"{where}: {MASK} {fault}; expected {_KEY_TEXT}"
+    return f"{_key_place(str(path[1]))}: {MASK} {fault}; expected {_KEY_TEXT}"
+
+
+def _key_place(name: str) -> str:
+    return f"api_keys.{name}" if _is_key_name(name) else "api_keys"
+
+
+def _is_key_name(name: str) -> bool:
+    """Whether a key's name may be shown: a long one may be a key in its place."""
+    return re.fullmatch(rf"[\w-]{{1,{SHORTEST_KEY - 1}}}", name) is not None

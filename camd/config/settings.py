@@ -341,7 +341,7 @@ class Settings(StreamSettings):
     ] = Field(default_factory=dict)
     """Name of a key -> what it is for; a key that is not there is for all."""
     signing_key: Annotated[
-        Annotated[SecretStr, AfterValidator(is_key), AfterValidator(is_signing_key)]
+        Annotated[SecretStr, AfterValidator(is_signing_key), AfterValidator(is_key)]
         | None,
         Expected("a random text of 32 to 200 characters, or null"),
     ] = None

@@ -42,6 +42,9 @@ SCHEMES = (
 """What an address may begin with. The first six are what cameras have; the others are
 opened by FFmpeg as well, but for those of Redis."""
 
+_HOST = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|localhost|[\w.-]+:\d{2,5})(:\d+)?(/|\Z)")
+"""What a text begins with that is an address without its scheme, and no path."""
+
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 # RFC 3986: what may stand in user information as it is, ":" between its parts aside.
@@ -57,9 +60,11 @@ def usable_source(text: str) -> str:
 
     Of an address the scheme is in small letters and the user information is
     percent-encoded; everything else stays. ``file://`` and ``~`` become the path meant.
+    Blanks around it are dropped.
 
     :raises SourceFault: it is no source, or an address that can be read in two ways.
     """
+    text = text.strip(" ")
     if not text or not text.isprintable():
         raise SourceFault("is no source")
     if text.lower().startswith(EXEC):
@@ -80,6 +85,8 @@ def usable_source(text: str) -> str:
         if is_relay(address):
             _check_relay(address)
         return address
+    if _HOST.match(text):
+        raise SourceFault("is no source (an address begins with http:// or rtsp://)")
     # A file or folder of this folder has a dot in its name, or begins with "./".
     if text in WORDS or text.isdecimal() or "/" in text or "." in text:
         return os.path.expanduser(text)
@@ -130,12 +137,17 @@ def missing_part(source: str) -> str | None:
     :return: None for nothing, and where that shows only when the source is opened.
     """
     if source.startswith(EXEC):
-        program = shlex.split(source[len(EXEC) :])[0]
-        return None if shutil.which(program) else program
+        return missing_program(source[len(EXEC) :])
     if not is_path(source):
         return None
     path = f"/dev/video{source}" if source.isdecimal() else source
     return None if Path(path).exists() else path
+
+
+def missing_program(command: str) -> str | None:
+    """Return the program of a command if it is not there now; None if it is."""
+    program = shlex.split(command)[0]
+    return None if shutil.which(program) else program
 
 
 def _check_relay(address: str) -> None:

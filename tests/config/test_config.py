@@ -437,6 +437,31 @@ def test_dotenv_without_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             " tcp:8001:interface=127.0.0.1, or a list of them",
         ),
         (
+            "listen: ['tcp:80', 'tcp:80']",
+            "listen: 'tcp:80' is here a second time; expected an endpoint"
+            " of kind tcp, unix, ssl, tls, systemd or haproxy, such as"
+            " tcp:8001:interface=127.0.0.1, or a list of them",
+        ),
+        (
+            f"api_keys: {{phone: {A}, tv: {A}}}",
+            "api_keys.tv: *** is phone's key as well; expected a key of its own",
+        ),
+        (
+            f"api_keys: {{{A}: {A}, phone: {A}}}",
+            "api_keys.phone: *** is another one's key as well;"
+            " expected a key of its own",
+        ),
+        (
+            f"signing_key: {A}",
+            "signing_key: *** is no random text of that length;"
+            " expected a random text of 32 to 200 characters, or null",
+        ),
+        (
+            "signing_key: secret",
+            "signing_key: *** is no random text of that length;"
+            " expected a random text of 32 to 200 characters, or null",
+        ),
+        (
             "cameras:\n  robot:\n  source: pattern",
             "cameras.source: 'pattern' is not a mapping; expected source beneath a"
             " camera's name, indented further than that",
@@ -534,7 +559,7 @@ def test_bad_line_in_dotenv(write: Write) -> None:
     ("text", "problem"),
     [
         ("a: @", "line 1, column 4: found character '@' that cannot start any token;"
-         " expected YAML"),
+         " expected YAML (put the value in quotes)"),
         ("stream_fps: 1\nstream_fps: 2", "line 2, column 1: 'stream_fps' is here a"
          " second time; expected each key once"),
         ("- a", "a list; expected keys with values"),

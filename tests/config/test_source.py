@@ -42,6 +42,11 @@ def test_usable(source: str) -> None:
     assert usable_source(source) == source
 
 
+def test_blanks_around() -> None:
+    """They are no part of a source: a variable has them soon."""
+    assert usable_source(" /dev/video0 ") == "/dev/video0"
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -49,6 +54,10 @@ def test_usable(source: str) -> None:
         ("Pattern", "is no source (did you mean pattern, or the path ./Pattern?)"),
         ("video0", "is no source (did you mean /dev/video0?)"),
         ("usb:0", "is no source (a file or folder of this folder begins with ./)"),
+        ("10.0.0.5/x", "is no source (an address begins with http:// or rtsp://)"),
+        ("10.0.0.5", "is no source (an address begins with http:// or rtsp://)"),
+        ("cam.lan:80/x", "is no source (an address begins with http:// or rtsp://)"),
+        ("localhost/x", "is no source (an address begins with http:// or rtsp://)"),
         ("htp://x", "has a scheme that camd does not open (did you mean http://?)"),
         ("rstp://x", "has a scheme that camd does not open (did you mean rtsp://?)"),
         ("ftp://x", "has a scheme that camd does not open"),
@@ -186,6 +195,23 @@ def test_warnings(tmp_path: Path) -> None:
     assert load(path, {}).warnings == (
         "cameras.a.source: /dev/video987 is not there now",
         "cameras.b.source: none is set; a test picture is shown",
+    )
+
+
+def test_a_hook_that_is_not_there(tmp_path: Path) -> None:
+    """It is named where it was set, and nothing else of the command."""
+    path = tmp_path / "camd.yaml"
+    path.write_text(
+        "on_event: no-such-program KEY\n"
+        "cameras:\n"
+        "  a: {source: pattern}\n"
+        "  b: {source: pattern, on_event: ./none.sh}\n"
+        "  c: {source: pattern, on_event: sh -c true}\n"
+        "  d: {source: pattern, on_event: 'https://host/x'}\n"
+    )
+    assert load(path, {}).warnings == (
+        "on_event: no-such-program is not there now",
+        "cameras.b.on_event: ./none.sh is not there now",
     )
 
 
