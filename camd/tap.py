@@ -9,6 +9,7 @@ import errno
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -164,9 +165,11 @@ class Camd(MultiService):
 _EXPECTED = {
     errno.EADDRINUSE: "a port that no other program has",
     errno.EADDRNOTAVAIL: "an address of this machine",
+    socket.EAI_NONAME: "an address of this machine",
     errno.EACCES: "a port that may be bound; those below 1024 are root's",
 }
-"""What to say of a TCP port that cannot be had, by the number of the error."""
+"""What to say of a TCP port that cannot be had, by the number of the error. That of a
+name that nobody knows is below 0, as no other is."""
 
 
 def _in_words(error: CannotListenError | OSError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ class FullReactor(FakeReactor):
     def listenTCP(self, port, factory, backlog=50, interface=""):
         """Refuse."""
         raise CannotListenError(interface, port, OSError(98, "Address already in use"))
+
+
+class LostReactor(FakeReactor):
+    """A reactor on a machine that knows no interface by any name."""
+
+    def listenTCP(self, port, factory, backlog=50, interface=""):
+        """Fail as the system does that looks the name up."""
+        reason = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise CannotListenError("localhots", port, reason)
 
 
 @pytest.fixture(autouse=True)
@@ -245,3 +255,14 @@ def test_a_port_in_use() -> None:
     assert str(caught.value).startswith("listen: ")
     assert "8001" in str(caught.value)
     assert "in use" in str(caught.value)
+
+
+def test_an_interface_that_is_no_address() -> None:
+    """It is one line, which says what is expected."""
+    daemon = tap.build(settings(), LostReactor(), {})
+    with pytest.raises(StartError) as caught:
+        daemon.privilegedStartService()
+    assert str(caught.value) == (
+        "listen: localhots:8001: Name or service not known;"
+        " expected an address of this machine"
+    )

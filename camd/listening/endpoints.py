@@ -30,6 +30,9 @@ _CERTIFIED = tuple(f"{kind}:" for kind in certificates.KINDS)
 _COLON = re.compile(r"(?<!\\):")
 """What stands between the arguments of a listen string; inside of one it is escaped."""
 
+_PLAIN_IPV6 = re.compile(r"interface=\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:")
+"""An IPv6 address whose colons are not escaped."""
+
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
 """Interfaces that are no address to open."""
 
@@ -65,6 +68,8 @@ def listen_fault(text: str) -> str | None:
     # Parsers are plugins, and each raises what it likes: TypeError for an argument it
     # does not know, ValueError, OpenSSL's own.
     except Exception:
+        if _PLAIN_IPV6.search(text):
+            return r"has plain colons in an address (write \:)"
         return "has arguments that do not fit its kind"
     return None
 
@@ -161,14 +166,14 @@ def address_of(listen: str, outside: str = "localhost") -> str:
     :return: the listen string itself for one that no browser can open.
     """
     kind, *rest = (part.replace("\\:", ":") for part in _COLON.split(listen))
-    if kind not in ("tcp", "ssl", "tls"):
+    if kind not in _PORT_PLACE:
         return listen
     named = dict(part.split("=", 1) for part in rest if "=" in part)
     port = named.get("port") or next((part for part in rest if part.isdigit()), "")
     host = named.get("interface", "")
     if host in _EVERYWHERE:
         host = outside
-    return f"{'http' if kind == 'tcp' else 'https'}://{_bracketed(host)}:{port}"
+    return f"{'http' if kind in ('tcp', 'tcp6') else 'https'}://{_bracketed(host)}:{port}"
 
 
 def greeting(listen: Sequence[str], path: str, outside: str | None) -> Iterator[str]:

@@ -62,9 +62,12 @@ def test_good_listen_strings(text: str) -> None:
         ("tls:/etc/certificates", "has no port from 0 to 65535"),
         ("tcp:80:interfac=::1", "has arguments that do not fit its kind"),
         ("unix", "has arguments that do not fit its kind"),
+        ("tcp:80:interface=::1", r"has plain colons in an address (write \:)"),
+        ("ssl:80:interface=fe80::1:privateKey=x",
+         r"has plain colons in an address (write \:)"),
         ("systemd", "has arguments that do not fit its kind"),
     ],
-)
+)  # fmt: skip)
 def test_bad_listen_strings(text: str, fault: str) -> None:
     """What is wrong is said in the words of this project, not of a parser."""
     assert listen_fault(text) == fault
@@ -105,6 +108,8 @@ def test_any_text_is_judged(text: str) -> None:
         ("tcp:8001:interface=0.0.0.0", "http://localhost:8001"),
         (r"tcp:8001:interface=\:\:", "http://localhost:8001"),
         (r"tcp:8001:interface=\:\:1", "http://[::1]:8001"),
+        ("tcp6:8001", "http://localhost:8001"),
+        (r"tcp6:8001:interface=\:\:1", "http://[::1]:8001"),
         ("ssl:443:privateKey=/etc/both.pem", "https://localhost:443"),
         ("tls:/etc/certificates:443", "https://localhost:443"),
         ("unix:/run/camd.sock:mode=660", "unix:/run/camd.sock:mode=660"),
