@@ -115,7 +115,7 @@ class Daemon(MultiService):
         self._certificates: list[Certificate] = []
         for endpoint in settings.listen:
             self._listen(endpoint)
-        self.settings = settings
+        self.settings = self._at_start = settings
         self.apply(settings)
 
     def _listen(self, endpoint: str) -> None:
@@ -148,8 +148,9 @@ class Daemon(MultiService):
         """
         former, self.settings = self.settings, settings
         for key, needs in NEEDS.items():
-            is_changed = getattr(settings, key, None) != getattr(former, key, None)
-            if needs is Needs.RESTART and is_changed:
+            value = getattr(settings, key, None)
+            others = (getattr(former, key, None), getattr(self._at_start, key, None))
+            if needs is Needs.RESTART and value not in others:
                 self._log.warn("{key}: its new value holds after a restart", key=key)
         if self._observer is not None:
             self._observer.follow(settings)

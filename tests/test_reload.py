@@ -254,6 +254,16 @@ def test_what_waits_for_a_restart() -> None:
     assert [server[0] for server in running.reactor.tcpServers] == [8001]
 
 
+def test_what_waits_for_no_restart_any_more() -> None:
+    """A value that is again what it was at the start needs none."""
+    running = Running(settings("robot"))
+    given = settings("robot").model_copy(update={"listen": ("tcp:9000",)})
+    running.daemon.apply(given)
+    with capturedLogs() as events:
+        running.daemon.apply(settings("robot"))
+    assert said(events) == []
+
+
 def test_a_daemon_that_ends_while_it_changes() -> None:
     """What waits to be started is not started any more."""
     running = Running(settings("robot"))
