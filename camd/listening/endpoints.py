@@ -33,6 +33,9 @@ _COLON = re.compile(r"(?<!\\):")
 _PLAIN_IPV6 = re.compile(r"interface=\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:")
 """An IPv6 address whose colons are not escaped."""
 
+_INTERFACE = re.compile(r":interface=(?:\\:|[^:])*")
+"""The part of a listen string that keeps it to one interface."""
+
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
 """Interfaces that are no address to open."""
 
@@ -173,7 +176,9 @@ def address_of(listen: str, outside: str = "localhost") -> str:
     host = named.get("interface", "")
     if host in _EVERYWHERE:
         host = outside
-    return f"{'http' if kind in ('tcp', 'tcp6') else 'https'}://{_bracketed(host)}:{port}"
+    return (
+        f"{'http' if kind in ('tcp', 'tcp6') else 'https'}://{_bracketed(host)}:{port}"
+    )
 
 
 def greeting(listen: Sequence[str], path: str, outside: str | None) -> Iterator[str]:
@@ -200,8 +205,8 @@ def greeting(listen: Sequence[str], path: str, outside: str | None) -> Iterator[
             is_local = False
     if is_local:
         yield (
-            "Only this machine can open it; for the network set listen: tcp:8001 in"
-            " camd.yaml"
+            "Only this machine can open it; for the network set listen:"
+            f" {_INTERFACE.sub('', listen[0])} in camd.yaml"
         )
 
 

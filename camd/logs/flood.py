@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from twisted.logger import LogEvent
 
-from camd.logs.lines import CUT
 from camd.token_bucket import TokenBucket
 
 BURST = 20
@@ -36,7 +35,7 @@ MOST_KINDS = 1000
 
 Kind = tuple[str, str]
 
-_FIELD = re.compile(r"\{[^{}]*\}")
+_FIELD = re.compile(r"\{(\w*)[^{}]*\}")
 
 _KEPT = ("log_level", "log_namespace", "log_format")
 
@@ -95,11 +94,13 @@ class Flood:
 
 
 def _summary(last: LogEvent, held: int, seconds: float) -> LogEvent:
+    lines = "line" if held == 1 else "lines"
     return {
         **last,
-        "log_format": "Held back {held} lines of this kind in {seconds:.0f} s: {kind}",
+        "log_format": f"Held back {{held}} {lines} of this kind in"
+        " {seconds:.0f} s: {kind}",
         "held": held,
         "seconds": round(seconds, 3),
-        # What was filled in may be anybody's.
-        "kind": _FIELD.sub(CUT, str(last["log_format"])),
+        # What was filled in may be anybody's; the names of the fields are our own.
+        "kind": _FIELD.sub(r"<\1>", str(last["log_format"])),
     }

@@ -63,8 +63,10 @@ def test_good_listen_strings(text: str) -> None:
         ("tcp:80:interfac=::1", "has arguments that do not fit its kind"),
         ("unix", "has arguments that do not fit its kind"),
         ("tcp:80:interface=::1", r"has plain colons in an address (write \:)"),
-        ("ssl:80:interface=fe80::1:privateKey=x",
-         r"has plain colons in an address (write \:)"),
+        (
+            "ssl:80:interface=fe80::1:privateKey=x",
+            r"has plain colons in an address (write \:)",
+        ),
         ("systemd", "has arguments that do not fit its kind"),
     ],
 )  # fmt: skip)
@@ -135,6 +137,15 @@ MADE = "/?api_key=KEY"
                 f"Open http://127.0.0.1:8001{MADE}",
                 "Only this machine can open it; for the network set listen: tcp:8001"
                 " in camd.yaml",
+            ],
+        ),
+        (
+            [r"tcp:8021:interface=\:\:1:backlog=9"],
+            "10.0.0.7",
+            [
+                f"Open http://[::1]:8021{MADE}",
+                "Only this machine can open it; for the network set listen:"
+                " tcp:8021:backlog=9 in camd.yaml",
             ],
         ),
         (

@@ -107,13 +107,21 @@ def test_what_was_held_back_is_told(flood: Flood, clock: Clock) -> None:
     clock.advance(4)
     lines = flood.held(WALL)
     assert [formatEvent(line) for line in lines] == [
-        "Held back 30 lines of this kind in 4 s: Client ...",
-        "Held back 4 lines of this kind in 4 s: Refused ...",
+        "Held back 30 lines of this kind in 4 s: Client <n>",
+        "Held back 4 lines of this kind in 4 s: Refused <n>",
     ]
     assert [line["held"] for line in lines] == [30, 4]
     assert {line["log_time"] for line in lines} == {WALL}
     assert {line["log_level"] for line in lines} == {LogLevel.info}
     assert flood.held(WALL) == []
+
+
+def test_one_line_was_held_back(flood: Flood) -> None:
+    """It is told in the singular, by the names of what would be filled in."""
+    let_through(flood, 2, namespace="camd.refused", form='{client} "{path!r}" {n:.1f}')
+    (line,) = flood.held(WALL)
+    said = 'Held back 1 line of this kind in 0 s: <client> "<path>" <n>'
+    assert formatEvent(line) == said
 
 
 def test_it_keeps_no_events(flood: Flood) -> None:
