@@ -252,7 +252,10 @@ class ThreadedPump(Pump):
 
     def _is_due(self, shot: RawFrame | None) -> bool:
         """Whether a picture that came last is the one that is waited for."""
-        return shot is not None and shot.captured + NEAR * self._gap >= self._due.at
+        # Where it can be asked what comes, nothing else is taken out of the capture.
+        return shot is not None and (
+            self._comes is not None or shot.captured + NEAR * self._gap >= self._due.at
+        )
 
 
 def _silence(seconds: float) -> str:

@@ -483,3 +483,22 @@ def test_what_is_converted(time: FakeTime, can_wait: bool, taken: int) -> None:
     assert capture.retrieved == taken
     capture.unplug()
     pump.release()
+
+
+def test_a_reader_is_woken_up_when_one_is_overdue(time: FakeTime) -> None:
+    """With a thread in between, it gets what a silent device had left."""
+    waits = Waits(True)
+    # So slow that the reader itself waits for longer than the test.
+    capture = LiveCapture(time, fps=0.02, waiting=1)
+    pump = ThreadedPump(capture, time.clock, "cam", comes=waits)
+    due = Due(0.005)
+    capture.drained()
+    due.took(pump.read(due).captured)
+    capture.send()  # It was waited for when nobody had said yet what is due.
+    waits.comes = False
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pump.read, due)
+        capture.send()
+        assert number(reading.result(PATIENCE)) == 3
+    capture.unplug()
+    pump.release()
