@@ -1,5 +1,6 @@
-"""Can OpenCV be imported, and if not, what must be installed; and what it reads from
-the environment. Imports OpenCV only when asked to.
+"""Whether OpenCV can be imported, what is missing if not, and its environment.
+
+Imports OpenCV only when asked to.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The face of the daemon: what it answers over HTTP, and to whom."""
+"""What the daemon answers over HTTP, and to whom."""
