@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from camd.cameras.controls import CameraControls
 from camd.cameras.pipeline import RELEASE, Environment, Pipeline, stream_limits
-from camd.capture.capture import Link, Origin
+from camd.capture.capture import LinkState, OriginReport
 from camd.capture.health import State
 from camd.config.changes import Needs, needed
 from camd.config.settings import CameraSettings
@@ -292,12 +292,12 @@ class Camera(Service):
         return self.pipeline.capture.captured
 
     @property
-    def origin(self) -> Origin | None:
+    def origin(self) -> OriginReport | None:
         """What another camd says of it, where its pictures come from one."""
         return self.pipeline.capture.origin
 
     @property
-    def link(self) -> Link | None:
+    def link(self) -> LinkState | None:
         """What the way to that camd does, as :attr:`Capture.link`."""
         return self.pipeline.capture.link
 

@@ -56,7 +56,7 @@ _STATES = frozenset(state.value for state in State)
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class OriginReport:
     """What the camd says that a camera's pictures come from.
 
     :ivar state: what its camera does.
@@ -67,7 +67,7 @@ class Origin:
     why: str | None
 
 
-class Link(enum.Enum):
+class LinkState(enum.Enum):
     """What the way to another camd does."""
 
     UP = "up"
@@ -163,7 +163,7 @@ class Capture:
         relays: bool = False,
     ) -> None:
         self.health = health
-        self.origin: Origin | None = None
+        self.origin: OriginReport | None = None
         self.heard_at = clock.seconds()
         self.captured: float | None = None
         self.passed_through: bool | None = None
@@ -222,7 +222,7 @@ class Capture:
         return None if ahead is None else self._clock.seconds() + ahead
 
     @property
-    def link(self) -> Link | None:
+    def link(self) -> LinkState | None:
         """What the way to another camd does, where the pictures come from one.
 
         None while there is none, as nobody watches or camd has just begun.
@@ -231,9 +231,9 @@ class Capture:
             is_lost = self._is_link_lost or (
                 self._relays and self.state is State.OFFLINE
             )
-            return Link.OFFLINE if is_lost else None
+            return LinkState.OFFLINE if is_lost else None
         silence = self._clock.seconds() - self.heard_at
-        return Link.UP if silence < LINK_SILENT else Link.STALLED
+        return LinkState.UP if silence < LINK_SILENT else LinkState.STALLED
 
     @property
     def stuck(self) -> bool:
@@ -469,7 +469,7 @@ class Capture:
         :param why: its last error; None for none.
         """
         known = State(state) if state in _STATES else State.STALLED
-        self.origin, self._relays = Origin(known, why), True
+        self.origin, self._relays = OriginReport(known, why), True
         self.heard()
         text = f"{TOLD} {known.value}" + (f": {why}" if why else "")
         # Where several camds stand in a row, once is enough.

@@ -30,7 +30,7 @@ from prometheus_client.utils import floatToGoString
 
 from camd import __version__
 from camd.cameras.camera import Camera
-from camd.capture.capture import Link
+from camd.capture.capture import LinkState
 from camd.capture.health import State
 from camd.stats import CameraStats, Histogram, Sent
 
@@ -232,7 +232,7 @@ def _link(cameras: Cameras) -> Metric:
     )
     for name, camera in cameras.items():
         if camera.link is not None:
-            metric.add_metric([name], camera.link is Link.UP)
+            metric.add_metric([name], camera.link is LinkState.UP)
     return metric
 
 

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from camd.capture.backoff import Backoff
-from camd.capture.capture import LINK_SILENT, Capture, Link
+from camd.capture.capture import LINK_SILENT, Capture, LinkState
 from camd.capture.health import Health, State
 from camd.capture.pull import PullIntake
 from camd.capture.push import GIVE_UP, TRIES, HandedOver, PushIntake, Redraw
@@ -859,13 +859,13 @@ def test_trouble_of_the_link() -> None:
     """What fails between two camds is told apart from what fails there."""
     harness = PushHarness().go()
     harness.receiver.upstream("live", None)
-    assert harness.capture.link is Link.UP
+    assert harness.capture.link is LinkState.UP
     harness.run(LINK_SILENT)
-    assert harness.capture.link is Link.STALLED
+    assert harness.capture.link is LinkState.STALLED
     harness.receiver.heard()
-    assert harness.capture.link is Link.UP
+    assert harness.capture.link is LinkState.UP
     harness.receiver.failed(SourceError("it hung up"))
-    assert harness.capture.link is Link.OFFLINE
+    assert harness.capture.link is LinkState.OFFLINE
     assert harness.capture.origin is None
     assert harness.stats.last_error == "it hung up"
 

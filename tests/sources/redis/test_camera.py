@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from camd.capture.capture import Link
+from camd.capture.capture import LinkState
 from camd.capture.health import State
 from camd.delivery.viewer import Viewer
 from camd.formats.jpeg import Size
@@ -544,7 +544,7 @@ def test_the_cameras_state_is_the_origins(chain: Chain, rung: str | None) -> Non
     receiver.failed(SourceError("unplugged"))
     chain.network.run(0.5)
     assert chain.edge.camera.state is State.OFFLINE
-    assert chain.edge.camera.link is Link.UP
+    assert chain.edge.camera.link is LinkState.UP
     origin = chain.edge.camera.origin
     assert origin is not None
     assert (origin.state, origin.why) == (State.OFFLINE, "unplugged")
@@ -595,7 +595,7 @@ def test_redis_is_away(chain: Chain, rung: str | None) -> None:
         chain.network.lose()
         chain.origin.run(1)
         assert chain.edge.camera.state is State.LIVE
-        assert chain.edge.camera.link is Link.OFFLINE
+        assert chain.edge.camera.link is LinkState.OFFLINE
         chain.origin.run(5)
         assert chain.edge.camera.state is State.STALLED
         assert not chain.shown().is_placeholder
@@ -610,7 +610,7 @@ def test_redis_is_away(chain: Chain, rung: str | None) -> None:
     chain.network.server = chain.network.redis
     chain.origin.run(2)
     assert chain.edge.camera.state is State.LIVE
-    assert chain.edge.camera.link is Link.UP
+    assert chain.edge.camera.link is LinkState.UP
     assert not chain.shown().is_placeholder
     assert outlet.aborted == outlet.finished == 0
 
@@ -624,7 +624,7 @@ def test_the_origin_is_away(chain: Chain, rung: str | None) -> None:
     chain.origin.publisher._wants.stop()
     chain.network.run(30)
     assert chain.edge.camera.state is State.STALLED
-    assert chain.edge.camera.link in (None, Link.UP)
+    assert chain.edge.camera.link in (None, LinkState.UP)
     assert chain.shown().is_placeholder
     again = Origin(chain.network)
     again.publisher.startService()
