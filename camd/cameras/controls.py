@@ -81,7 +81,7 @@ class CameraControls:
         """Set controls, as :meth:`DeviceControls.change`.
 
         :param by: who sets them, for the log.
-        :return: fails as :meth:`read`, or with :exc:`Refused`.
+        :return: fails as :meth:`read`, or with :exc:`ControlRefused`.
         """
         device = self.of_device
         if device is None:

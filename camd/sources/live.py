@@ -38,10 +38,10 @@ the one to ask for first."""
 class OpenedCapture:
     """A camera that was connected to.
 
-    :param content: how a picture is taken out of the capture.
-    :param is_device: whether the driver's own time stamps can be asked for, and whether
+    :ivar content: how a picture is taken out of the capture.
+    :ivar is_device: whether the driver's own time stamps can be asked for, and whether
         its next picture comes.
-    :param pump: takes them.
+    :ivar pump: takes them.
     """
 
     capture: Capture

@@ -61,7 +61,7 @@ class ControlsResource(Resource):
     ) -> tuple[dict[str, object], int]:
         """Set these controls; return what to answer, and its code."""
         # Only where there is a device.
-        from camd.sources.v4l2.controls import Refused
+        from camd.sources.v4l2.controls import ControlRefused
 
         controls = self._camera.controls
         try:
@@ -72,7 +72,7 @@ class ControlsResource(Resource):
             listed: dict[str, object] = {"controls": await controls.read()}
         except NoControls as error:
             return {"error": f"no controls: {error}"}, 404
-        except Refused as error:
+        except ControlRefused as error:
             return {"error": str(error)}, 400
         except SourceError as error:
             seconds = max(1, math.ceil(self._camera.retry_in))

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 
 from camd.sources import CameraMode, PumpedSource, Source, SourceError
 from camd.sources.v4l2.controls import (
+    ControlRefused,
     Outcome,
-    Refused,
     carry_out,
     control_values,
     plan,
@@ -60,13 +60,13 @@ class DeviceControls:
         not.
 
         :return: what was set, and what the driver did not take.
-        :raises Refused: there is no such control, or it takes no such value.
+        :raises ControlRefused: there is no such control, or it takes no such value.
         :raises SourceError: the device does not open, or is gone.
         """
         with self._opened() as device:
             plans, complaints = plan(device, values)
             if complaints:
-                raise Refused("; ".join(complaints))
+                raise ControlRefused("; ".join(complaints))
             before = self._changed
             lasting = {
                 each.control.name: each.value

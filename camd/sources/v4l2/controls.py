@@ -50,7 +50,7 @@ MOST_SHOWN = 40
 """Characters that are repeated of a name or value that makes no sense."""
 
 
-class Refused(ValueError):
+class ControlRefused(ValueError):
     """A control cannot be set so; the text is one line that says what it takes."""
 
 
@@ -137,7 +137,7 @@ def plan(
     for name, value in requested.items():
         try:
             plans.append(_plan(device, known, name, value))
-        except Refused as reason:
+        except ControlRefused as reason:
             complaints.append(str(reason))
     return plans, tuple(complaints)
 
@@ -151,7 +151,7 @@ def carry_out(device: Device, plans: Iterable[Plan]) -> Outcome:
     for each in sorted(plans, key=lambda each: each.control.kind not in _SWITCHES):
         try:
             done.append(_set(device, each))
-        except Refused as reason:
+        except ControlRefused as reason:
             failed[each.control.name] = str(reason)
     return Outcome(tuple(done), tuple(failed.values()), frozenset(failed))
 
@@ -177,12 +177,12 @@ def _plan(
 ) -> Plan:
     control = _find(known, name, value)
     if control.flags & READ_ONLY:
-        raise Refused(f"{control.name} can only be read")
+        raise ControlRefused(f"{control.name} can only be read")
     menu = device.menu(control)
     number = _number(control, menu, value)
     if number is None:
         expected = takes(control, menu)
-        raise Refused(f"{control.name} takes {expected}; not {_as_given(value)}")
+        raise ControlRefused(f"{control.name} takes {expected}; not {_as_given(value)}")
     return Plan(control, number, _shown(control, menu, number))
 
 
@@ -204,7 +204,9 @@ def _find(known: Mapping[str, Control], name: str, value: object) -> Control:
     nearest = get_close_matches(name, known, n=1)
     advice = f"did you mean {nearest[0]}?" if nearest else f"it has {_names(known)}"
     shown = name if name.isidentifier() else ascii(name)
-    raise Refused(f"{shown[:MOST_SHOWN]}: the camera has no such control; {advice}")
+    raise ControlRefused(
+        f"{shown[:MOST_SHOWN]}: the camera has no such control; {advice}"
+    )
 
 
 def _names(known: Mapping[str, Control]) -> str:
@@ -249,10 +251,10 @@ def _set(device: Device, plan: Plan) -> str:
     except OSError as error:
         if error.errno in _GONE:
             raise
-        raise Refused(_reason(device, control, error)) from error
+        raise ControlRefused(_reason(device, control, error)) from error
     # Some drivers take such a value, and some refuse it.
     if _is_inactive(device, control):
-        raise Refused(_IDLE.format(control.name))
+        raise ControlRefused(_IDLE.format(control.name))
     if control.kind == "button" or became == value:
         return plan.shown
     return f"{control.name} {became} (the nearest to {value})"

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from camd.sources import SourceError
 from camd.sources.v4l2.controlled import Controlled, DeviceControls
-from camd.sources.v4l2.controls import Outcome, Refused
+from camd.sources.v4l2.controls import ControlRefused, Outcome
 from camd.sources.v4l2.device import Device
 from tests.fake_v4l2 import FakeControl, FakeDriver
 from tests.fakes_camera import GIVEN, FakeSource, tiny_jpeg
@@ -173,7 +173,7 @@ def test_all_or_none(driver: FakeDriver) -> None:
         "brightness takes -64 to 64; not 400; "
         "brightnes: the camera has no such control; did you mean brightness?"
     )
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ControlRefused) as refused:
         controls.change({"brightness": 400, "focus_absolute": 5, "brightnes": 1})
     assert str(refused.value) == faults
     assert driver.sets == []
@@ -181,7 +181,7 @@ def test_all_or_none(driver: FakeDriver) -> None:
 
 def test_names_from_anywhere(driver: FakeDriver) -> None:
     """A name that is none is repeated in ASCII, and not endlessly."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ControlRefused) as refused:
         device_controls(driver).change({"é\n" * 1000: 1})
     assert str(refused.value).startswith(r"'\xe9\n\xe9\n")
     assert len(str(refused.value)) < 300
