@@ -27,6 +27,17 @@ MAX_LEAD = 256
 """Bytes ahead of SOI that are cut. Cameras send 2 to 30 there: line ends, a counter, a
 length. In a picture whose own SOI is lost, a thumbnail's would be found further on."""
 
+ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+"""Markers without a length or content: TEM and RST0 to RST7 (T.81 table B.1)."""
+
+FILL = re.compile(rb"\xff+")
+"""Any number of fill bytes FF may stand ahead of a marker (T.81 B.1.1.2)."""
+
+SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends a scan. In it FF is followed by 00, or by the number of a restart interval
+(T.81 B.1.1.5); so damage shows, as one of 250 pairs of random bytes is such a marker.
+"""
+
 _SOI = b"\xff\xd8"
 _EOI = b"\xff\xd9"
 _SOS = 0xDA
@@ -41,18 +52,11 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # What browsers show: sequential and progressive with Huffman codes. The others leave an
 # <img> blank, in Chromium for good (measured).
 _SHOWN = _SEQUENTIAL | {0xC2}
-# T.81 table B.1: TEM and RST0 to RST7 have no length and no content.
-_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # What begins no segment: the same, a second SOI, an early EOI, fill bytes, and 00 to
 # BF, which mean nothing outside a scan.
 _BARE = frozenset({*range(0xC0), *range(0xD0, 0xDA), 0xFF})
-# T.81 B.1.1.2: any number of fill bytes FF may stand ahead of a marker.
-_FILL = re.compile(rb"\xff+")
 # The sum of T.81 table K.1, the luminance quantization of quality 50.
 _LUMINANCE_AT_50 = 3688
-# What ends a scan. In it FF is followed by 00, or by the number of a restart interval
-# (T.81 B.1.1.5); so damage shows, as one of 250 pairs of random bytes is such a marker.
-_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # T.81 table B.1: what may stand behind a scan of a frame: DHT, DAC, SOS, DQT, DNL, DRI,
 # application segments and comments.
 _BEHIND_SCAN = frozenset({0xC4, 0xCC, *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE})
@@ -221,7 +225,7 @@ def is_as_known(jpeg: bytes, known: Head, max_pixels: int) -> bool:
     """
     if not jpeg.startswith(known.content):
         return False
-    end, last = _SCAN_END.search(jpeg, known.scan), len(jpeg) - len(_EOI)
+    end, last = SCAN_END.search(jpeg, known.scan), len(jpeg) - len(_EOI)
     return (
         end is not None
         and end.start() == last
@@ -313,7 +317,7 @@ def _end(jpeg: bytes, scan: int) -> int | None:
 
     :param scan: where the first scan begins.
     """
-    while found := _SCAN_END.search(jpeg, scan):
+    while found := SCAN_END.search(jpeg, scan):
         at = found.start()
         marker = jpeg[at + 1]
         if marker != _END and marker not in _BEHIND_SCAN:
@@ -345,12 +349,12 @@ def _segments(jpeg: bytes, at: int) -> Iterator[tuple[int, int, int]]:
             raise Damaged("garbage between segments")
         marker = jpeg[at + 1]
         if marker in _BARE:
-            if marker in _ALONE:
+            if marker in ALONE:
                 at += 2
             elif marker == _END:
                 yield marker, at + 2, at + 2
                 return
-            elif marker == 0xFF and (fill := _FILL.match(jpeg, at)):
+            elif marker == 0xFF and (fill := FILL.match(jpeg, at)):
                 # By a regular expression, as a picture of FF alone would take seconds.
                 at = fill.end() - 1
             else:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
-from camd.formats.jpeg import MAX_BYTES
+from camd.formats.jpeg import ALONE, FILL, MAX_BYTES, SCAN_END
 
 MAX_FLOOD = 64 * 1024 * 1024
 """Bytes without a single picture after which a stream is none."""
 
 _START = b"\xff\xd8\xff"
-# What ends a scan: in it FF is followed by 00, or by the number of a restart interval
-# (ITU-T T.81 B.1.1.5).
-_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# T.81 B.1.1.2: any number of fill bytes FF may stand ahead of a marker.
-_FILL = re.compile(rb"\xff+")
-# Markers without a length ahead of the scan: TEM and RST0 to RST7 (T.81 table B.1).
-_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 
 
@@ -86,14 +77,14 @@ class Splitter:
 
     def _pass_segment(self, pictures: list[bytes]) -> bool:
         buffer, at = self._buffer, self._at
-        fill = _FILL.match(buffer, at)
+        fill = FILL.match(buffer, at)
         at = self._at = fill.end() - 1 if fill else at
         if len(buffer) < at + 2:
             return False
         marker = buffer[at + 1]
         if marker in (_SOI, _EOI) and fill:
             self._end(pictures, at, marker)
-        elif marker in _ALONE and fill:
+        elif marker in ALONE and fill:
             self._at = at + 2
         elif not fill or marker < 0xC0:
             self._resume(at)
@@ -109,7 +100,7 @@ class Splitter:
         return True
 
     def _pass_scan(self, pictures: list[bytes]) -> bool:
-        found = _SCAN_END.search(self._buffer, self._at)
+        found = SCAN_END.search(self._buffer, self._at)
         if found is None:
             # A marker may have begun.
             self._at = max(self._at, len(self._buffer) - 1)
