@@ -17,6 +17,7 @@ from twisted.web.iweb import IResponse
 
 from camd.config.checks import is_address
 from camd.hooks.hook import TIMEOUT, HookError
+from camd.sources import in_words
 from camd.sources.http.endpoint import CONNECT
 from camd.sources.http.errors import why_no_answer
 from camd.sources.http.tls import trust
@@ -95,8 +96,7 @@ class _Command(GuardedProcess):
         try:
             self.spawn(command, has_input=True)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            self._done.errback(HookError(f"{self._name}: {reason}"))
+            self._done.errback(HookError(f"{self._name}: {in_words(error)}"))
         return self._done
 
     def _cancel(self, _: object) -> None:

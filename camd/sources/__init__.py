@@ -59,6 +59,7 @@ __all__ = [
     "Sleep",
     "Source",
     "SourceError",
+    "in_words",
 ]
 
 Image: TypeAlias = "npt.NDArray[np.uint8]"
@@ -136,6 +137,11 @@ class Refused(SourceError):
 
 class EncodeError(Exception):
     """One picture could not be made into a JPEG; the next one may do."""
+
+
+def in_words(error: OSError) -> str:
+    """Return why the system has refused something, as a line for people says it."""
+    return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 class Source(Protocol):

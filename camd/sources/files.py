@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from camd.formats.jpeg import MAX_BYTES, Damaged, Whole
 from camd.formats.scan import complete
+from camd.sources import in_words
 
 NAME = re.compile(r".+\.jpe?g", re.IGNORECASE | re.DOTALL)
 """What the files shown are called."""
@@ -69,9 +70,7 @@ def read_picture(path: str, max_pixels: int) -> tuple[Whole, Version]:
 
 def words(error: Exception) -> str:
     """Return the reason of a Damaged or an OSError as a line shows it."""
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return str(error)
+    return in_words(error) if isinstance(error, OSError) else str(error)
 
 
 def _version(status: os.stat_result) -> Version:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from camd.formats.splitter import NoPictures, Splitter
-from camd.sources import Receiver, SourceError
+from camd.sources import Receiver, SourceError, in_words
 from camd.sources.program.process import GuardedProcess
 
 
@@ -46,8 +46,7 @@ class Program:
         except OSError as error:
             # No memory or no descriptors left: one that could not be started.
             self._process = None
-            reason = (error.strerror or str(error)).lower()
-            receiver.failed(SourceError(f"{self._name}: {reason}"))
+            receiver.failed(SourceError(f"{self._name}: {in_words(error)}"))
 
     def set_rate(self, fps: float) -> None:
         """Do nothing: a program goes at its own pace."""

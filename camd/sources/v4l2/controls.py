@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from camd.sources import in_words
 from camd.sources.v4l2.device import (
     INACTIVE,
     READ_ONLY,
@@ -271,7 +272,7 @@ def _reason(device: Device, control: Control, error: OSError) -> str:
         return _IDLE.format(control.name)
     if error.errno == errno.EBUSY:
         return f"{control.name} cannot be set while pictures come"
-    return f"{control.name} was refused: {(error.strerror or str(error)).lower()}"
+    return f"{control.name} was refused: {in_words(error)}"
 
 
 def _is_inactive(device: Device, control: Control) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from camd.sources import in_words
 from camd.sources.v4l2.device import Device, OpenDevice, opened
 
 Connect: TypeAlias = Callable[[tuple[str, int], float], socket.socket]
@@ -53,7 +54,7 @@ def why_no_device(
 
 def system_reason(error: OSError) -> str:
     """Return in words why the system does not open a device, or lost it."""
-    return _SYSTEM_REASONS.get(error.errno or 0) or _in_words(error)
+    return _SYSTEM_REASONS.get(error.errno or 0) or in_words(error)
 
 
 def why_no_answer(url: str, connect: Connect = socket.create_connection) -> str:
@@ -72,7 +73,7 @@ def why_no_answer(url: str, connect: Connect = socket.create_connection) -> str:
     except TimeoutError:
         return f"{host} does not answer on port {port}"
     except OSError as error:
-        return f"{host} port {port}: {_in_words(error)}"
+        return f"{host} port {port}: {in_words(error)}"
     return f"{host} answers, but gives no video; are path, user and password right?"
 
 
@@ -98,7 +99,3 @@ def _others(path: str, folder: Path) -> str:
     if not others:
         return f"there is no other {folder}/video*"
     return "there are " + ", ".join(map(str, others))
-
-
-def _in_words(error: OSError) -> str:
-    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from camd.sources import in_words
 from camd.sources.v4l2.controls import ControlValue, control_values
 from camd.sources.v4l2.device import (
     About,
@@ -86,4 +87,4 @@ def _ask(device: Device, path: Path, folder: Path) -> Iterator[CameraDevice]:
 def _reason(error: OSError) -> str:
     if error.errno in _DENIED:
         return "permission denied: add yourself to the group video"
-    return (error.strerror or str(error)).lower()
+    return in_words(error)
