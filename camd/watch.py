@@ -36,6 +36,7 @@ from wsproto.utilities import ProtocolError
 
 from camd.formats import live
 from camd.formats.multipart import MultipartError, Parser
+from camd.frame import Stamp
 from camd.sources.remote_clock import RemoteClock
 
 CLOCK_EVERY = 2.0
@@ -49,6 +50,10 @@ SILENCE = 10.0
 
 CONNECT_TIME = 10.0
 """Seconds to connect and to be answered."""
+
+
+_NO_CAMD = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+"""What reading raises where a message is none of docs/live.md."""
 
 
 class WatchError(Exception):
@@ -250,6 +255,8 @@ class LiveClient:
                 yield from self._take(event)
         except (OSError, ProtocolError) as error:
             raise WatchError(f"the connection broke: {error}") from None
+        except _NO_CAMD:
+            raise WatchError("it does not speak as a camd does") from None
 
     def _take(self, event: Any) -> Iterator[Seen]:
         match event:
@@ -307,19 +314,20 @@ class LiveClient:
         return (clock.earliest(now) + clock.latest(now)) / 2 - captured
 
     def _picture(self, message: bytes) -> Iterator[Seen]:
-        head = live.HEADER.unpack_from(message)
-        version, length, flags, rendition, camera, width, _, _, frame, captured = head
-        if version != live.VERSION:
+        picture = live.read_picture(message)
+        if picture is None:
             return
+        camera, frame = picture.camera, picture.frame
         name = self._names.get(camera, str(camera))
-        age = self._age(name, captured)
+        age = self._age(name, picture.timestamp)
         self._last = camera, frame
         self._rhythm.came(time.monotonic())
-        if flags & live.ACKNOWLEDGE:
+        if picture.flags & live.ACKNOWLEDGE:
             # It is drawn when it has been read: this client shows figures alone.
             had = round(1000 * (time.monotonic() - self._came_at))
             self._say(ack=[[*self._last, had] if self._tells_ms else self._last])
-        yield Seen(name, frame, age, len(message) - length, width, rendition)
+        size, width = len(picture.jpeg), picture.width
+        yield Seen(name, frame, age, size, width, picture.rendition)
 
     def _say(self, **content: Any) -> None:
         try:
@@ -370,8 +378,9 @@ class StreamClient:
                 if b"\r\n\r\n" not in head:
                     continue
                 status, _, data = head.partition(b"\r\n\r\n")
-                if status.split(b" ")[1:2] != [b"200"]:
-                    raise _refused(status.split(b" ")[1].decode(), "a stream")
+                code = b"".join(status.split(b" ")[1:2]).decode("ascii", "replace")
+                if code != "200":
+                    raise _refused(code or "no HTTP", "a stream")
                 began = True
             yield from self._parts(parser, data)
 
@@ -382,9 +391,11 @@ class StreamClient:
             raise WatchError(f"this is no stream: {error}") from None
         for part in parts:
             captured = part.headers.get(b"x-timestamp")
-            age = None if captured is None else time.time() - float(captured)
-            frame = int(part.headers.get(b"x-frame", b"0"))
-            yield Seen("stream", frame, age, len(part.body), 0)
+            stamp = Stamp.told(part.headers.get(b"x-frame", b"0"), captured or b"0")
+            if stamp is None:
+                raise WatchError("this is no stream of a camd")
+            age = None if captured is None else time.time() - stamp.timestamp
+            yield Seen("stream", stamp.number, age, len(part.body), 0)
 
 
 @dataclass

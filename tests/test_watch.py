@@ -216,6 +216,24 @@ def test_a_picture_is_overdue() -> None:
     assert rhythm.overdue_at == pytest.approx(1.99 + 0.1)
 
 
+def status_of(answer: bytes, *, stream: bool) -> int:
+    """Watch a server that answers this and hangs up; return the exit status."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/robot/stream"
+        status = run(url, seconds=30, stream=stream)
+        thread.join()
+    return status
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("status", "expected"),
@@ -235,19 +253,53 @@ def test_an_address_that_is_not_answered(
     status: bytes, expected: str, stream: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line says what would have been right, and the exit status is 2."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
-
-        thread = Thread(target=answer)
-        thread.start()
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/robot/stream"
-        assert run(url, seconds=1, stream=stream) == 2
-        thread.join()
+    answer = b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status
+    assert status_of(answer, stream=stream) == 2
     said = capsys.readouterr().err
     assert f"answered {status[:3].decode()} in place of" in said
     assert f"; expected {expected}" in said
+
+
+PART = b"--frame\r\nContent-Length: 1\r\n%b\r\n\r\nx\r\n--frame\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n" + PART % b"X-Timestamp: soon",
+        b"HTTP/1.0 200 OK\r\n\r\n" + PART % b"X-Frame: first",
+    ],
+)
+def test_a_stream_that_no_camd_sends(
+    answer: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says so, and the exit status is 2."""
+    assert status_of(answer, stream=True) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("camd: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("message", [b"{", b"[]", b'{"cameras": [1]}', b'{"clock": 1}'])
+def test_a_live_channel_that_no_camd_has(
+    message: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same for what is said there."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                asked = WSConnection(ConnectionType.SERVER)
+                asked.receive_data(connection.recv(4096))
+                list(asked.events())
+                connection.sendall(asked.send(AcceptConnection()))
+                connection.sendall(asked.send(TextMessage(message.decode())))
+                connection.recv(4096)
+
+        thread = Thread(target=serve)
+        thread.start()
+        assert run(f"http://127.0.0.1:{server.getsockname()[1]}/", seconds=30) == 2
+        thread.join()
+    said = capsys.readouterr().err
+    assert said == "camd: it does not speak as a camd does\n"

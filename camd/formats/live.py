@@ -115,6 +115,7 @@ class Picture(NamedTuple):
         that are set; there may be others.
     :ivar rendition: 0 for the full picture.
     :ivar camera: the daemon's number for it.
+    :ivar width: in pixels, as the header says.
     :ivar frame: its number modulo 2**32; 0 for a placeholder.
     :ivar timestamp: when it was taken, in Unix seconds.
     """
@@ -122,6 +123,7 @@ class Picture(NamedTuple):
     flags: int
     rendition: int
     camera: int
+    width: int
     frame: int
     timestamp: float
     jpeg: bytes
@@ -134,13 +136,13 @@ def read_picture(message: bytes | bytearray) -> Picture | None:
     """
     if len(message) < HEADER.size:
         return None
-    version, length, flags, rendition, camera, _, _, _, frame, timestamp = (
+    version, length, flags, rendition, camera, width, _, _, frame, timestamp = (
         HEADER.unpack_from(message)
     )
     if version != VERSION or length < HEADER.size:
         return None
     jpeg = bytes(memoryview(message)[length:])
-    return Picture(flags, rendition, camera, frame, timestamp, jpeg)
+    return Picture(flags, rendition, camera, width, frame, timestamp, jpeg)
 
 
 def key_of(block: bytes) -> PictureKey:
