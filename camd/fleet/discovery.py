@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from camd.config.redis import RedisAddress, source_of
 from camd.config.settings import STREAM_KEYS, CameraSettings, Settings
-from camd.sources.redis.connection import Link, Redis
+from camd.sources.redis.connection import Redis, RedisLink
 from camd.sources.redis.entries import GONE, SEEN, BadEntry, Seen, read_seen
 
 LOOK_EVERY = 1.0
@@ -52,7 +52,7 @@ class Discovery(Service):
         self._seen: dict[str, Seen] = {}
         self._titles: dict[str, str] = {}
         self._is_lost = False
-        self._link = Link(self._address, reactor, self._talk, self._lost, random)
+        self._link = RedisLink(self._address, reactor, self._talk, self._lost, random)
 
     def startService(self) -> None:
         """Begin to look."""

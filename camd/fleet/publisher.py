@@ -28,7 +28,7 @@ from camd.formats.rendition import Rendition, smallest
 from camd.frame import Frame
 from camd.periodic import PeriodicCall
 from camd.rights import ITSELF
-from camd.sources.redis.connection import Link, Redis
+from camd.sources.redis.connection import Redis, RedisLink
 from camd.sources.redis.entries import (
     GONE,
     SEEN,
@@ -114,8 +114,12 @@ class Publisher(Service):
         # When the connection was made, by Redis' clock.
         self._began = 0.0
         self._rivals: set[str] = set()
-        self._link = Link(address, reactor, self._talk, self._lost, environment.random)
-        self._wants = Link(address, reactor, self._listen, _ignore, environment.random)
+        self._link = RedisLink(
+            address, reactor, self._talk, self._lost, environment.random
+        )
+        self._wants = RedisLink(
+            address, reactor, self._listen, _ignore, environment.random
+        )
         self._check = PeriodicCall(self._publish_due, environment.clock)
 
     def startService(self) -> None:

@@ -18,7 +18,7 @@ from camd.frame import Stamp
 from camd.periodic import cancel
 from camd.sources import Receiver, SourceError
 from camd.sources.http.names import LookUp, look_up
-from camd.sources.redis.connection import Link, Redis, RedisRefused
+from camd.sources.redis.connection import Redis, RedisLink, RedisRefused
 from camd.sources.redis.entries import (
     SEEN,
     WANTED,
@@ -86,7 +86,7 @@ class RedisCamera:
         self._random = random
         self._find = find
         self._receiver: Receiver | None = None
-        self._link: Link | None = None
+        self._link: RedisLink | None = None
         self._fps = idle_fps
         self._is_opened = False
         self._is_told_live = False
@@ -132,7 +132,7 @@ class RedisCamera:
         self._receiver, self._fps = receiver, fps
         self._is_opened = self._is_told_live = False
         self._size = None
-        self._link = Link(
+        self._link = RedisLink(
             self._address,
             self._reactor,
             self._read,

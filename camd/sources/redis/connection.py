@@ -296,7 +296,7 @@ class WayOut:
         self._rest.clear()
 
 
-class Link:
+class RedisLink:
     """Keeps one connection to a server: connects, signs in, and does so again.
 
     :ivar clock: the server's; it is kept from one connection to the next.

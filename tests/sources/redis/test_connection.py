@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from camd.config.redis import RedisAddress
 from camd.formats.splitter import MAX_FLOOD
-from camd.sources.redis.connection import MOST, REFUSED_MOST, SILENT, Link, Redis
+from camd.sources.redis.connection import MOST, REFUSED_MOST, SILENT, Redis, RedisLink
 from tests.fake_redis import EPOCH, FakeNetwork
 
 
@@ -22,7 +22,7 @@ class Harness:
         self.network = FakeNetwork()
         self.redis: Redis | None = None
         self.reasons: list[str] = []
-        self.link = Link(
+        self.link = RedisLink(
             RedisAddress.parse(address),
             self.network,
             self._talk,
