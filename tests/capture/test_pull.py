@@ -153,17 +153,6 @@ def test_a_hair_slower_than_the_stream() -> None:
     assert len(harness.frames) == 10 / (INTERVAL + STEP)
 
 
-def test_no_timer_for_a_source_as_fast_as_the_stream() -> None:
-    """While its thread is busy nothing wakes the process, only the check does."""
-    harness = CaptureHarness(takes=None)
-    harness.capture.wake()
-    for _ in range(FPS):
-        harness.clock.advance(INTERVAL)
-        harness.thread.finish()
-        assert len(harness.clock.getDelayedCalls()) == 1
-    assert len(harness.frames) == FPS
-
-
 def test_a_stall_is_seen_in_time_after_an_early_check() -> None:
     """A check that another camera's picture has made early puts off no stall."""
     harness = CaptureHarness(takes=None)
