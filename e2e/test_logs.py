@@ -7,6 +7,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -67,13 +68,15 @@ def requests(daemon: Daemon) -> Iterator[bytes]:
 
 def send(daemon: Daemon, request: bytes) -> None:
     """Send this and nothing more, and read what comes until the daemon hangs up."""
-    with socket.create_connection(("127.0.0.1", daemon.port), PATIENCE) as connection:
+    with (
+        socket.create_connection(("127.0.0.1", daemon.port), PATIENCE) as connection,
+        suppress(ConnectionError),
+    ):
         connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
-        try:
-            while connection.recv(65536):
-                pass
-        except ConnectionError:
+        # The daemon may have hung up already.
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
             pass
 
 
