@@ -53,8 +53,7 @@ def by_folder(rig: Rig, viewers: int) -> Row:
 
 
 def by_device(rig: Rig, viewers: int, fps: float = 15) -> Row:
-    """
-    CPU per delivered frame of a webcam that gives JPEGs, but for its driver's.
+    """CPU per delivered frame of a webcam that gives JPEGs, but for its driver's.
 
     :param fps: its own; viewers are shown 15 a second.
     """

@@ -10,8 +10,7 @@ BUILD = HERE / "build"
 
 
 def program(name: str) -> Path:
-    """
-    The compiled ``NAME.c``; headers count as its source too.
+    """The compiled ``NAME.c``; headers count as its source too.
 
     :raises subprocess.CalledProcessError: when the compiler refuses it.
     """

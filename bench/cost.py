@@ -55,8 +55,7 @@ def per_frame(rig: Rig, folder: Path, viewers: int) -> Row:
 
 
 def holds(rig: Rig, server: Server, viewers: int) -> bool:
-    """
-    Whether every one of so many viewers gets 14.7 of 15 frames a second.
+    """Whether every one of so many viewers gets 14.7 of 15 frames a second.
 
     A second try is granted: the machine has other things to do at times.
     """

@@ -32,8 +32,7 @@ def read(output: str) -> Figures:
 
 
 def load(server: Server, options: Options, prefix: Sequence[str] = ()) -> Figures:
-    """
-    Watches a server, and measures it.
+    """Watches a server, and measures it.
 
     :param options: those of ``load.c``, with underscores.
     :param prefix: a command to run the client with, such as one that enters a

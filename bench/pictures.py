@@ -57,8 +57,7 @@ def scene(form: Format, index: int) -> Image:
 
 
 def encoded(image: Image, strength: float, seed: int) -> bytes:
-    """
-    The JPEG of a picture with as much noise on it.
+    """The JPEG of a picture with as much noise on it.
 
     :param strength: the noise's standard deviation, in steps of 0 to 255.
     """

@@ -11,8 +11,7 @@ HEADINGS = ("what", "camd", "floor", "ratio", "bar", "met?")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """
-    One line of the table.
+    """One line of the table.
 
     :param what: what was measured, with the number of viewers.
     :param unit: of both figures: ``µs``, ``ms``, ``s``, ``KB``, ``%``, ``x`` or none.
@@ -84,8 +83,7 @@ def document(machine: Mapping[str, object], rows: Iterable[Row]) -> dict[str, ob
 
 
 def median_ratio(pairs: Sequence[tuple[float, float]]) -> float:
-    """
-    The median of the ratios of pairs that were measured one right after the other.
+    """The median of the ratios of pairs that were measured one right after the other.
 
     What disturbs a shared machine disturbs both of a pair, so their ratio holds
     better than that of two medians.

@@ -23,8 +23,7 @@ Pair = tuple[Figures, Figures]
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """
-    :param vga: the folder of 640x480 pictures, of about 40 KB.
+    """:param vga: the folder of 640x480 pictures, of about 40 KB.
     :param hd: the folder of 1280x720 pictures, of about 88 KB.
     :param seconds: how long one window is.
     :param rounds: how often camd and floor are measured in turn.

@@ -65,8 +65,7 @@ SLOW = frozenset(
 
 
 def chosen(names: str | None, quick: bool) -> list[str]:
-    """
-    The names of the rows to measure.
+    """The names of the rows to measure.
 
     :param names: with commas between; None for all, or all quick ones.
     :raises ValueError: naming those that there are not.

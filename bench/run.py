@@ -65,8 +65,7 @@ FAILURES = (
 
 
 def measured(name: str, rig: Rig) -> list[Row]:
-    """
-    One measurement's rows.
+    """One measurement's rows.
 
     One that fails counts as missed and says why; the others go on.
     """

@@ -68,8 +68,7 @@ def listens(host: str, port: int) -> bool:
 
 
 def await_start(process: subprocess.Popen[bytes], at: Server, log: Path) -> None:
-    """
-    Returns when the server listens.
+    """Returns when the server listens.
 
     :raises NotStarted: when it ended, or did not listen within 20 seconds.
     """
@@ -101,8 +100,7 @@ def running(
     cwd: Path,
     core: int = SERVER_CORE,
 ) -> Iterator[Server]:
-    """
-    A server while it is needed, on a core of its own, with a bare environment.
+    """A server while it is needed, on a core of its own, with a bare environment.
 
     The environment would override camd's settings, so little of it is handed on.
     """
@@ -123,8 +121,7 @@ def running(
 
 @contextmanager
 def floor(folder: Path, lowat: int = 0, host: str = LOOPBACK) -> Iterator[Server]:
-    """
-    The C floor, sending a folder at 15 frames a second.
+    """The C floor, sending a folder at 15 frames a second.
 
     :param lowat: its TCP_NOTSENT_LOWAT in bytes, 0 for the system's own.
     """
@@ -137,8 +134,7 @@ def floor(folder: Path, lowat: int = 0, host: str = LOOPBACK) -> Iterator[Server
 
 @contextmanager
 def webcam(folder: Path, fps: float = FPS) -> Iterator[Server]:
-    """
-    The daemon, showing a webcam that is in memory (:mod:`bench.webcam`).
+    """The daemon, showing a webcam that is in memory (:mod:`bench.webcam`).
 
     :param fps: pictures a second of the webcam, of which 15 are shown.
     """
@@ -149,8 +145,7 @@ def webcam(folder: Path, fps: float = FPS) -> Iterator[Server]:
 
 @contextmanager
 def mjpeg_cameras(folder: Path, fps: float = FPS) -> Iterator[str]:
-    """
-    Cameras over HTTP, on the clients' core: the address of any number of them.
+    """Cameras over HTTP, on the clients' core: the address of any number of them.
 
     :param fps: pictures a second of each.
     """
@@ -163,8 +158,7 @@ def mjpeg_cameras(folder: Path, fps: float = FPS) -> Iterator[str]:
 
 @contextmanager
 def relay(camera: str, cameras: int, python: bool = False) -> Iterator[Server]:
-    """
-    The C relay, of so many streams of one camera.
+    """The C relay, of so many streams of one camera.
 
     :param camera: its address, as :func:`mjpeg_cameras` has it.
     :param python: whether it is the least in Python (:mod:`bench.least`) instead.
@@ -198,8 +192,7 @@ def camd(
     twistd: Sequence[str] = TWISTD,
     **settings: float | bool | str,
 ) -> Iterator[Server]:
-    """
-    The daemon under twistd, showing a source at 15 frames a second.
+    """The daemon under twistd, showing a source at 15 frames a second.
 
     :param cameras: how many cameras have this source.
     :param twistd: what runs it.

@@ -19,8 +19,7 @@ NAMES = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0
 
 
 class Authority:
-    """
-    A new certificate authority.
+    """A new certificate authority.
 
     :ivar path: its own certificate, as PEM.
 
@@ -58,8 +57,7 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
 
     def context(self, *protocols: str) -> ssl.SSLContext:
-        """
-        Make a client's side of TLS that trusts this authority and no other.
+        """Make a client's side of TLS that trusts this authority and no other.
 
         :param protocols: what it offers by ALPN; nothing for no ALPN.
         """

@@ -66,8 +66,7 @@ BROWSERS: dict[str, Callable[[Path], list[str]]] = {
 def browsing(
     name: str, address: str, screen: Screen, folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """
-    Run a browser with an empty profile.
+    """Run a browser with an empty profile.
 
     :param name: one of :data:`BROWSERS`.
     :param folder: for what it stores; must not exist yet.

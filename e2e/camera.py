@@ -40,9 +40,9 @@ class Mood(Enum):
 
 
 class HttpCamera:
-    """
-    A camera whose pictures are numbered, across connections too. ``/moved`` redirects
-    to the stream, ``/snapshot.jpg`` is one picture.
+    """A camera whose pictures are numbered, across connections too.
+
+    ``/moved`` redirects to the stream, ``/snapshot.jpg`` is one picture.
 
     :param tls: for a camera with an ``https://`` address; None for a plain one.
     :ivar mood: what it does from now on; the test sets it.
@@ -157,8 +157,7 @@ def draw(number: int, square: int = SQUARE) -> Pixels:
 
 
 def number_in(picture: Pixels, square: int = SQUARE) -> int:
-    """
-    Read the number that a picture carries.
+    """Read the number that a picture carries.
 
     :raises AssertionError: when it carries none, as a placeholder or a grey one.
     """

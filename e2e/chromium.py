@@ -61,8 +61,7 @@ Driver = webdriver.Chrome
 def chromium(
     profile: Path, width: int = 1280, scale: float = 1, home: Path | None = None
 ) -> Iterator[Driver]:
-    """
-    Run a browser with an empty profile.
+    """Run a browser with an empty profile.
 
     :param profile: a folder for what it stores.
     :param width: of the window, in the page's pixels.
@@ -106,8 +105,7 @@ def images(driver: Driver) -> list[WebElement]:
 
 
 def bare_image(driver: Driver, address: str) -> WebElement:
-    """
-    Show an ``<img>`` alone, with no script that could reload it.
+    """Show an ``<img>`` alone, with no script that could reload it.
 
     :param address: a path of the same daemon, for which there is a cookie already.
     """

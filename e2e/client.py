@@ -43,8 +43,7 @@ def ask(
     headers: dict[str, str] | None = None,
     body: str | None = None,
 ) -> Reply:
-    """
-    Send one request and read the whole answer.
+    """Send one request and read the whole answer.
 
     :param headers: what to send; None for the key alone.
     :param body: what to send behind them; None for nothing.
@@ -83,8 +82,7 @@ def only_viewer(daemon: Daemon) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """
-    One part that a watcher received.
+    """One part that a watcher received.
 
     :ivar moment: when it was complete, on the monotonic clock.
     :ivar number: the frame's number; a heartbeat has that of the frame it repeats, and
@@ -106,8 +104,7 @@ class Seen:
 
 
 class Watcher(Thread):
-    """
-    Watches a stream until told to stop.
+    """Watches a stream until told to stop.
 
     :ivar seen: the parts that came, heartbeats included. Only ever grows.
     :ivar trouble: the exception that ended it; None while all is well.
@@ -218,8 +215,7 @@ def _request(
 def watching(
     daemon: Daemon, count: int = 1, version: str = "1.1", **further: Any
 ) -> Iterator[list[Watcher]]:
-    """
-    Run several watchers; each has a frame before the block begins.
+    """Run several watchers; each has a frame before the block begins.
 
     :param version: of HTTP, ``1.0`` or ``1.1``.
     :param further: what else a :class:`Watcher` can be told.

@@ -10,8 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def clock_set(folder: Path, seconds: float) -> Iterator[None]:
-    """
-    Have programs that are started meanwhile be wrong about the time of day.
+    """Have programs that are started meanwhile be wrong about the time of day.
 
     :param folder: for the module that does it; must not exist yet.
     """

@@ -32,8 +32,7 @@ USER = "anyone"
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """
-    A daemon that runs.
+    """A daemon that runs.
 
     :ivar port: the port of 127.0.0.1 on which it listens.
     :ivar key: the key that opens it.
@@ -80,8 +79,7 @@ class Daemon:
         until(lambda: self.log.count(said) > before, "it goes by other settings")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """
-        Ask it to end, and wait.
+        """Ask it to end, and wait.
 
         :return: the seconds that it took.
         """
@@ -98,8 +96,7 @@ def running(
     twistd: Sequence[str] = TWISTD,
     **settings: Any,
 ) -> Iterator[Daemon]:
-    """
-    Start a daemon on a free port of 127.0.0.1, and stop it at the end.
+    """Start a daemon on a free port of 127.0.0.1, and stop it at the end.
 
     :param folder: where its settings and its log go; it must be empty.
     :param cameras: as in camd.yaml, and so are all further settings.
@@ -138,8 +135,7 @@ def _twistd(
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """
-    Return this process's environment, less what camd takes for settings.
+    """Return this process's environment, less what camd takes for settings.
 
     :param folder: the daemon's, in which it keeps its state as well.
     """

@@ -19,8 +19,7 @@ ADDRESS = "127.0.0.3"
 
 
 class Dawdlers(Thread):
-    """
-    Fifty of them.
+    """Fifty of them.
 
     :ivar closed: seconds after which each was hung up on; only ever grows.
     """

@@ -43,8 +43,7 @@ class Firefox:
 
 @contextmanager
 def firefox(profile: Path, width: int = 1280, height: int = 900) -> Iterator[Firefox]:
-    """
-    Start a browser without a past, and end it.
+    """Start a browser without a past, and end it.
 
     :param profile: a folder for what it stores; there must be none yet.
     :param width: of the window, in the page's pixels.

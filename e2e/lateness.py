@@ -20,8 +20,7 @@ FRAMES = 24
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """
-    How a stream comes through a proxy.
+    """How a stream comes through a proxy.
 
     :ivar late: seconds by which three of four frames are late at most. HAProxy by
         itself delays every second one, so that a median would tell nothing; and the
@@ -38,8 +37,7 @@ def compare(
     seen: Mapping[str, Daemon],
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> dict[str, Arrival]:
-    """
-    Watch one stream directly and through each of the proxies, all at once.
+    """Watch one stream directly and through each of the proxies, all at once.
 
     :param seen: the daemon as it is seen through each proxy.
     :param headers: further headers that every watcher sends.

@@ -25,8 +25,7 @@ GRAIN = 30
 
 
 def grainy(number: int, scale: int) -> Pixels:
-    """
-    Draw a number with grain on it: some 25 KB as camd encodes it at scale 2.
+    """Draw a number with grain on it: some 25 KB as camd encodes it at scale 2.
 
     :param scale: how many times larger than :data:`WIDTH` and :data:`HEIGHT`.
     """

@@ -1,5 +1,4 @@
-"""
-The programs with which people watch a stream; each is a command that writes what it
+"""The programs with which people watch a stream; each is a command that writes what it
 decoded to its standard output. A player runs one and keeps which pictures came when.
 """
 
@@ -31,8 +30,7 @@ READER = f"{sys.executable} -m e2e.readers"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """
-    A program with which people watch a stream.
+    """A program with which people watch a stream.
 
     :ivar command: what to run; ``ADDRESS`` stands for the stream's.
     :ivar jpegs: whether it writes JPEGs, and not pixels.
@@ -82,8 +80,7 @@ class Sight:
 
 
 class Player(Thread):
-    """
-    Runs a client until it is stopped.
+    """Runs a client until it is stopped.
 
     :ivar sights: what it decoded, repeats included. Only ever grows.
     :ivar trouble: its standard error; empty if nothing. Complete once it has

@@ -23,8 +23,7 @@ DEPLOY = Path(__file__).parents[1] / "deploy"
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """
-    A Prometheus that runs.
+    """A Prometheus that runs.
 
     :ivar origin: its address without a path.
     """
@@ -58,8 +57,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, daemon: Daemon, key: str) -> Iterator[Prometheus]:
-    """
-    Start one with deploy/prometheus.yml, made to ask this daemon each second.
+    """Start one with deploy/prometheus.yml, made to ask this daemon each second.
 
     :param folder: where its settings, its data and its log go.
     :param key: the key it sends.

@@ -20,8 +20,7 @@ IDLE = 3
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """
-    Where one proxy runs.
+    """Where one proxy runs.
 
     :ivar folder: for its files; nobody else's.
     :ivar port: the port of 127.0.0.1 on which it listens.
@@ -98,8 +97,7 @@ def apache(place: Place, site: str) -> list[str]:
 
 
 def varnish(place: Place, text: str, send_timeout: int = 600) -> list[str]:
-    """
-    Have its idle time-outs, which stand on its command line.
+    """Have its idle time-outs, which stand on its command line.
 
     :param send_timeout: seconds that a whole response may take; Varnish's default.
     """
@@ -130,8 +128,7 @@ def varnish(place: Place, text: str, send_timeout: int = 600) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """
-    A proxy and its configuration.
+    """A proxy and its configuration.
 
     :ivar text: the configuration; ``PORT`` stands for the port to listen on, and
         ``CAMD`` for the daemon's.
@@ -141,8 +138,7 @@ class Setup:
     text: str
 
     def having(self, old: str, new: str) -> Setup:
-        """
-        Return the same with other words.
+        """Return the same with other words.
 
         :raises AssertionError: when the words to replace are not there any more.
         """

@@ -1,5 +1,4 @@
-"""
-Libraries as programs: ``python -m e2e.readers NAME ADDRESS``.
+"""Libraries as programs: ``python -m e2e.readers NAME ADDRESS``.
 
 Each reads the stream as its users do, and writes the decoded pictures to standard
 output, as pixels: see :mod:`e2e.pixels`.

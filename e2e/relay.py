@@ -21,8 +21,7 @@ ROOM = 16 * 1024
 
 
 class Relay:
-    """
-    Connections to the daemon, through this.
+    """Connections to the daemon, through this.
 
     :ivar rate: bytes a second towards the browser, shared by all; None for no limit.
     :ivar replaced: what of a request gets through as something else.

@@ -1,5 +1,4 @@
-"""
-A camera with an ``rtsp://`` address: the RTSP server of GStreamer, with H.264.
+"""A camera with an ``rtsp://`` address: the RTSP server of GStreamer, with H.264.
 
 Run by the system's Python, whose GStreamer comes from its packages::
 

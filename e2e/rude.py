@@ -30,8 +30,7 @@ _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
 
 
 class Rude:
-    """
-    Rude clients of one daemon.
+    """Rude clients of one daemon.
 
     :param source: the address of this machine that they come from.
     :param port: the daemon's, and ``tls`` that for TLS, both at 127.0.0.1.

@@ -70,8 +70,7 @@ def resize(browser: Driver, width: int, height: int) -> None:
 
 
 def shot(browser: Driver) -> bytes | None:
-    """
-    Return the window as a PNG.
+    """Return the window as a PNG.
 
     :return: None while a camera's pictures do not come at its rate, as the machine has
         other things to do, and while the film has too busy a scene.

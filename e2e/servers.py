@@ -1,5 +1,4 @@
-"""
-Cameras that are programs of other people: motion as an MJPEG camera that asks for
+"""Cameras that are programs of other people: motion as an MJPEG camera that asks for
 Digest, µStreamer as one that asks for Basic, GStreamer as an RTSP camera. All can be
 killed, and started again.
 """
@@ -38,8 +37,7 @@ log_level 4
 
 
 class Server:
-    """
-    A program that listens on a port of 127.0.0.1.
+    """A program that listens on a port of 127.0.0.1.
 
     :ivar port: always the same, however often it is started.
     """

@@ -1,5 +1,4 @@
-"""
-Chromium, Firefox and WebKit, each with an <img> and with the stream as its page.
+"""Chromium, Firefox and WebKit, each with an <img> and with the stream as its page.
 
 Each cell of that table is tested against each mood of a camera. It passes when the
 newest picture is on the screen as soon as it comes, when pictures only go forward and
@@ -134,8 +133,7 @@ class Scene:
         return [shown[n] - at for n, at in sent if at > began and n in shown]
 
     def await_promptness(self, within: float) -> None:
-        """
-        Wait until pictures are known to be on the screen when they arrive.
+        """Wait until pictures are known to be on the screen when they arrive.
 
         :param within: seconds for the quickest, which no load held up: less than the
             time until the next bytes follow a picture.
@@ -291,8 +289,7 @@ def has_frames(watcher: Watcher, count: int) -> bool:
 
 
 def square_of(jpeg: bytes) -> int:
-    """
-    Return the pixels that the side of a square has in a numbered picture.
+    """Return the pixels that the side of a square has in a numbered picture.
 
     :raises AssertionError: when the JPEG cannot be decoded or carries no number.
     """

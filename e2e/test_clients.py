@@ -1,5 +1,4 @@
-"""
-Every client that is no browser, in every situation: a table, one test for each cell.
+"""Every client that is no browser, in every situation: a table, one test for each cell.
 
 A situation is played once, for all clients at once and so beside each other. What they
 saw of it is then looked at one by one.
@@ -42,8 +41,7 @@ class Stage:
         until(lambda: (self.camera.number or 0) >= goal, f"{count} pictures")
 
     def pause(self) -> Sight:
-        """
-        Have the camera send nothing for three heartbeats.
+        """Have the camera send nothing for three heartbeats.
 
         :return: the picture that must be shown by the end of them.
         """
@@ -103,8 +101,7 @@ def another(stage: Stage) -> list[Sight]:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """
-    What a camera does while it is watched.
+    """What a camera does while it is watched.
 
     :ivar fps: pictures a second that it sends.
     :ivar heartbeat: seconds of silence until a heartbeat.
@@ -128,8 +125,7 @@ SITUATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """
-    What came of a situation.
+    """What came of a situation.
 
     :ivar players: by the names of their clients; they have ended.
     :ivar sent: the pictures that a plain reader beside them got, and when.

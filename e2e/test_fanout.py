@@ -35,8 +35,7 @@ def test_five_viewers_get_15_fps(bikes: Daemon) -> None:
 
 
 def _has_all(watcher: Watcher) -> bool:
-    """
-    Return whether a watcher got every frame of the last few seconds, at full rate.
+    """Return whether a watcher got every frame of the last few seconds, at full rate.
 
     A machine that does something else meanwhile may capture too few for a while; the
     next window will do.

@@ -42,8 +42,7 @@ def await_state(daemon: Daemon, state: str) -> None:
 
 
 def await_silence(daemon: Daemon, camera: HttpCamera) -> int:
-    """
-    Silence the camera, and wait until its last picture is shown.
+    """Silence the camera, and wait until its last picture is shown.
 
     :return: the number on the picture that is the daemon's newest.
     """

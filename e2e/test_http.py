@@ -59,8 +59,7 @@ def connect(port: int) -> socket.socket:
 
 
 def pictures(connection: socket.socket) -> Generator[bytes, None, None]:
-    """
-    Read the answer, which must be a stream and nothing else, JPEG by JPEG.
+    """Read the answer, which must be a stream and nothing else, JPEG by JPEG.
 
     The connection is not quite closed before this is.
     """

@@ -229,8 +229,7 @@ def test_titles(browser: Driver, shapes: Daemon) -> None:
 
 
 def look(browser: Browser) -> tuple[float, str, int | None]:
-    """
-    Look at tile and picture at one moment.
+    """Look at tile and picture at one moment.
 
     :return: that moment in Unix seconds, the numbers told, and the number of the
         picture that is on the screen; None where it carries none.

@@ -143,8 +143,7 @@ def test_another_key_after_a_restart(browser: Driver, tmp_path: Path) -> None:
 
 
 class Site:
-    """
-    A site of somebody else's, with one page.
+    """A site of somebody else's, with one page.
 
     :ivar html: the page; the test sets it.
     :ivar origin: where it is.

@@ -1,5 +1,4 @@
-"""
-The stream through nginx, HAProxy, Caddy, Apache and Varnish.
+"""The stream through nginx, HAProxy, Caddy, Apache and Varnish.
 
 Each of them runs with its default settings and with those of ``deploy/``, and gives a
 connection up after 3 s of silence. What takes time is done once, with all of them side
@@ -67,8 +66,7 @@ every_good_way = pytest.mark.parametrize("way", GOOD_WAYS)
 
 @dataclass(frozen=True, slots=True)
 class Street:
-    """
-    A camera, its daemon, and all proxies in front of it.
+    """A camera, its daemon, and all proxies in front of it.
 
     :ivar seen: the daemon as it is seen through the proxy, by the way's name.
     """
@@ -142,8 +140,7 @@ def street(whole_street: Street) -> Street:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """
-    What became of a viewer in a silence longer than the proxy's patience.
+    """What became of a viewer in a silence longer than the proxy's patience.
 
     :ivar cut: the stream ended.
     :ivar went_on: a new frame came after the silence.

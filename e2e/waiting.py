@@ -15,8 +15,7 @@ other programs want the same two cores (measured)."""
 
 
 def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
-    """
-    Call ``look`` until it returns something true, and return that.
+    """Call ``look`` until it returns something true, and return that.
 
     :param what: what is waited for, for the error.
     :raises AssertionError: when it does not come true in time.

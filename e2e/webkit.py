@@ -18,8 +18,7 @@ from e2e.waiting import PATIENCE
 
 @contextmanager
 def webkit(screen: Screen, folder: Path) -> Iterator[webdriver.WebKitGTK]:
-    """
-    Start MiniBrowser without a past, and end it.
+    """Start MiniBrowser without a past, and end it.
 
     :param folder: for what it stores.
     """
