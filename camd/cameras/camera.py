@@ -332,8 +332,8 @@ class Camera(Service):
 
     @property
     def closed(self) -> bool:
-        """Whether streams end, and new ones are refused, as the camera is offline."""
-        return self.pipeline.offline.closed
+        """Whether nobody is let in: it is offline, or has been stopped."""
+        return not self.running or self.pipeline.offline.closed
 
     def sent(self) -> Sent:
         """Return what all viewers were ever sent, those that left included."""

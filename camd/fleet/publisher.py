@@ -483,7 +483,7 @@ class PublishedRung:
         """Send each frame for a while: an edge has a viewer."""
         self._wanted_until = self._clock.seconds() + WANTED
         camera = self._camera
-        if self.viewer is None and camera.running and not camera.closed:
+        if self.viewer is None and not camera.closed:
             self._kept = None
             self.viewer = camera.add_viewer(
                 self._outlet,

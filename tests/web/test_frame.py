@@ -169,6 +169,17 @@ def test_the_daemons_end() -> None:
     assert daemon.camera.viewers == {}
 
 
+@pytest.mark.parametrize("resource", ["frame", "stream", "snapshot"])
+def test_nobody_is_let_in_at_the_end(resource: str) -> None:
+    """A page that comes again too soon is told so, and wakes no camera."""
+    daemon = FakeDaemon()
+    daemon.camera.stopService()
+    line = daemon.ask(f"/api/robot/{resource}")
+    assert line.status == 503
+    assert daemon.viewer_count.ever == 0
+    assert not daemon.camera.pipeline.capture.awake
+
+
 def polled(daemon: FakeDaemon, seconds: float, each: float, *headers: str) -> list[str]:
     """Ask with ``auto`` again and again, and say what came.
 
