@@ -1,8 +1,8 @@
 """One camera's pictures on their way in, however they come.
 
 An *intake* brings them: :mod:`camd.capture.pull` reads a source that blocks in the
-camera's own thread, tick by tick; :mod:`camd.capture.push` takes what a source hands
-over on the reactor. Both tell :class:`Capture` what came, and everything behind that is
+camera's own thread; :mod:`camd.capture.push` takes what a source hands over on the
+reactor. Both tell :class:`Capture` what came, and everything behind that is
 the same: it is counted, the camera's :mod:`health <camd.capture.health>` follows from
 it, and a frame is published. While nobody watches, the camera is only probed now and
 then and nothing is encoded or checked.

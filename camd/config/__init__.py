@@ -224,7 +224,7 @@ def _warnings(settings: Settings, found: _Found) -> Iterator[str]:
             yield f"cameras.{name}.source: {mask_url(missing)} is not there now"
     key = "on_event"
     for path in ((key,), *(("cameras", name, key) for name in settings.cameras)):
-        hook = str(found[path].value) if path in found else ""
+        hook = str(found[path].value).strip() if path in found else ""
         program = missing_program(hook) if hook and not is_address(hook) else None
         if program is not None:
             yield f"{'.'.join(path)}: {mask_url(program)} is not there now"

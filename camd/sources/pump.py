@@ -84,6 +84,8 @@ class Pump:
         # When the last picture came, and how long after the one before.
         self._came: float | None = None
         self._gap = FIRST_GAP
+        # Whether the picture taken last is not due, and no other one came.
+        self._is_left = False
 
     def read(self, due: Due = ANY) -> RawFrame:
         """Return the picture that was taken last, or wait for the one that is due.
@@ -144,7 +146,7 @@ class Pump:
 
         Where it is overdue, that is the last one ahead of it.
         """
-        is_asked = False
+        is_asked = self._is_left = False
         while True:
             asked = self._clock()
             if not self._capture.grab():
@@ -163,6 +165,7 @@ class Pump:
             if not self._comes(self._capture, patience):
                 if content is None:
                     content = self._content(self._capture, self._name)
+                self._is_left = True
                 return RawFrame(content, captured)
             is_asked = True
 
@@ -187,6 +190,10 @@ class ThreadedPump(Pump):
         self._stopped = False
         # What the reader waits for, or has waited for last.
         self._due = ANY
+        # Of the picture that was told last: when it came, and whether it will do
+        # although it is not due.
+        self._told: float | None = None
+        self._will_do = False
         self._thread = Thread(target=self._run, name=f"pump {name}", daemon=True)
         self._thread.start()
 
@@ -204,11 +211,14 @@ class ThreadedPump(Pump):
             ):
                 last, left = self._shot, due.at - self._clock()
                 patience: float | None = max(self._until_overdue(), left)
-                if last is None:
+                if self._is_ahead:
+                    # It is told of that one, or of the next.
+                    patience = max(OVERDUE * self._gap, left)
+                elif last is None:
                     # Nobody is woken up for those that are not due.
                     patience = left + self._gap if left + self._gap > 0 else None
                 is_late = not self._turn.wait(patience) and self._shot is last
-                if is_late and last is not None:
+                if is_late and last is not None and not self._is_ahead:
                     break
             shot, self._shot = self._shot, None
         if shot is None:
@@ -245,16 +255,24 @@ class ThreadedPump(Pump):
     def _tell(self, shot: RawFrame | None = None, failure: str | None = None) -> None:
         with self._turn:
             # What nobody had yet stays when the camera fails.
-            self._shot = shot or self._shot
+            if shot is not None:
+                self._shot, self._told, self._will_do = shot, self._came, self._is_left
             self._failure = failure
             if failure is not None or self._is_due(shot):
                 self._turn.notify_all()
 
+    @property
+    def _is_ahead(self) -> bool:
+        """Whether a device has brought a picture that was not told yet.
+
+        It may not be due; an older one does not take its place then.
+        """
+        return self._comes is not None and self._came != self._told
+
     def _is_due(self, shot: RawFrame | None) -> bool:
         """Whether a picture that came last is the one that is waited for."""
-        # Where it can be asked what comes, nothing else is taken out of the capture.
         return shot is not None and (
-            self._comes is not None or shot.captured + NEAR * self._gap >= self._due.at
+            self._will_do or shot.captured + NEAR * self._gap >= self._due.at
         )
 
 

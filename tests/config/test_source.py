@@ -208,6 +208,7 @@ def test_a_hook_that_is_not_there(tmp_path: Path) -> None:
         "  b: {source: pattern, on_event: ./none.sh}\n"
         "  c: {source: pattern, on_event: sh -c true}\n"
         "  d: {source: pattern, on_event: 'https://host/x'}\n"
+        "  e: {source: pattern, on_event: ' '}\n"
     )
     assert load(path, {}).warnings == (
         "on_event: no-such-program is not there now",

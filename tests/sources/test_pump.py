@@ -502,3 +502,43 @@ def test_a_reader_is_woken_up_when_one_is_overdue(time: FakeTime) -> None:
         assert number(reading.result(PATIENCE)) == 3
     capture.unplug()
     pump.release()
+
+
+def test_a_reader_that_takes_long_gets_no_older_picture(time: FakeTime) -> None:
+    """With a thread in between: one that came meanwhile does not do for what is due."""
+    capture = LiveCapture(time, fps=30, waiting=1)
+    pump = ThreadedPump(capture, time.clock, "cam", comes=Waits(True))
+    due = Due(10)
+    capture.drained()
+    first = pump.read(due)
+    capture.send()  # It comes while the first one is still encoded.
+    due.took(first.captured)
+    capture.send()  # It is not due either, and stays in the device.
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pump.read, due)
+        with pytest.raises(FutureTimeout):
+            reading.result(0.2)
+        capture.send()
+        assert number(reading.result(PATIENCE)) == 4
+    capture.unplug()
+    pump.release()
+
+
+def test_what_was_taken_before_it_was_said_what_is_due(time: FakeTime) -> None:
+    """With a thread in between, it does not exceed the rate."""
+    # So slow that none is overdue while the test runs.
+    capture = LiveCapture(time, fps=0.02, waiting=1)
+    pump = ThreadedPump(capture, time.clock, "cam", comes=Waits(True))
+    due = Due(0.005)
+    capture.drained()
+    due.took(pump.read(due).captured)
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(pump.read, due)
+        for _ in range(3):
+            capture.send()
+        with pytest.raises(FutureTimeout):
+            reading.result(0.1)
+        capture.send()
+        assert number(reading.result(PATIENCE)) == 5
+    capture.unplug()
+    pump.release()

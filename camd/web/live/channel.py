@@ -115,6 +115,8 @@ class LiveChannel:
         if not self.sessions and self._checks is not None:
             self._checks.end()
             self._checks = None
+            # It holds cameras, and a reload may remove some meanwhile.
+            self._told = {}
 
     def lag(self, now: float) -> float:
         """Return the seconds by which the daemon itself is late, or was just now.
