@@ -312,7 +312,11 @@ class Connections:
         self.most = most
         self._clock = clock
         self._open: set[Channel | Busy] = set()
-        self._checks = Sweep(self._to_check, self._check_progress, clock)
+        self._checks = Sweep(
+            lambda: (each for each in self._open if not each.is_looked_after),
+            self._check_progress,
+            clock,
+        )
 
     def start(self) -> None:
         """Begin to look after them."""
@@ -328,9 +332,6 @@ class Connections:
         connection = kind(self._open.discard, self._clock)
         self._open.add(connection)
         return connection
-
-    def _to_check(self) -> list[Channel | Busy]:
-        return [each for each in self._open if not each.is_looked_after]
 
     def _check_progress(self, connection: Channel | Busy) -> None:
         if connection in self._open:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import cv2
 import numpy as np
@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pytest
 
 from camd.sources import RawFrame, SourceError
-from camd.sources.due import Due
-from camd.sources.pump import LEAST_WAIT, Pump, ThreadedPump
+from camd.sources.due import ANY, Due
+from camd.sources.pump import LEAST_WAIT, Comes, Pump, ThreadedPump
 from tests.fake_camera import PATIENCE, FakeCapture, FakeTime, LiveCapture
 from tests.fakes import uncollected
 
@@ -29,14 +29,25 @@ def time() -> FakeTime:
 class Pumped:
     """A pump on a live camera that sends when it is told to."""
 
-    def __init__(self, camera: LiveCapture) -> None:
+    def __init__(self, camera: LiveCapture, comes: Comes | None = None) -> None:
         self.camera = camera
-        self.pump = ThreadedPump(camera, camera.time.clock, "cam")
+        self.pump = ThreadedPump(camera, camera.time.clock, "cam", comes=comes)
 
-    def read(self) -> RawFrame:
+    def first(self, due: Due) -> None:
+        """Have the reader take the first picture, for which none was due yet."""
+        due.took(self.read(due).captured)
+
+    @contextmanager
+    def reading(self, due: Due) -> Iterator[Future[RawFrame]]:
+        """Have the reader wait for what is due, in a thread; then all ends."""
+        with ThreadPoolExecutor(1) as thread:
+            yield thread.submit(self.pump.read, due)
+        self.stop()
+
+    def read(self, due: Due = ANY) -> RawFrame:
         """Read what came last, with the camera silent from then on."""
         self.camera.drained()
-        return self.pump.read()
+        return self.pump.read(due)
 
     def stop(self) -> None:
         """End the pump's thread."""
@@ -421,124 +432,92 @@ def test_what_is_due_may_change_meanwhile(time: FakeTime) -> None:
 def test_a_reader_is_woken_up_for_what_is_due(time: FakeTime) -> None:
     """With a thread in between, too: not for each picture of the camera."""
     # So slow that none is overdue while the test runs.
-    pumped = Pumped(LiveCapture(time, fps=0.02, waiting=1))
-    due = Due(0.01)
-    pumped.camera.drained()
-    due.took(pumped.pump.read(due).captured)
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(pumped.pump.read, due)
+    pumped, due = Pumped(LiveCapture(time, fps=0.02, waiting=1)), Due(0.01)
+    pumped.first(due)
+    with pumped.reading(due) as reading:
         pumped.camera.send()
         with pytest.raises(FutureTimeout):
             reading.result(0.02)
         pumped.camera.send()
         assert number(reading.result(PATIENCE)) == 3
-    pumped.stop()
 
 
 def test_a_reader_bears_a_silence(time: FakeTime) -> None:
     """With a thread in between, nothing fails as a picture is late."""
-    pumped = Pumped(LiveCapture(time, fps=30, waiting=1))
-    due = Due(15)
-    pumped.camera.drained()
-    due.took(pumped.pump.read(due).captured)
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(pumped.pump.read, due)
+    pumped, due = Pumped(LiveCapture(time, fps=30, waiting=1)), Due(15)
+    pumped.first(due)
+    with pumped.reading(due) as reading:
         with pytest.raises(FutureTimeout):
             reading.result(0.4)
         time.now += 1
         pumped.camera.send()
         assert number(reading.result(PATIENCE)) == 2
-    pumped.stop()
 
 
 def test_a_reader_gets_what_is_not_due_in_a_silence(time: FakeTime) -> None:
     """When one is due and none has come by the moment at which it is overdue."""
-    pumped = Pumped(LiveCapture(time, fps=30, waiting=1))
-    due = Due(15)
-    pumped.camera.drained()
-    due.took(pumped.pump.read(due).captured)
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(pumped.pump.read, due)
+    pumped, due = Pumped(LiveCapture(time, fps=30, waiting=1)), Due(15)
+    pumped.first(due)
+    with pumped.reading(due) as reading:
         pumped.camera.send()
         assert number(reading.result(PATIENCE)) == 2
-    pumped.stop()
 
 
 @pytest.mark.parametrize(("can_wait", "taken"), [(True, 4), (False, 5)])
 def test_what_is_converted(time: FakeTime, can_wait: bool, taken: int) -> None:
     """With a thread in between, what is not due is left out where that can be done."""
-    capture = LiveCapture(time, fps=30, waiting=1)
     comes = Waits(True) if can_wait else None
-    pump = ThreadedPump(capture, time.clock, "cam", comes=comes)
-    due = Due(15)
+    pumped, due = Pumped(LiveCapture(time, fps=30, waiting=1), comes), Due(15)
     for expected in (1, 3, 5):
-        capture.drained()
-        shot = pump.read(due)
+        shot = pumped.read(due)
         due.took(shot.captured)
         assert number(shot) == expected
         if expected < 5:
-            capture.send()
-            capture.send()
+            pumped.camera.send()
+            pumped.camera.send()
     # The second picture came when nobody had said yet what is due.
-    assert capture.retrieved == taken
-    capture.unplug()
-    pump.release()
+    assert pumped.camera.retrieved == taken
+    pumped.stop()
 
 
 def test_a_reader_is_woken_up_when_one_is_overdue(time: FakeTime) -> None:
     """With a thread in between, it gets what a silent device had left."""
     waits = Waits(True)
     # So slow that the reader itself waits for longer than the test.
-    capture = LiveCapture(time, fps=0.02, waiting=1)
-    pump = ThreadedPump(capture, time.clock, "cam", comes=waits)
-    due = Due(0.005)
-    capture.drained()
-    due.took(pump.read(due).captured)
-    capture.send()  # It was waited for when nobody had said yet what is due.
+    pumped, due = Pumped(LiveCapture(time, fps=0.02, waiting=1), waits), Due(0.005)
+    pumped.first(due)
+    pumped.camera.send()  # It was waited for when nobody had said yet what is due.
     waits.comes = False
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(pump.read, due)
-        capture.send()
+    with pumped.reading(due) as reading:
+        pumped.camera.send()
         assert number(reading.result(PATIENCE)) == 3
-    capture.unplug()
-    pump.release()
 
 
 def test_a_reader_that_takes_long_gets_no_older_picture(time: FakeTime) -> None:
     """With a thread in between: one that came meanwhile does not do for what is due."""
-    capture = LiveCapture(time, fps=30, waiting=1)
-    pump = ThreadedPump(capture, time.clock, "cam", comes=Waits(True))
+    pumped = Pumped(LiveCapture(time, fps=30, waiting=1), Waits(True))
     due = Due(10)
-    capture.drained()
-    first = pump.read(due)
-    capture.send()  # It comes while the first one is still encoded.
+    first = pumped.read(due)
+    pumped.camera.send()  # It comes while the first one is still encoded.
     due.took(first.captured)
-    capture.send()  # It is not due either, and stays in the device.
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(pump.read, due)
+    pumped.camera.send()  # It is not due either, and stays in the device.
+    with pumped.reading(due) as reading:
         with pytest.raises(FutureTimeout):
             reading.result(0.2)
-        capture.send()
+        pumped.camera.send()
         assert number(reading.result(PATIENCE)) == 4
-    capture.unplug()
-    pump.release()
 
 
 def test_what_was_taken_before_it_was_said_what_is_due(time: FakeTime) -> None:
     """With a thread in between, it does not exceed the rate."""
     # So slow that none is overdue while the test runs.
-    capture = LiveCapture(time, fps=0.02, waiting=1)
-    pump = ThreadedPump(capture, time.clock, "cam", comes=Waits(True))
-    due = Due(0.005)
-    capture.drained()
-    due.took(pump.read(due).captured)
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(pump.read, due)
+    camera = LiveCapture(time, fps=0.02, waiting=1)
+    pumped, due = Pumped(camera, Waits(True)), Due(0.005)
+    pumped.first(due)
+    with pumped.reading(due) as reading:
         for _ in range(3):
-            capture.send()
+            camera.send()
         with pytest.raises(FutureTimeout):
             reading.result(0.1)
-        capture.send()
+        camera.send()
         assert number(reading.result(PATIENCE)) == 5
-    capture.unplug()
-    pump.release()
